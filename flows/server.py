@@ -1,0 +1,242 @@
+"""Find a healthy Prefect server, or start one in the background.
+
+The order is: the address in ``PREFECT_API_URL`` (the environment or the Prefect profile),
+where nothing is started because somebody chose it; else a server that Scoregate started
+before; else one on Prefect's own default port; else a new one, bound to loopback, that
+goes on running after the command ends so that its pages can be read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from scoregate.errors import ServerError
+
+DEFAULT_PORT = 4200
+START_TIMEOUT = 120.0  # seconds; the first start migrates a new database (17 s seen)
+
+# Prefect reads these when it is first imported: quiet, private, and patient at the start.
+SETTINGS = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    # A flow run never falls back to a server inside its own process: that one loses
+    # most task records when the process ends.
+    "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A Prefect server: its API address, and the process where we started it."""
+
+    url: str
+    pid: int | None = None
+    started: bool = False
+
+    @property
+    def pages(self) -> str:
+        """Address of the server's web pages."""
+        return self.url.removesuffix("/api")
+
+
+def apply_settings() -> None:
+    """Set Prefect's environment where it isn't set; call before Prefect is imported."""
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+
+
+def prefect_home() -> Path:
+    """Return the folder in which Prefect keeps its database."""
+    return Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect").expanduser()
+
+
+def is_healthy(url: str, timeout: float = 3.0) -> bool:
+    """Return whether a Prefect API answers at ``url`` (``http://host:port/api``)."""
+    # A proxy of the environment has no business between us and loopback.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{url}/health", timeout=timeout) as answer:
+            return answer.status == 200 and json.load(answer) is True
+    except (OSError, ValueError):
+        return False
+
+
+def ensure_server(say: Callable[[str], None] = lambda line: None) -> Server:
+    """Return a healthy server, starting one if need be, and point Prefect at it.
+
+    Parameters
+    ----------
+    say : callable
+        Told in a sentence what is being waited for.
+
+    Raises
+    ------
+    ServerError
+        The chosen server doesn't answer, or none could be started.
+    """
+    apply_settings()
+    chosen = chosen_url()
+    if chosen:
+        if not is_healthy(chosen):
+            raise ServerError(
+                f"No Prefect server answers at {chosen}.",
+                "Start it (`prefect server start`), or unset PREFECT_API_URL so that "
+                "Scoregate starts one of its own.",
+            )
+        server = Server(chosen)
+    else:
+        with _start_lock():
+            server = running_server() or _start(say)
+    os.environ["PREFECT_API_URL"] = server.url
+    return server
+
+
+def chosen_url() -> str | None:
+    """Return the API address that the environment or the Prefect profile names, if any."""
+    if url := os.environ.get("PREFECT_API_URL"):
+        return url.rstrip("/")
+    profiles = prefect_home() / "profiles.toml"
+    if not profiles.is_file():
+        return None
+    import tomllib
+
+    try:
+        data = tomllib.loads(profiles.read_text())
+        active = os.environ.get("PREFECT_PROFILE") or data.get("active", "ephemeral")
+        url = data.get("profiles", {}).get(active, {}).get("PREFECT_API_URL")
+    except (tomllib.TOMLDecodeError, AttributeError) as error:
+        raise ServerError(
+            f"The Prefect profiles in {profiles} can't be read: {error}.",
+            "Mend or remove that file.",
+        ) from error
+    return url.rstrip("/") if url else None
+
+
+def running_server() -> Server | None:
+    """Return the server that Scoregate started before, or one on the default port."""
+    remembered = _remembered()
+    if remembered and is_healthy(remembered.url):
+        return remembered
+    default = f"http://127.0.0.1:{DEFAULT_PORT}/api"
+    return Server(default) if is_healthy(default) else None
+
+
+def stop_server() -> bool:
+    """Stop the server that Scoregate started; return whether there was one."""
+    server = _remembered()
+    if server is None:
+        return False
+    _state_file().unlink(missing_ok=True)
+    if server.pid is None or not _is_ours(server.pid):
+        return False
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGTERM)
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline and _is_ours(server.pid):
+        time.sleep(0.1)
+    if _is_ours(server.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
+    return True
+
+
+def _start(say: Callable[[str], None]) -> Server:
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}/api"
+    log = prefect_home() / "scoregate-server.log"
+    say(f"Starting a Prefect server at http://127.0.0.1:{port} (about 20 s the first time)")
+    environment = {key: value for key, value in os.environ.items() if key != "PREFECT_API_URL"}
+    with open(log, "wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "prefect", "server", "start"]
+            + ["--host", "127.0.0.1", "--port", str(port)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,  # it outlives this command, and Ctrl-C doesn't reach it
+        )
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline:
+        if is_healthy(url):
+            server = Server(url, process.pid, started=True)
+            _state_file().write_text(json.dumps(asdict(server)))
+            return server
+        if process.poll() is not None:
+            break
+        time.sleep(0.25)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    tail = "\n".join(log.read_text(errors="replace").splitlines()[-8:])
+    raise ServerError(
+        f"A Prefect server could not be started at {url}:\n{tail}",
+        f"The whole log is {log}. Is the port free, and can {prefect_home()} be written?",
+    )
+
+
+def _free_port() -> int:
+    """Return Prefect's default port if nothing listens there, else any free one."""
+    for port in (DEFAULT_PORT, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return probe.getsockname()[1]
+    raise ServerError("No port on 127.0.0.1 is free.", "Close some program and try again.")
+
+
+def _state_file() -> Path:
+    return prefect_home() / "scoregate-server.json"
+
+
+def _remembered() -> Server | None:
+    try:
+        state = json.loads(_state_file().read_text())
+        return Server(str(state["url"]), int(state["pid"]), started=False)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # no server was started, or its note is unusable: look elsewhere
+
+
+def _is_ours(pid: int) -> bool:
+    """Return whether ``pid`` still is a Prefect server (process numbers are reused)."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_text(errors="replace").replace("\0", " ")
+    except OSError:  # gone, or a system without /proc
+        words = subprocess.run(
+            ["ps", "-p", str(pid), "-o", "command="], capture_output=True, text=True, check=False
+        ).stdout
+    return "prefect server start" in words
+
+
+@contextlib.contextmanager
+def _start_lock() -> Iterator[None]:
+    """Let one command at a time look for a server and start it."""
+    home = prefect_home()
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        lock = open(home / "scoregate-server.lock", "w")
+    except OSError as error:
+        raise ServerError(
+            f"Prefect's folder {home} can't be written: {error.strerror}.",
+            "Set PREFECT_HOME to a folder that can.",
+        ) from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
