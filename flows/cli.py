@@ -1,0 +1,70 @@
+"""The command line ``scoregate``: what each command is called and how errors come out.
+
+Modules that take seconds to import (torch, Prefect, Great Expectations) are imported by
+the command that needs them, so that ``--help`` and ``check`` answer at once.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from flows.commands import archive, check, produce, screen, server, styles, train, weights
+from scoregate import __version__
+from scoregate.errors import ScoregateError
+
+EXIT_OK, EXIT_REJECTED, EXIT_FAILED = 0, 1, 2
+
+app = typer.Typer(
+    name="scoregate",
+    help="A production line for scores that a model writes: generate, gate, render, archive.",
+    epilog="Begin with `scoregate produce --count 4`, or `scoregate check my-piece.abc`.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("produce", help=produce.HELP)(produce.command)
+app.command("check", help=check.HELP)(check.command)
+app.command("screen", help=screen.HELP)(screen.command)
+app.command("styles", help=styles.HELP)(styles.command)
+app.command("train", help=train.HELP)(train.command)
+app.add_typer(archive.app, name="archive", help=archive.HELP)
+app.add_typer(weights.app, name="weights", help=weights.HELP)
+app.add_typer(server.app, name="server", help=server.HELP)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"scoregate {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """Options that stand before the command."""
+
+
+def main() -> None:
+    """Run the command line; errors of our own end in two plain sentences and exit code 2."""
+    try:
+        app()
+    except ScoregateError as error:
+        typer.secho(f"scoregate: {error.problem}", err=True, fg="red")
+        if error.remedy:
+            typer.echo(error.remedy, err=True)
+        sys.exit(EXIT_FAILED)
+    except BrokenPipeError:
+        # The reader of our output (head, less) has closed it: not our fault, nothing lost.
+        sys.stderr.close()
+        sys.exit(EXIT_FAILED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""``scoregate check``: judge files, say why, and answer with an exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.checking import Checked, check_file, printable
+from scoregate.errors import ScoregateError
+
+HELP = """Judge pieces of ABC: syntax, bars, ranges, repetition.
+
+Takes a piece as NotaGen writes it (prompt lines, `[r:i/j]` markers, no `X:`, resting
+voices left out) and finished ABC alike.
+
+    scoregate check my-piece.abc
+    scoregate check *.abc --json > findings.jsonl
+    scoregate check chorale.abc --style 'Baroque/Bach, Johann Sebastian/Choral'
+    scoregate check my-piece.abc --html my-piece.html
+
+Exit code: 0 all passed, 1 some were rejected, 2 some could not be read or judged.
+"""
+
+_MARKS = {"passed": ("✓", "green"), "rejected": ("✗", "red"), "could not be judged": ("?", "yellow")}
+
+
+def command(
+    files: Annotated[list[str], typer.Argument(help="Files to judge; `-` is standard input.")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a line, for programs.")
+    ] = False,
+    style: Annotated[
+        str | None,
+        typer.Option(help="Judge by this style's thresholds; else by the piece's own prompt."),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(help="Write the engraved piece with its findings marked; one file only."),
+    ] = None,
+) -> None:
+    """Judge every file and exit with 0, 1 or 2."""
+    from rich.progress import Progress
+
+    if html is not None and len(files) != 1:
+        raise typer.BadParameter("it shows one piece: name one file.", param_hint="--html")
+    tally = dict.fromkeys(_MARKS, 0)
+    unreadable = 0
+    hidden = as_json or len(files) < 8 or not sys.stderr.isatty()
+    with Progress(transient=True, disable=hidden) as bar:
+        task = bar.add_task("judging", total=len(files))
+        for name in files:
+            try:
+                checked = check_file(name, style=style)
+            except ScoregateError as error:
+                unreadable += 1
+                typer.secho(f"scoregate: {printable(name)}: {error.problem}", fg="red", err=True)
+                if error.remedy:
+                    typer.echo(f"    {error.remedy}", err=True)
+                if as_json:
+                    typer.echo(json.dumps(Checked.unread(name, error).as_dict()))
+                continue
+            finally:
+                bar.advance(task)
+            tally[checked.status] += 1
+            if as_json:
+                typer.echo(json.dumps(checked.as_dict(), ensure_ascii=False))
+            else:
+                _show(checked)
+            if html is not None:
+                from flows.checking import write_page
+
+                write_page(checked, html)
+                typer.echo(f"    page: {html}", err=as_json)
+    if not as_json and len(files) > 1:
+        counts = ", ".join(f"{count} {status}" for status, count in tally.items() if count)
+        unread = f", {unreadable} could not be read" if unreadable else ""
+        typer.echo(f"{len(files)} files: {counts or '0 judged'}{unread}")
+    if unreadable or tally["could not be judged"]:
+        raise typer.Exit(2)
+    raise typer.Exit(1 if tally["rejected"] else 0)
+
+
+def _show(checked: Checked) -> None:
+    mark, colour = _MARKS[checked.status]
+    notes = sum(finding.severity != "critical" for finding in checked.findings)
+    aside = f"  ({notes} note{'s' if notes > 1 else ''})" if notes else ""
+    typer.secho(f"{mark} {printable(checked.file)}  {checked.status}{aside}", fg=colour)
+    for reason in checked.reasons:
+        typer.echo(f"    {reason}")
+    for finding in checked.findings:
+        if finding.severity == "critical":
+            typer.echo(f"    {printable(str(finding))}")
+    for finding in checked.findings:
+        if finding.severity != "critical":
+            typer.secho(f"    {finding.severity}: {printable(str(finding))}", dim=True)

@@ -1,0 +1,111 @@
+"""Draw a batch of drafts from the model."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+import notagen
+from scoregate.errors import InputError, WeightsError
+from scoregate.progress import report
+from tasks.draft import Batch, Draft
+from tasks.spent import spent
+from validators.line import accept_line
+
+if TYPE_CHECKING:
+    from flows.request import ProduceRequest
+
+
+def seeds_of_round(seed: int, round_number: int, count: int) -> list[int]:
+    """Return ``count`` seeds for one round, the same ones for the same run seed.
+
+    Derived by hashing, so that neighbouring run seeds or rounds share no piece.
+    """
+    return [
+        int.from_bytes(
+            hashlib.sha256(f"{seed}/{round_number}/{row}".encode()).digest()[:4], "big"
+        )
+        >> 1
+        for row in range(count)
+    ]
+
+
+@lru_cache(maxsize=2)
+def engine_for(weights: str | None, device: str, precision: str) -> notagen.Engine:
+    """Load an engine once a process."""
+    return notagen.load(weights, device=device, precision=precision)
+
+
+def _is_fault(task: Any, run: Any, state: Any) -> bool:
+    """Retry what may go better next time; a wrong request or broken weights won't."""
+    try:
+        state.result()
+    except (InputError, WeightsError):
+        return False
+    except Exception:
+        return True
+    return False
+
+
+@task(
+    name="generate",
+    task_run_name="generate round {round_number}",
+    retries=2,
+    retry_delay_seconds=1,
+    retry_condition_fn=_is_fault,
+    cache_policy=NO_CACHE,
+)
+def generate(request: ProduceRequest, round_number: int, seeds: list[int]) -> Batch[Draft]:
+    """Return one draft a seed, written side by side.
+
+    A piece that the engine could not finish comes back as a draft too: the gates say
+    what is wrong with it.
+    """
+    with spent("generate"):
+        engine = engine_for(request.weights, request.device, request.precision)
+        style = notagen.styles.parse(request.style)
+        written = engine.generate(
+            [style.prompt] * len(seeds),
+            seeds=seeds,
+            temperature=request.temperature,
+            top_k=request.top_k,
+            top_p=request.top_p,
+            accept_line=accept_line if request.repair_lines else None,
+            batch_size=request.batch,
+            on_progress=_show,
+        )
+    origin = engine.provenance() | {
+        "temperature": request.temperature,
+        "top_k": request.top_k,
+        "top_p": request.top_p,
+        "repair_lines": request.repair_lines,
+        "run_seed": request.seed,
+        "trained_style": engine.styles is None or style in engine.styles,
+    }
+    return Batch(
+        Draft(
+            raw=piece.raw,
+            text=piece.text,
+            ended=piece.ended,
+            style=str(style),
+            seed=piece.seed,
+            round=round_number,
+            provenance=origin
+            | {
+                "seed": piece.seed,
+                "round": round_number,
+                "ended": piece.ended,
+                "patches": piece.patches,
+                "redrawn_lines": piece.redrawn_lines,
+            },
+        )
+        for piece in written
+    )
+
+
+def _show(progress: Any) -> None:
+    report("writing", progress.done, progress.total, str(progress))
