@@ -1,0 +1,229 @@
+"""What is written down: the records behind ``report.json`` and ``run.json``.
+
+The models are pydantic's, so that a damaged or foreign file is told apart from a record
+at once. Fields that a newer version added are kept, not dropped. Numbers that are NaN or
+infinite have no place in JSON and are written as ``null``. docs/archive.md describes every
+field.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from scoregate.errors import CorruptError
+
+Status = Literal["passed", "rejected", "could not be judged"]
+STATUSES: tuple[Status, ...] = ("passed", "rejected", "could not be judged")
+
+FORMAT = 1
+"""Version of the layout and of both records; a reader refuses a newer one."""
+
+
+class Record(BaseModel):
+    """A record that keeps what it doesn't know."""
+
+    model_config = ConfigDict(extra="allow")
+
+    def as_json(self) -> bytes:
+        """Return the record as indented UTF-8 JSON, ending with a newline."""
+        text = json.dumps(jsonable(self.model_dump()), ensure_ascii=False, indent=1)
+        return (text + "\n").encode()
+
+
+class FindingRecord(Record):
+    """A finding as every gate gives it."""
+
+    gate: str
+    code: str = ""
+    severity: str = "critical"
+    message: str = ""
+    voice: str | None = None
+    bar: int | None = None
+    line: int | None = None
+    column: int | None = None
+    found: str | None = None
+    expected: str | None = None
+
+    @property
+    def place(self) -> str:
+        """``voice 2, bar 33``, or ``""``."""
+        parts = []
+        if self.voice is not None:
+            parts.append(f"voice {self.voice}")
+        if self.bar is not None:
+            parts.append(f"bar {self.bar}")
+        return ", ".join(parts)
+
+    @property
+    def position(self) -> str:
+        """``line 41, column 18``, or ``""``."""
+        parts = []
+        if self.line is not None:
+            parts.append(f"line {self.line}")
+        if self.column is not None:
+            parts.append(f"column {self.column}")
+        return ", ".join(parts)
+
+
+class PieceReport(Record):
+    """One piece: ``report.json`` beside its text."""
+
+    format: int = FORMAT
+    piece_id: str = ""
+    status: Status
+    style: str | None = None
+    title: str = ""
+    run_id: str = ""
+    round: int | None = None
+    created: str = ""
+    summary: dict[str, Any] = Field(default_factory=dict)
+    provenance: dict[str, Any] = Field(default_factory=dict)
+    findings: list[FindingRecord] = Field(default_factory=list)
+    measures: dict[str, float | None] = Field(default_factory=dict)
+    thresholds: dict[str, Any] = Field(default_factory=dict)
+    gates: dict[str, str] = Field(default_factory=dict)
+    reasons: list[str] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)
+    files: dict[str, str] = Field(default_factory=dict)
+    seal: str = ""
+
+    @field_validator("measures", mode="before")
+    @classmethod
+    def _finite(cls, measures: Any) -> Any:
+        if not isinstance(measures, dict):
+            return measures
+        return {name: finite(value) for name, value in measures.items()}
+
+    def sealed(self) -> PieceReport:
+        """Return a copy whose ``seal`` is the hash of everything else in it."""
+        return self.model_copy(update={"seal": self.computed_seal()})
+
+    def computed_seal(self) -> str:
+        """Return the SHA-256 of the record without its seal, keys sorted."""
+        content = jsonable(self.model_dump(exclude={"seal"}))
+        text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+class RoundRecord(Record):
+    """One round of a run: a batch drawn with new seeds."""
+
+    round: int
+    seeds: list[int] = Field(default_factory=list)
+    drawn: int = 0
+    passed: int = 0
+    rejected: int = 0
+    not_judged: int = 0
+    seconds: dict[str, float] = Field(default_factory=dict)
+
+
+class PieceRow(Record):
+    """A piece in the list of its run."""
+
+    piece_id: str
+    status: Status
+    style: str | None = None
+    seed: int | None = None
+    round: int | None = None
+    title: str = ""
+    bars: int | None = None
+    reasons: list[str] = Field(default_factory=list)
+    new: bool = True
+
+
+class RunRecord(Record):
+    """A run: ``run.json``."""
+
+    format: int = FORMAT
+    run_id: str
+    started: str = ""
+    finished: str | None = None
+    version: str = ""
+    request: dict[str, Any] = Field(default_factory=dict)
+    engine: dict[str, Any] = Field(default_factory=dict)
+    rounds: list[RoundRecord] = Field(default_factory=list)
+    pieces: list[PieceRow] = Field(default_factory=list)
+    missing: int = 0
+    seconds: float | None = None
+    orchestration_seconds: float | None = None
+    notes: list[str] = Field(default_factory=list)
+
+    def count(self, status: Status) -> int:
+        """Return how many pieces ended with this status."""
+        return sum(piece.status == status for piece in self.pieces)
+
+
+def parse_report(content: bytes, origin: str) -> PieceReport:
+    """Read ``report.json``.
+
+    Raises
+    ------
+    CorruptError
+        When it is no record of this format; ``origin`` names the file.
+    """
+    return _parse(PieceReport, content, origin)
+
+
+def parse_run(content: bytes, origin: str) -> RunRecord:
+    """Read ``run.json``; raises as :func:`parse_report` does."""
+    return _parse(RunRecord, content, origin)
+
+
+_Model = TypeVar("_Model", PieceReport, RunRecord)
+
+
+def _parse(model: type[_Model], content: bytes, origin: str) -> _Model:
+    try:
+        record = model.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise CorruptError(
+            f"{origin} is damaged: {place}: {first['msg']}.",
+            "Run `scoregate archive verify` to see what else is.",
+        ) from error
+    if record.format > FORMAT:
+        raise CorruptError(
+            f"{origin} was written by a newer Scoregate (format {record.format}).",
+            "Update Scoregate to read it.",
+        )
+    return record
+
+
+def now() -> str:
+    """Return the time in UTC, to the second, as ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def finite(value: Any) -> Any:
+    """Return None for NaN and infinities, everything else as it is."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def jsonable(value: Any) -> Any:
+    """Return a copy that JSON can hold: no NaN, no foreign number types, str keys."""
+    if isinstance(value, dict):
+        return {str(key): jsonable(item) for key, item in value.items()}
+    if value is None or isinstance(value, bool | str):
+        # A lone surrogate can't be written as UTF-8.
+        return (
+            value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+        )
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return finite(float(value))
+    if isinstance(value, Iterable):
+        return [jsonable(item) for item in value]
+    if hasattr(value, "item"):
+        return jsonable(value.item())
+    return str(value)

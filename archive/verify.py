@@ -1,0 +1,93 @@
+"""Checking the archive: every file is hashed again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from archive.atomic import unfinished_folders
+from archive.store import PIECE_ID, RUN_ID, Archive, faults_of
+from scoregate.errors import CorruptError
+
+KINDS = ("missing", "damaged", "foreign", "unfinished")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is not as it was put there.
+
+    Parameters
+    ----------
+    kind : {'missing', 'damaged', 'foreign', 'unfinished'}
+        ``unfinished`` is a temporary folder whose writer died; deleting it loses nothing.
+    path : Path
+    message : str
+    """
+
+    kind: str
+    path: Path
+    message: str
+
+
+def verify(store: Archive) -> Iterator[Problem]:
+    """Yield every problem of an archive, its rejected pieces and its runs.
+
+    Nothing is changed. An archive that doesn't exist has no problems.
+    """
+    yield from _verify_shelves(store)
+    yield from _verify_rejected(store)
+    for run_id in store.run_ids():
+        try:
+            store.run(run_id)
+        except CorruptError as error:
+            yield Problem("damaged", store.run_folder(run_id), error.problem)
+    for folder in unfinished_folders(store.incoming):
+        yield Problem("unfinished", folder, f"{folder} was never finished; it can be deleted.")
+
+
+def count_files(store: Archive) -> int:
+    """Return how many piece folders :func:`verify` will hash, for a progress bar."""
+    return sum(1 for _ in store.ids())
+
+
+def _verify_shelves(store: Archive) -> Iterator[Problem]:
+    for shelf in _entries(store.pieces):
+        if not shelf.is_dir():
+            yield _foreign(shelf)
+            continue
+        for folder in _entries(shelf):
+            if not (
+                folder.is_dir()
+                and PIECE_ID.fullmatch(folder.name)
+                and folder.name.startswith(shelf.name)
+                and len(shelf.name) == 2
+            ):
+                yield _foreign(folder)
+                continue
+            yield from _verify_piece(folder)
+
+
+def _verify_rejected(store: Archive) -> Iterator[Problem]:
+    for run in _entries(store.rejected):
+        if not (run.is_dir() and RUN_ID.fullmatch(run.name)):
+            yield _foreign(run)
+            continue
+        for folder in _entries(run):
+            if folder.is_dir() and PIECE_ID.fullmatch(folder.name):
+                yield from _verify_piece(folder)
+            else:
+                yield _foreign(folder)
+
+
+def _verify_piece(folder: Path) -> Iterator[Problem]:
+    for kind, message in faults_of(folder, folder.name):
+        yield Problem(kind, folder, message)
+
+
+def _foreign(path: Path) -> Problem:
+    return Problem("foreign", path, f"{path} was not put there by the archive.")
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []

@@ -1,0 +1,174 @@
+"""Verification, tried by damaging an archive on purpose; and the catalog."""
+
+import os
+import sqlite3
+
+import pytest
+
+from archive import catalog
+from archive.records import PieceReport, RunRecord
+from archive.store import Archive
+from archive.verify import verify
+
+TEXT = "X:1\nL:1/4\nK:C\nCDEF|]\n"
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Archive(tmp_path)
+    for number in range(3):
+        report = PieceReport(
+            status="passed",
+            style="Baroque/Bach" if number else "Romantic/Brahms",
+            created=f"2026-11-2{number}T00:00:00+00:00",
+            summary={"bars": number, "voices": 4},
+            provenance={"seed": number},
+            measures={"measures.groove": 0.5},
+        )
+        store.add({"score.abc": f"{TEXT}% {number}\n", "score.mid": b"MThd"}, report)
+    store.reject("r", {"score.abc": TEXT}, PieceReport(status="rejected"))
+    store.write_run(RunRecord(run_id="r"), "<html>")
+    return store
+
+
+def kinds(store) -> list[str]:
+    return [problem.kind for problem in verify(store)]
+
+
+def first(store):
+    return store.path_of(next(store.ids()))
+
+
+def test_a_sound_archive_has_no_problems(store):
+    assert kinds(store) == []
+
+
+def flip_a_byte(store):
+    path = first(store) / "score.mid"
+    content = bytearray(path.read_bytes())
+    content[2] ^= 1
+    path.write_bytes(content)
+
+
+def change_the_text(store):
+    with open(first(store) / "score.abc", "a") as file:
+        file.write("%\n")
+
+
+def change_a_measure(store):
+    path = first(store) / "report.json"
+    path.write_text(path.read_text().replace("0.5", "0.6"))
+
+
+def truncate_the_report(store):
+    path = first(store) / "report.json"
+    path.write_bytes(path.read_bytes()[:40])
+
+
+def swap_for_a_link(store):
+    path = first(store) / "score.mid"
+    path.rename(store.out / "elsewhere.mid")
+    path.symlink_to(store.out / "elsewhere.mid")
+
+
+def swap_folders(store):
+    one, two, *_ = (store.path_of(identifier) for identifier in store.ids())
+    for path in one.iterdir():
+        path.write_bytes((two / path.name).read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("damage", "kind"),
+    [
+        (flip_a_byte, "damaged"),
+        (change_the_text, "damaged"),
+        (change_a_measure, "damaged"),
+        (truncate_the_report, "damaged"),
+        (swap_folders, "damaged"),
+        (swap_for_a_link, "missing"),
+        (lambda store: (first(store) / "score.mid").unlink(), "missing"),
+        (lambda store: (first(store) / "report.json").unlink(), "missing"),
+        (lambda store: (first(store) / "notes.txt").write_text("x"), "foreign"),
+        (lambda store: (store.pieces / "stray").write_text("x"), "foreign"),
+        (lambda store: (store.pieces / "zz").joinpath("y").mkdir(parents=True), "foreign"),
+        (lambda store: (store.rejected / "r" / "x").write_text("x"), "foreign"),
+        (lambda store: (store.incoming / "1-dead").mkdir(), "unfinished"),
+        (lambda store: (store.runs / "r" / "run.json").write_text("{"), "damaged"),
+    ],
+)
+def test_each_damage_is_named(store, damage, kind):
+    damage(store)
+    found = kinds(store)
+    assert found
+    assert set(found) == {kind}
+
+
+def test_a_rejected_piece_is_checked_too(store):
+    next(store.rejected.glob("r/*/score.abc")).write_text("x")
+    assert kinds(store) == ["damaged"]
+
+
+def test_a_killed_writer_leaves_only_an_unfinished_folder(store):
+    before = sorted(store.ids())
+    child = os.fork()
+    if child == 0:
+        from archive import atomic
+
+        real = atomic._write_synced
+
+        def die_at_the_report(path, content):
+            if path.name == "report.json":
+                os._exit(9)
+            real(path, content)
+
+        atomic._write_synced = die_at_the_report
+        store.add({"score.abc": TEXT + "%\n"}, PieceReport(status="passed"))
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    assert sorted(store.ids()) == before
+    assert kinds(store) == ["unfinished"]
+
+
+def test_the_catalog_follows_the_folders(store):
+    seeds = [row["seed"] for row in catalog.rows(store)]
+    assert seeds == [2, 1, 0]
+    assert [row["seed"] for row in catalog.rows(store, style="bach")] == [2, 1]
+    assert [row["seed"] for row in catalog.rows(store, limit=1)] == [2]
+    newest = catalog.rows(store, limit=1)[0]["piece_id"]
+    folder = store.path_of(newest)
+    for path in folder.iterdir():
+        path.unlink()
+    folder.rmdir()
+    assert [row["seed"] for row in catalog.rows(store)] == [1, 0]
+
+
+@pytest.mark.parametrize("damage", ["delete", "garbage", "foreign", "truncate"])
+def test_the_catalog_is_rebuilt(store, damage):
+    expected = catalog.rows(store)
+    path = store.root / "catalog.sqlite"
+    if damage == "delete":
+        path.unlink()
+    elif damage == "garbage":
+        path.write_bytes(b"not a database at all, but long enough to be taken for one" * 40)
+    elif damage == "truncate":
+        path.write_bytes(path.read_bytes()[:5000])
+    else:
+        path.unlink()
+        with sqlite3.connect(path) as connection:
+            connection.execute("CREATE TABLE piece (x)")
+        connection.close()
+    assert catalog.rows(store) == expected
+    assert len(expected) == 3
+
+
+def test_a_catalog_that_cannot_be_written_is_made_in_memory(store, monkeypatch):
+    def locked(path):
+        raise sqlite3.OperationalError("attempt to write a readonly database")
+
+    monkeypatch.setattr(catalog, "_ready", locked)
+    assert len(catalog.rows(store)) == 3
+
+
+def test_a_damaged_report_is_left_out_of_the_catalog(store):
+    truncate_the_report(store)
+    assert len(catalog.rows(store)) == 2
