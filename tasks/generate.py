@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -18,20 +17,6 @@ from validators.line import accept_line
 
 if TYPE_CHECKING:
     from flows.request import ProduceRequest
-
-
-def seeds_of_round(seed: int, round_number: int, count: int) -> list[int]:
-    """Return ``count`` seeds for one round, the same ones for the same run seed.
-
-    Derived by hashing, so that neighbouring run seeds or rounds share no piece.
-    """
-    return [
-        int.from_bytes(
-            hashlib.sha256(f"{seed}/{round_number}/{row}".encode()).digest()[:4], "big"
-        )
-        >> 1
-        for row in range(count)
-    ]
 
 
 @lru_cache(maxsize=2)

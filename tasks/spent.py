@@ -34,3 +34,14 @@ def spent(stage: str) -> Iterator[None]:
         book = _ledger.get()
         if book is not None:
             book[stage] = book.get(stage, 0.0) + time.perf_counter() - start
+
+
+def since(booked: dict[str, float]) -> dict[str, float]:
+    """Return the seconds by stage that came to the ledger since the last call.
+
+    ``booked`` keeps what was there at the last call; it is brought up to date.
+    """
+    book = _ledger.get() or {}
+    fresh = {stage: round(total - booked.get(stage, 0.0), 3) for stage, total in book.items()}
+    booked.update(book)
+    return {stage: value for stage, value in fresh.items() if value}

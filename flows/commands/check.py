@@ -25,7 +25,11 @@ voices left out) and finished ABC alike.
 Exit code: 0 all passed, 1 some were rejected, 2 some could not be read or judged.
 """
 
-_MARKS = {"passed": ("✓", "green"), "rejected": ("✗", "red"), "could not be judged": ("?", "yellow")}
+_MARKS = {
+    "passed": ("✓", "green"),
+    "rejected": ("✗", "red"),
+    "could not be judged": ("?", "yellow"),
+}
 
 
 def command(

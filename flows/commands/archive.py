@@ -1,0 +1,120 @@
+"""``scoregate archive``: list, show and verify what passed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scoregate.errors import ArchiveError
+
+HELP = """List, show and verify archived pieces.
+
+    scoregate archive ls
+    scoregate archive ls --style choral --limit 10
+    scoregate archive show 3fa9c1
+    scoregate archive verify
+"""
+
+app = typer.Typer(no_args_is_help=True)
+
+Out = Annotated[Path, typer.Option(help="Folder that holds the archive.")]
+
+
+def _store(out: Path):
+    from archive.store import Archive
+
+    if not (out / "archive").is_dir() and not (out / "rejected").is_dir():
+        raise ArchiveError(
+            f"There is no archive in {out}.",
+            "Produce pieces first (`scoregate produce`), or name its folder with --out.",
+        )
+    return Archive(out)
+
+
+@app.command("ls")
+def list_pieces(
+    out: Out = Path("out"),
+    style: Annotated[str, typer.Option(help="Only styles that contain this.")] = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """List archived pieces, newest first."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from archive import catalog
+
+    rows = catalog.rows(_store(out), style=style, limit=limit)
+    if as_json:
+        for row in rows:
+            typer.echo(json.dumps(row, ensure_ascii=False))
+        return
+    table = Table(box=None, header_style="bold")
+    for name in ("piece", "made", "style", "bars", "voices", "notes", "seed"):
+        table.add_column(name)
+    for row in rows:
+        cells = (row["piece_id"][:12], row["created"][:16], row["style"], row["bars"])
+        cells += (row["voices"], row["warnings"], row["seed"])
+        table.add_row(*(escape("" if cell is None else str(cell)) for cell in cells))
+    Console().print(table)
+    typer.echo(f"{len(rows)} pieces. Next: scoregate archive show ID, scoregate archive verify")
+
+
+@app.command("show")
+def show_piece(
+    piece: Annotated[str, typer.Argument(help="The id, or its beginning.")],
+    out: Out = Path("out"),
+    as_json: Annotated[bool, typer.Option("--json", help="The whole report.")] = False,
+) -> None:
+    """Show a piece: where it is, what shaped it, what the gates measured and said."""
+    store = _store(out)
+    entry = store.find(piece)
+    report = store.report(entry)
+    if as_json:
+        typer.echo(report.as_json().decode(), nl=False)
+        return
+    typer.secho(f"{report.piece_id[:12]}  {report.status}", bold=True)
+    typer.echo(f"folder    {entry.path.resolve()}")
+    typer.echo(f"style     {report.style or ''}")
+    for name, value in report.summary.items():
+        typer.echo(f"{name:<9} {value}")
+    typer.echo("files     " + ", ".join(sorted(report.files)))
+    origin = report.provenance
+    for name in ("weights", "seed", "temperature", "top_k", "top_p", "redrawn_lines"):
+        if name in origin:
+            typer.echo(f"{name:<13} {origin[name]}")
+    typer.echo("measures")
+    for name, value in sorted(report.measures.items()):
+        typer.echo(f"  {name:<34} {'not defined' if value is None else f'{value:.4g}'}")
+    for reason in report.reasons:
+        typer.echo(f"rejected: {reason}")
+    for finding in report.findings:
+        place = ", ".join(part for part in (finding.place, finding.position) if part)
+        typer.echo(f"  {finding.severity}: {finding.gate}: {finding.message} ({place})")
+    typer.echo(f"\nThe text: {entry.path / 'score.abc'}")
+
+
+@app.command("verify")
+def verify_archive(
+    out: Out = Path("out"),
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a fault.")] = False,
+) -> None:
+    """Hash every file again; exit code 1 where one is missing, damaged or foreign."""
+    from archive.verify import count_files, verify
+
+    store = _store(out)
+    faults = 0
+    for problem in verify(store):
+        faults += 1
+        if as_json:
+            fault = {"kind": problem.kind, "path": str(problem.path), "message": problem.message}
+            typer.echo(json.dumps(fault))
+        else:
+            typer.secho(f"{problem.kind}: {problem.message}", fg="red")
+    if not as_json:
+        typer.echo(f"{count_files(store)} pieces hashed again, {faults} problems.")
+    raise typer.Exit(1 if faults else 0)

@@ -1,0 +1,140 @@
+"""``scoregate produce``: run the production line from the command line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.request import DEFAULT_STYLE, ProduceRequest, make_request
+
+if TYPE_CHECKING:
+    from archive.records import RunRecord
+
+HELP = """Produce passing pieces and archive each with its quality report.
+
+    scoregate produce --count 4
+    scoregate produce --style 'Baroque/Bach, Johann Sebastian/Choral' --count 12 --seed 7
+    scoregate produce --count 20 --temperature 1.1 --top-p 0.95 --rounds 20 --out tonight
+
+A Prefect server is started in the background if none is healthy; its pages show the run.
+
+Exit code: 0 all were produced, 1 the rounds ran out before (what passed stays archived),
+2 the request can't be served or something failed.
+"""
+
+_FIELDS = ProduceRequest.model_fields
+
+
+def _default(name: str) -> object:
+    return _FIELDS[name].default
+
+
+def command(
+    style: Annotated[
+        str, typer.Option(help="Period/Composer/Instrumentation: see `scoregate styles`.")
+    ] = DEFAULT_STYLE,
+    count: Annotated[int, typer.Option(help="Passing pieces wanted.")] = 4,
+    temperature: Annotated[float, typer.Option(help="Above 0; 1 samples as trained.")] = 1.0,
+    top_k: Annotated[int, typer.Option(help="Keep the k likeliest characters; 0 keeps all.")] = 9,
+    top_p: Annotated[float, typer.Option(help="Keep this much of the mass, up to 1.")] = 0.9,
+    seed: Annotated[
+        int | None, typer.Option(help="The same seed gives the same pieces; else one is drawn.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(help="How often missing pieces are drawn anew.")] = 10,
+    out: Annotated[Path, typer.Option(help="Folder of the archive and the reports.")] = Path("out"),
+    batch: Annotated[int, typer.Option(help="Pieces written side by side.")] = 8,
+    weights: Annotated[
+        str | None, typer.Option(help="Name or file of other weights than the embedded model.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="fp32, bf16, int8 (CPU) or fp16 (CUDA).")] = "fp32",
+    repair_lines: Annotated[
+        bool,
+        typer.Option(help="Draw a bar again while its voices disagree or its metre is wrong."),
+    ] = True,
+    allow_untrained: Annotated[
+        bool, typer.Option(help="Accept a style the weights weren't trained on; labelled so.")
+    ] = False,
+    audio: Annotated[
+        bool, typer.Option(help="Audio previews, where fluidsynth and a soundfont exist.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Prefect's log too.")] = False,
+) -> None:
+    """Run the line and print what passed, why others did not, and what to type next."""
+    request = make_request(
+        style=style,
+        count=count,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        seed=seed,
+        rounds=rounds,
+        out=str(out),
+        batch=batch,
+        weights=weights,
+        device=device,
+        precision=precision,
+        repair_lines=repair_lines,
+        allow_untrained=allow_untrained,
+        audio=audio,
+    )
+    from flows.starting import check_request, run_flow
+
+    request = check_request(request)
+    record = run_flow("flows.produce:produce", request=request, verbose=verbose)
+    _summarise(record, out)
+    raise typer.Exit(1 if record.missing else 0)
+
+
+def _summarise(record: RunRecord, out: Path) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from archive.store import Archive
+
+    store = Archive(out)
+    console = Console()
+    wanted = record.request["count"]
+    passed = wanted - record.missing
+    drawn = sum(row.drawn for row in record.rounds)
+    console.print(
+        f"\n[bold]{passed} of {wanted} pieces passed[/bold] "
+        f"({drawn} drawn in {len(record.rounds)} rounds, {record.seconds:.0f} s, "
+        f"seed {record.request['seed']})"
+    )
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("piece", "bars", "folder"):
+        table.add_column(name, no_wrap=True)
+    for piece in record.pieces:
+        if piece.status == "passed":
+            folder = store.path_of(piece.piece_id)
+            table.add_row(piece.piece_id[:12], str(piece.bars or ""), escape(str(folder)))
+    if passed:
+        console.print(table)
+    failed = [piece for piece in record.pieces if piece.status != "passed"]
+    if failed:
+        console.print(f"\n{len(failed)} did not pass:")
+        reasons = Counter(reason for piece in failed for reason in piece.reasons)
+        for reason, times in reasons.most_common(8):
+            console.print(f"  {times} × {escape(reason)}", highlight=False)
+        console.print(f"  kept in {escape(str(store.rejected / record.run_id))}")
+    if record.missing:
+        console.print(
+            f"\n[yellow]{record.missing} missing[/yellow]: the {record.request['rounds']} rounds "
+            "are used up. What passed is archived; give more --rounds, or another --temperature."
+        )
+    first = next((piece for piece in record.pieces if piece.status == "passed"), None)
+    console.print("\nNext:")
+    console.print(f"  open {escape(str(store.run_folder(record.run_id) / 'report.html'))}")
+    option = "" if str(out) == "out" else f" --out {escape(str(out))}"
+    if first:
+        console.print(f"  scoregate archive show {first.piece_id[:12]}{option}")
+        console.print(
+            f"  scoregate check {escape(str(store.path_of(first.piece_id) / 'score.abc'))}",
+            soft_wrap=True,
+        )
+    console.print(f"  scoregate archive ls{option}")

@@ -1,0 +1,62 @@
+"""The production line: draw pieces, gate them, draw the missing ones again, archive the rest.
+
+What fails is drawn anew in the next round with new seeds, until the count is reached or
+the rounds are used up. A round is a batch: one task a step handles all its pieces.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from prefect import flow
+from prefect.logging import get_run_logger
+
+from flows.request import ProduceRequest
+from scoregate.progress import report as progress
+from tasks.archive import begin_run, file_pieces, record_run
+from tasks.gates import pass_gate, read
+from tasks.generate import generate, load_engine
+from tasks.judge import judge
+from tasks.publish import publish
+from tasks.render import render
+from tasks.seeds import seeds_of_round
+from tasks.spent import ledger
+from validators.gate import GATES
+
+
+@flow(name="produce", flow_run_name="{request.count} x {request.style}", validate_parameters=True)
+def produce(request: ProduceRequest) -> dict[str, Any]:
+    """Produce passing pieces and archive them, each with its quality report.
+
+    Parameters
+    ----------
+    request : ProduceRequest
+
+    Returns
+    -------
+    dict
+        The run's record, as written to ``runs/<run id>/run.json``; ``missing`` says how many
+        pieces it is short of.
+    """
+    started = time.perf_counter()
+    log = get_run_logger()
+    with ledger() as seconds:
+        request, engine = load_engine(request)
+        run = begin_run(request, engine)
+
+        for number in range(1, request.rounds + 1):
+            progress("pieces", request.count - run.missing, request.count, f"round {number}")
+            drafts = generate(request, number, seeds_of_round(request.seed, number, run.missing))
+            scores = read(drafts)
+            outcomes = {gate: pass_gate(gate, scores, run.styles(drafts)) for gate in GATES}
+            verdicts = judge(drafts, scores, outcomes)
+            renderings = render(request, scores, verdicts)
+            run = file_pieces(run, number, drafts, verdicts, renderings)
+            log.info("Round %d: %s", number, run.last_round)
+            if not run.missing:
+                break
+
+        record = record_run(run, seconds, time.perf_counter() - started)
+        publish(request, record)
+    return record

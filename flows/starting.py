@@ -1,0 +1,98 @@
+"""Start a flow from the command line: its request checked, a server found, progress shown."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+from flows.request import ProduceRequest
+from flows.server import apply_settings, ensure_server
+from scoregate.progress import listening
+
+
+def check_request(request: ProduceRequest) -> ProduceRequest:
+    """Check what needs the weights, and fill in what the request left open.
+
+    Runs before a server is started, so that a typing error costs no waiting.
+
+    Raises
+    ------
+    RequestError
+        An unknown style, or one the weights were not trained on.
+    WeightsError
+        Missing or damaged weights.
+    """
+    from notagen import styles
+    from notagen.weights import trained_styles
+
+    style = styles.resolve(
+        request.style,
+        trained=trained_styles(request.weights),
+        allow_untrained=request.allow_untrained,
+    )
+    seed = secrets.randbits(31) if request.seed is None else request.seed
+    return request.model_copy(update={"style": str(style), "seed": seed})
+
+
+def run_flow(entrypoint: str, *, request: Any, verbose: bool = False) -> Any:
+    """Run a flow in this process against a Prefect server and return its result.
+
+    Parameters
+    ----------
+    entrypoint : str
+        ``module:flow``.
+    request : pydantic model
+    verbose : bool
+        Show Prefect's own log.
+
+    Raises
+    ------
+    ServerError
+        No server could be found or started.
+    """
+    apply_settings()
+    if not verbose:
+        os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
+    # A run that ends with this command needs no heartbeat, and its thread costs a second.
+    os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "")
+    server = ensure_server(lambda line: typer.echo(line, err=True))
+    typer.echo(f"Prefect's pages: {server.pages}", err=True)
+    module, name = entrypoint.split(":")
+    flow = getattr(importlib.import_module(module), name)
+    with _bars():
+        return flow(request)
+
+
+@contextmanager
+def _bars() -> Iterator[None]:
+    """Show a progress bar for each kind of work while it goes on; none off a terminal."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+    with Progress(
+        TextColumn("{task.description:<16}"),
+        BarColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as display:
+        shown: dict[str, TaskID] = {}
+
+        def listen(what: str, done: float, total: float | None, note: str) -> None:
+            if what not in shown:
+                shown[what] = display.add_task(what, total=total, note=note)
+            display.update(shown[what], completed=done, total=total, note=note)
+
+        with listening(listen):
+            yield

@@ -1,0 +1,48 @@
+"""What every test may ask for: real pieces, and a Prefect server of the tests' own."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+REAL = ROOT.parent / "shared" / "real-notagen"
+
+# Before anything imports Prefect: a home of the tests' own, and no server of anybody else's.
+_home = tempfile.TemporaryDirectory(prefix="scoregate-tests-")
+os.environ["PREFECT_HOME"] = _home.name
+for _name in ("PREFECT_API_URL", "PREFECT_PROFILE"):
+    os.environ.pop(_name, None)
+os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
+
+from flows import server as server_module  # noqa: E402
+
+server_module.apply_settings()
+
+
+@pytest.fixture(scope="session")
+def real_pieces() -> list[Path]:
+    """Pieces that NotaGen really wrote, where they lie beside the project."""
+    files = sorted(REAL.rglob("*.abc"))
+    if not files:
+        pytest.skip("the published NotaGen pieces are not beside the project")
+    return files
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[server_module.Server]:
+    """A real Prefect server on loopback, started as `scoregate` starts it."""
+    patch = pytest.MonkeyPatch()
+    # Port 0 of the list is never healthy: a developer's own server is left alone.
+    patch.setattr(server_module, "DEFAULT_PORT", 0)
+    try:
+        server = server_module.ensure_server()
+        yield server
+    finally:
+        os.environ.pop("PREFECT_API_URL", None)
+        server_module.stop_server()
+        patch.undo()

@@ -1,0 +1,53 @@
+"""Requests: what can't be asked for is refused in a sentence."""
+
+import pytest
+
+from flows.request import ProduceRequest, make_request
+from scoregate.errors import RequestError
+from tasks.seeds import seeds_of_round
+
+
+def test_defaults_ask_for_four_chorales():
+    request = make_request()
+    assert (request.count, request.style) == (4, "Baroque/Bach, Johann Sebastian/Choral")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("temperature", 0),
+        ("temperature", -1.0),
+        ("temperature", float("nan")),
+        ("count", 0),
+        ("top_k", 129),
+        ("top_k", -1),
+        ("top_p", 0),
+        ("top_p", 1.01),
+        ("rounds", 0),
+        ("seed", -1),
+        ("precision", "fp8"),
+        ("colour", "red"),
+    ],
+)
+def test_what_cannot_be_served_is_named(field, value):
+    with pytest.raises(RequestError) as caught:
+        make_request(**{field: value})
+    assert field.replace("_", "-") in caught.value.problem
+    assert caught.value.remedy
+
+
+def test_a_request_survives_json():
+    request = make_request(count=7, seed=3)
+    assert ProduceRequest.model_validate_json(request.model_dump_json()) == request
+
+
+def test_rounds_and_neighbouring_seeds_share_no_seed():
+    seeds = [
+        seed for run in (7, 8) for number in (1, 2, 3) for seed in seeds_of_round(run, number, 20)
+    ]
+    assert len(set(seeds)) == len(seeds)
+    assert all(0 <= seed < 2**31 for seed in seeds)
+
+
+def test_the_same_round_has_the_same_seeds():
+    assert seeds_of_round(7, 1, 4) == seeds_of_round(7, 1, 8)[:4]
