@@ -161,10 +161,10 @@ def _start(say: Callable[[str], None]) -> Server:
     log = prefect_home() / "scoregate-server.log"
     say(f"Starting a Prefect server at http://127.0.0.1:{port} (about 20 s the first time)")
     environment = {key: value for key, value in os.environ.items() if key != "PREFECT_API_URL"}
+    command = (sys.executable, "-m", "prefect", "server", "start")
     with open(log, "wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "prefect", "server", "start"]
-            + ["--host", "127.0.0.1", "--port", str(port)],
+            [*command, "--host", "127.0.0.1", "--port", str(port)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -231,7 +231,7 @@ def _start_lock() -> Iterator[None]:
     home = prefect_home()
     try:
         home.mkdir(parents=True, exist_ok=True)
-        lock = open(home / "scoregate-server.lock", "w")
+        lock = open(home / "scoregate-server.lock", "w")  # noqa: SIM115 - held below
     except OSError as error:
         raise ServerError(
             f"Prefect's folder {home} can't be written: {error.strerror}.",

@@ -17,7 +17,7 @@ from scoregate.errors import ArchiveError
 from tasks.draft import Batch, Draft
 from tasks.judge import Judged
 from tasks.render import Rendering
-from tasks.spent import spent, since
+from tasks.spent import since, spent
 
 if TYPE_CHECKING:
     from flows.request import ProduceRequest

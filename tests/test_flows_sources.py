@@ -50,7 +50,7 @@ def test_a_line_that_holds_no_piece_is_an_error_of_its_own(tmp_path, line):
     path = tmp_path / "pieces.jsonl"
     path.write_text(line + "\n" + json.dumps({"abc": TUNE}) + "\n")
     bad, good = find([str(path)])
-    with pytest.raises(UnreadableError, match="pieces.jsonl:1"):
+    with pytest.raises(UnreadableError, match=r"pieces\.jsonl:1"):
         read_bytes(bad)
     assert read_bytes(good) == TUNE.encode()
 
