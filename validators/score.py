@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any
 
 from validators.findings import Finding
 
@@ -159,6 +160,8 @@ class Score:
         Bars of the longest voice.
     findings : list of Finding
         What the reader could not read, gate ``syntax``.
+    derived : dict
+        Arrays that the gates work out once and share (see :mod:`validators.sounding`).
     """
 
     text: str
@@ -175,3 +178,4 @@ class Score:
     tempo: float | None = None
     bar_count: int = 0
     findings: list[Finding] = field(default_factory=list)
+    derived: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
