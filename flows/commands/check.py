@@ -9,8 +9,10 @@ from typing import Annotated
 
 import typer
 
-from flows.checking import Checked, check_file, printable
-from scoregate.errors import ScoregateError
+from flows.printing import printable
+from scoregate.errors import ScoregateError, UnreadableError
+from tasks.checking import Checked, check_bytes, unjudged
+from tasks.sources import MAX_BYTES, Source, read_bytes
 
 HELP = """Judge pieces of ABC: syntax, bars, ranges, repetition.
 
@@ -58,14 +60,14 @@ def command(
         task = bar.add_task("judging", total=len(files))
         for name in files:
             try:
-                checked = check_file(name, style=style)
+                checked = check_bytes(name, _content(name), style)
             except ScoregateError as error:
                 unreadable += 1
                 typer.secho(f"scoregate: {printable(name)}: {error.problem}", fg="red", err=True)
                 if error.remedy:
                     typer.echo(f"    {error.remedy}", err=True)
                 if as_json:
-                    typer.echo(json.dumps(Checked.unread(name, error).as_dict()))
+                    typer.echo(json.dumps(unjudged(name, error.problem).as_dict()))
                 continue
             finally:
                 bar.advance(task)
@@ -75,8 +77,6 @@ def command(
             else:
                 _show(checked)
             if html is not None:
-                from flows.checking import write_page
-
                 write_page(checked, html)
                 typer.echo(f"    page: {html}", err=as_json)
     if not as_json and len(files) > 1:
@@ -86,6 +86,15 @@ def command(
     if unreadable or tally["could not be judged"]:
         raise typer.Exit(2)
     raise typer.Exit(1 if tally["rejected"] else 0)
+
+
+def _content(name: str) -> bytes:
+    if name != "-":
+        return read_bytes(Source(name))
+    content = sys.stdin.buffer.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise UnreadableError(f"Standard input holds more than {MAX_BYTES // 2**20} MiB.")
+    return content
 
 
 def _show(checked: Checked) -> None:

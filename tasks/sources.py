@@ -211,3 +211,13 @@ def _too_large(source: Source) -> UnreadableError:
         f"{source.name}: larger than {MAX_BYTES // 2**20} MiB, which no score is.",
         "Split it, if it holds several pieces.",
     )
+
+
+def size_and_time(source: Source) -> tuple[int, int]:
+    """Return the size in bytes and the time of change in ns of the source's file; (0, 0)
+    where it can't be asked."""
+    try:
+        found = os.stat(source.path)
+    except (OSError, ValueError):
+        return 0, 0
+    return found.st_size, found.st_mtime_ns

@@ -1,0 +1,187 @@
+"""Screening: judge any number of files of any origin, and file them as passed or rejected.
+
+Pieces stream through in batches, so memory stays flat; every batch is noted in a journal
+before the next one, so a run that was killed goes on where it was; and what was judged by
+the same gates before, under whatever name, is not judged again.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact
+from prefect.logging import get_run_logger
+from pydantic import BaseModel, ConfigDict, Field
+
+from scoregate.errors import ToolError, UnreadableError
+from tasks.checking import judge_version
+from tasks.draft import Batch
+from tasks.journal import Journal
+from tasks.pool import Pool, cores
+from tasks.screen import Job, died, judge_batch, judge_chunk, judge_jobs, unread_row
+from tasks.sources import find, size_and_time
+from tasks.spent import ledger
+
+SETTLED_NS = 2 * 10**9  # a file that changed within 2 s may still be in the writing
+DASK_CHUNK = 200  # pieces to a task: a second of work against milliseconds of scheduling
+DASK_UNDER_WAY = 64
+PRELOAD = ("tasks.screen", "validators.gate")
+
+
+class ScreenRequest(BaseModel):
+    """What to screen, and where to put it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    paths: list[str] = Field(
+        min_length=1, description="Files, folders, patterns, zip archives, JSONL files."
+    )
+    out: str = Field(default="screened", description="Folder for passed/, rejected/ and results.")
+    style: str | None = Field(
+        default=None, description="Judge all by this style; left out, each by its own prompt."
+    )
+    processes: int = Field(default=0, ge=0, le=1024, description="0 takes every core.")
+    batch: int = Field(default=2000, ge=1, description="Pieces to a Prefect task.")
+    dask: str | None = Field(
+        default=None,
+        description="'local', or a scheduler's address (tcp://host:8786) with a shared disk.",
+    )
+
+
+class ScreenRecord(BaseModel):
+    """What a screening came to."""
+
+    judged: int
+    kept: int
+    counts: dict[str, int]
+    reasons: list[tuple[str, int]]
+    table: str
+    sheet: str
+    seconds: float
+    orchestration_seconds: float
+
+
+@flow(name="screen", flow_run_name="screen into {request.out}", validate_parameters=True)
+def screen(request: ScreenRequest) -> ScreenRecord:
+    """Judge every piece that the paths name.
+
+    Returns
+    -------
+    ScreenRecord
+        ``judged`` pieces were looked at in this run, ``kept`` were judged before.
+    """
+    log = get_run_logger()
+    started = time.perf_counter()
+    out = Path(request.out)
+    journal = Journal(out / "journal.sqlite", judge_version(request.style))
+    tally = {"judged": 0, "kept": 0}
+    try:
+        with ledger() as seconds:
+            jobs = _jobs(request, journal, tally)
+            if request.dask:
+                tally["judged"] += _on_dask(request, jobs, journal)
+            else:
+                with Pool(judge_jobs, died, request.processes or cores(), PRELOAD) as pool:
+                    for number, batch in enumerate(_batches(jobs, request.batch), start=1):
+                        tally["judged"] += judge_batch(pool, number, batch, journal)
+                        log.info("Batch %d: %d judged so far", number, tally["judged"])
+            table, sheet = journal.export(out)
+        total = time.perf_counter() - started
+        record = ScreenRecord(
+            judged=tally["judged"],
+            kept=tally["kept"],
+            counts=journal.counts(),
+            reasons=journal.reasons(12),
+            table=str(table),
+            sheet=str(sheet),
+            seconds=round(total, 3),
+            orchestration_seconds=round(total - sum(seconds.values()), 3),
+        )
+    finally:
+        journal.close()
+    create_markdown_artifact(key="screening", markdown=_markdown(record))
+    return record
+
+
+def waiting(request: ScreenRequest) -> bool:
+    """Return whether a run would find a piece that was not judged yet, or has changed."""
+    journal = Journal(Path(request.out) / "journal.sqlite", judge_version(request.style))
+    try:
+        for found in find(request.paths):
+            if isinstance(found, UnreadableError):
+                continue  # the last run reported it; it is reported again with the next
+            size, changed = size_and_time(found)
+            settled = time.time_ns() - changed > SETTLED_NS
+            if settled and not journal.is_done(found.name, size, changed):
+                return True
+        return False
+    finally:
+        journal.close()
+
+
+def _jobs(request: ScreenRequest, journal: Journal, tally: dict[str, int]) -> Iterator[Job]:
+    """Yield a job for each piece that this judge has not judged in this place."""
+    for found in find(request.paths):
+        if isinstance(found, UnreadableError):
+            journal.write([unread_row(found)])
+            tally["judged"] += 1
+            continue
+        size, changed = size_and_time(found)
+        if journal.is_done(found.name, size, changed):
+            tally["kept"] += 1
+            continue
+        yield Job(found, request.style, request.out, str(journal.path), journal.judge)
+
+
+def _batches(jobs: Iterable[Job], size: int) -> Iterator[Batch[Job]]:
+    jobs = iter(jobs)
+    while chunk := list(itertools.islice(jobs, size)):
+        yield Batch(chunk)
+
+
+def _on_dask(request: ScreenRequest, jobs: Iterable[Job], journal: Journal) -> int:
+    try:
+        from prefect_dask import DaskTaskRunner
+    except ImportError as error:
+        raise ToolError(
+            "Dask isn't installed.", "Install it with `pip install 'scoregate[dask]'`."
+        ) from error
+    if request.dask == "local":
+        workers = request.processes or cores()
+        runner = DaskTaskRunner(cluster_kwargs={"n_workers": workers, "threads_per_worker": 1})
+    else:
+        runner = DaskTaskRunner(address=request.dask)
+    return judge_on_dask.with_options(task_runner=runner)(jobs, journal)
+
+
+@flow(name="judge on Dask", validate_parameters=False)
+def judge_on_dask(jobs: Iterable[Job], journal: Journal) -> int:
+    """Judge chunk by chunk on the task runner's cluster; a bounded number is under way."""
+    judged = 0
+    under_way: list[Any] = []
+    for chunk in _batches(jobs, DASK_CHUNK):
+        under_way.append(judge_chunk.submit(chunk))
+        if len(under_way) >= DASK_UNDER_WAY:
+            judged += _noted(under_way.pop(0), journal)
+    for future in under_way:
+        judged += _noted(future, journal)
+    return judged
+
+
+def _noted(future: Any, journal: Journal) -> int:
+    rows = future.result()
+    journal.write(rows)
+    return len(rows)
+
+
+def _markdown(record: ScreenRecord) -> str:
+    lines = ["# Screening", "", f"{record.judged} judged, {record.kept} judged before.", ""]
+    lines += [f"- {status}: {count}" for status, count in sorted(record.counts.items())]
+    lines += ["", "## Commonest reasons", ""]
+    lines += [f"- {count} × `{reason.replace('`', ' ')}`" for reason, count in record.reasons]
+    return "\n".join([*lines, "", f"Results: `{record.table}`, `{record.sheet}`", ""])

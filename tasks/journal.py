@@ -1,0 +1,191 @@
+"""The journal of a screening: what was judged, by content and gate version, in SQLite.
+
+It is what makes a screening resumable and what the result tables are exported from, so
+nothing but one row at a time is held in memory. One process writes; others only read.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from scoregate.errors import ArchiveError
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS verdict (
+    sha256 TEXT NOT NULL, judge TEXT NOT NULL, status TEXT NOT NULL, row TEXT NOT NULL,
+    PRIMARY KEY (sha256, judge)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS file (
+    name TEXT PRIMARY KEY, size INTEGER NOT NULL, changed INTEGER NOT NULL,
+    sha256 TEXT NOT NULL, judge TEXT NOT NULL, row TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+ROWS_AT_ONCE = 5_000
+
+
+class Journal:
+    """Rows by file name, verdicts by content hash and judge.
+
+    Parameters
+    ----------
+    path : Path
+        The SQLite file; made where it is missing.
+    judge : str
+        Names the gates' versions and whatever else a verdict depends on.
+    """
+
+    def __init__(self, path: Path, judge: str) -> None:
+        self.path = path
+        self.judge = judge
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.executescript(SCHEMA)
+        except (sqlite3.Error, OSError) as error:
+            raise ArchiveError(
+                f"The journal {path} can't be opened: {error}.",
+                "Name a folder that can be written with --out, or delete a damaged journal: "
+                "everything is judged again then.",
+            ) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def is_done(self, name: str, size: int, changed: int) -> bool:
+        """Return whether this very file was judged by this judge (by size and time)."""
+        found = self._db.execute(
+            "SELECT 1 FROM file WHERE name = ? AND size = ? AND changed = ? AND judge = ?",
+            (name, size, changed, self.judge),
+        ).fetchone()
+        return found is not None
+
+    def write(self, rows: Iterable[dict[str, Any]]) -> None:
+        """Note judged files, all or none.
+
+        Raises
+        ------
+        ArchiveError
+            The disk is full or can't be written.
+        """
+        rows = list(rows)
+        try:
+            with self._db:
+                self._db.executemany(
+                    "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?)",
+                    (
+                        (
+                            row["file"],
+                            row["size"],
+                            row["changed"],
+                            row["sha256"],
+                            self.judge,
+                            json.dumps(row),
+                        )
+                        for row in rows
+                    ),
+                )
+                self._db.executemany(
+                    "INSERT OR REPLACE INTO verdict VALUES (?, ?, ?, ?)",
+                    (
+                        (row["sha256"], self.judge, row["status"], json.dumps(row))
+                        for row in rows
+                        if row["sha256"]
+                    ),
+                )
+        except sqlite3.Error as error:
+            raise ArchiveError(
+                f"The journal {self.path} can't be written: {error}.",
+                "Is the disk full? What was judged before stays; start the same command again.",
+            ) from error
+
+    def counts(self) -> dict[str, int]:
+        """Return how many files ended with each status."""
+        query = (
+            "SELECT json_extract(row, '$.status'), count(*) FROM file WHERE judge = ? GROUP BY 1"
+        )
+        return dict(self._db.execute(query, (self.judge,)).fetchall())
+
+    def reasons(self, most: int) -> list[tuple[str, int]]:
+        """Return the commonest first reasons and how often each occurs."""
+        query = (
+            "SELECT json_extract(row, '$.reasons[0]') AS reason, count(*) FROM file "
+            "WHERE judge = ? AND reason IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?"
+        )
+        return self._db.execute(query, (self.judge, most)).fetchall()
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield every file's row, by name."""
+        query = "SELECT row FROM file WHERE judge = ? ORDER BY name"
+        for (row,) in self._db.execute(query, (self.judge,)):
+            yield json.loads(row)
+
+    def export(self, folder: Path) -> tuple[Path, Path]:
+        """Write ``results.parquet`` and ``results.csv``; return their paths.
+
+        Both are written beside their names and put in place whole.
+        """
+        measures = sorted({name for row in self.rows() for name in row["measures"]})
+        table, sheet = folder / "results.parquet", folder / "results.csv"
+        schema = pa.schema(
+            [(name, pa.string()) for name in ("file", "sha256", "status", "reasons", "output")]
+            + [(name, pa.int32()) for name in ("critical", "warnings", "bars", "voices")]
+            + [(name, pa.float64()) for name in measures]
+        )
+        parts = table.with_suffix(".parquet.part"), sheet.with_suffix(".csv.part")
+        with (
+            pq.ParquetWriter(parts[0], schema) as writer,
+            open(parts[1], "w", newline="", encoding="utf-8") as file,
+        ):
+            lines = csv.DictWriter(file, schema.names)
+            lines.writeheader()
+            for chunk in _chunks(map(_flat, self.rows()), ROWS_AT_ONCE):
+                filled = [{name: row.get(name) for name in schema.names} for row in chunk]
+                writer.write_table(pa.Table.from_pylist(filled, schema))
+                lines.writerows(filled)
+        os.replace(parts[0], table)
+        os.replace(parts[1], sheet)
+        return table, sheet
+
+
+def known_row(path: str, sha256: str, judge: str) -> dict[str, Any] | None:
+    """Return the row of content that this judge has judged before, from any process."""
+    database = _reader(path)
+    found = database.execute(
+        "SELECT row FROM verdict WHERE sha256 = ? AND judge = ?", (sha256, judge)
+    ).fetchone()
+    return json.loads(found[0]) if found else None
+
+
+_readers: dict[str, sqlite3.Connection] = {}
+
+
+def _reader(path: str) -> sqlite3.Connection:
+    if path not in _readers:
+        _readers[path] = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    return _readers[path]
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    return row | row["measures"] | {"reasons": "; ".join(row["reasons"])}
+
+
+def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    chunk: list[Any] = []
+    for item in items:
+        chunk.append(item)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
