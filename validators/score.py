@@ -79,6 +79,10 @@ class Bar:
         The key in force at its beginning, as written (``G``, ``Dm``, ``none``).
     implied : bool
         True for a resting bar that the text left out and the reader completed.
+    ending : str
+        The ending that begins here, as written: ``1``, ``1,3``; ``""`` where none.
+    inner : tuple of str
+        Barlines inside the bar where a line of interleaved text brings several.
     """
 
     number: int
@@ -92,6 +96,8 @@ class Bar:
     column: int
     key: str = "C"
     implied: bool = False
+    ending: str = ""
+    inner: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

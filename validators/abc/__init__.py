@@ -1,0 +1,1 @@
+"""The parts of the ABC reader; :mod:`validators.reader` puts them together."""

@@ -1,0 +1,286 @@
+"""The tune's body: lines in, bars per voice out."""
+
+from __future__ import annotations
+
+import re
+
+from validators.abc.fields import read_metre, read_properties, read_unit
+from validators.abc.header import FIELD_LINE, Header, declare, split_comment
+from validators.abc.keys import read_key
+from validators.abc.lexer import MUSIC, STREAM_MARK, VOICE_MARK
+from validators.abc.remarks import Remarks
+from validators.abc.voice import VoiceReader
+
+MAX_VOICES = 1000
+"""Voices of one tune; the largest real scores have about 60."""
+MAX_EVENTS = 400_000
+"""Notes, rests and bars of one tune; the largest real pieces have about 30,000."""
+MAX_FAULTS = 5_000
+"""Faults after which a text counts as no ABC at all and is read no further."""
+
+
+_TRAILING_BAR = re.compile(r"[|:\]]+$")
+
+
+class TooMuchError(Exception):
+    """The text exceeds a bound of the reader; internal to it, the message says which."""
+
+
+def is_interleaved(lines: list[str], begin: int) -> bool:
+    """Whether a line holds one bar of all voices.
+
+    True for text with ``[r:i/j]`` markers, and where most lines of music name two voices or
+    more inline (``[V:1]...|[V:2]...|``).
+    """
+    music = several = 0
+    for line in lines[begin:]:
+        if line.startswith("[r:"):
+            return True
+        if "|" not in line or line.startswith("%") or line[1:2] == ":":
+            continue
+        music += 1
+        if line.count("[V:") >= 2:
+            several += 1
+    return music > 0 and 2 * several > music
+
+
+class Body:
+    """Reads the lines behind the header.
+
+    Parameters
+    ----------
+    head : Header
+    remarks : Remarks
+    interleaved : bool
+        Whether a line of music is one bar of every voice, numbered by the line.
+    """
+
+    def __init__(self, head: Header, remarks: Remarks, interleaved: bool) -> None:
+        self.head = head
+        self.remarks = remarks
+        self.interleaved = interleaved
+        self.voices: dict[str, VoiceReader] = {}
+        self.undeclared: set[str] = set()
+        self.row = 0
+        self.row_lines: list[int] = []
+        self.row_voices: list[list[str]] = []
+        self.marks: list[tuple[int, int, int]] = []
+        self.any_music = False
+        self.block = ""
+        self.total = 0
+        self.metre, self.unit = head.metre, head.unit
+        self.key, self.properties = head.key, head.key_properties
+        self.users = set(head.users)
+        for name in (*head.voices, *(place for place in head.places if place not in head.voices)):
+            self.voice(name)
+        first = next(iter(self.voices), None)
+        self.current: str | None = head.current_voice or first
+
+    def voice(self, name: str) -> VoiceReader:
+        """Return the reader of voice `name`, making it where it is new."""
+        got = self.voices.get(name)
+        if got is not None:
+            return got
+        if len(self.voices) >= MAX_VOICES:
+            raise TooMuchError(f"more than {MAX_VOICES} voices")
+        head = self.head
+        got = VoiceReader(name, self.unit, self.metre, self.remarks, head.propagate)
+        got.users = self.users
+        got.set_key(self.key.name, self.key.alterations)
+        got.start_key = self.key.name
+        got.set_properties(self.properties)
+        declared = head.voices.get(name)
+        if declared is not None:
+            got.set_properties(declared.properties)
+        self.voices[name] = got
+        return got
+
+    # -- lines --------------------------------------------------------------------------
+
+    def line(self, line: str, number: int) -> None:
+        """Read one line that isn't empty."""
+        if self.block:
+            if line.startswith("%%end" + self.block):
+                self.block = ""
+            return
+        if line[0] == "%":
+            if line.startswith("%%begin"):
+                self.block = next((b for b in ("text", "ps", "svg") if line[7:].startswith(b)), "")
+            return
+        if "%" in line:
+            line = split_comment(line)
+            if not line.strip():
+                return
+        if line[1:2] == ":" or line[0] == "+":
+            match = FIELD_LINE.match(line)
+            if match is not None:
+                self._field_line(match[1], line[2:].strip(), number)
+                return
+        self.music_line(line, number)
+
+    def music_line(self, line: str, number: int) -> None:
+        """Read a line of music: its cells, each of one voice."""
+        end = len(line.rstrip())
+        if end and line[end - 1] == "\\":
+            end -= 1
+        start = 0
+        if line.startswith("[r:"):
+            mark = STREAM_MARK.match(line)
+            if mark is not None:
+                self.marks.append((int(mark[1]), int(mark[2]), number))
+                start = mark.end()
+        self.any_music = True
+        marks = list(VOICE_MARK.finditer(line, start, end)) if "[V:" in line else []
+        if self.interleaved:
+            self._row(line, number, start, end, marks)
+            return
+        first = marks[0].start() if marks else end
+        self._stretch(self._current(number), line, start, first, number)
+        for index, mark in enumerate(marks):
+            voice = self._named(mark, number)
+            self.current = voice.id
+            stop = marks[index + 1].start() if index + 1 < len(marks) else end
+            self._stretch(voice, line, mark.end(), stop, number)
+
+    def _row(self, line: str, number: int, start: int, end: int, marks: list[re.Match[str]]):
+        """Read a line that is one bar of every voice."""
+        self.row += 1
+        self.row_lines.append(number)
+        present: list[str] = []
+        self.row_voices.append(present)
+        first = marks[0].start() if marks else end
+        if first > start and line[start:first].strip():
+            self._prefix(line, start, first, number, bool(marks), present)
+        for index, mark in enumerate(marks):
+            voice = self._named(mark, number)
+            stop = marks[index + 1].start() if index + 1 < len(marks) else end
+            if voice.id in present:
+                self.remarks.add(
+                    "voice-twice", "the voice stands twice in its line", "critical", voice.id,
+                    self.row, number, mark.start() + 1,
+                )  # fmt: skip
+            else:
+                present.append(voice.id)
+            self._cell(voice, line, mark.end(), stop, number)
+        self._bound()
+
+    def _cell(self, voice: VoiceReader, line: str, start: int, stop: int, number: int) -> None:
+        before, events = len(voice.bars), voice.event_count
+        voice.row = self.row
+        voice.music(line, start, stop, number)
+        if voice.opened:
+            voice.close("", number, stop + 1)
+        elif len(voice.bars) == before:
+            # A cell without music: a bar of length 0, closed by what stands there.
+            sign = _TRAILING_BAR.search(line[start:stop].rstrip())
+            voice.open(number, start + 1)
+            voice.close(sign[0] if sign else "", number, stop)
+        self.total += len(voice.bars) - before + voice.event_count - events
+
+    def _prefix(
+        self, line: str, start: int, first: int, number: int, others: bool, present: list[str]
+    ) -> None:
+        """Read what stands before the first ``[V:``: fields for all, or one voice's music."""
+        stretch = [m for m in MUSIC.finditer(line, start, first) if m.lastgroup != "space"]
+        if all(m.lastgroup == "field" for m in stretch):
+            for match in stretch:
+                self._field_for_all(match[0][1], match[0][3:-1].strip(), number, match.start() + 1)
+            return
+        voice = self._current(number)
+        if others or len(self.voices) > 1:
+            self.remarks.add(
+                "voice-unnamed", "music before the line's first [V:]", "critical", None, self.row,
+                number, start + 1, found=line[start : min(first, start + 20)],
+            )  # fmt: skip
+            return
+        present.append(voice.id)
+        self._cell(voice, line, start, first, number)
+
+    def _stretch(self, voice: VoiceReader, line: str, start: int, stop: int, number: int) -> None:
+        before = len(voice.bars) + voice.event_count
+        voice.music(line, start, stop, number)
+        self.total += len(voice.bars) + voice.event_count - before
+        self._bound()
+
+    def _bound(self) -> None:
+        if self.remarks.count > MAX_FAULTS:
+            raise TooMuchError(f"more than {MAX_FAULTS} faults: this is no ABC")
+        if self.total > MAX_EVENTS or len(self.row_lines) * len(self.voices) > MAX_EVENTS:
+            raise TooMuchError(f"more than {MAX_EVENTS} notes, rests and bars")
+
+    # -- voices and fields ----------------------------------------------------------------
+
+    def _current(self, number: int) -> VoiceReader:
+        if self.current is None:
+            self.current = "1"
+        return self.voice(self.current)
+
+    def _named(self, mark: re.Match[str], number: int) -> VoiceReader:
+        return self._switch(mark[1], mark[2], number, mark.start() + 1)
+
+    def _switch(self, name: str, rest: str, number: int, column: int) -> VoiceReader:
+        """Return the voice that an inline or whole-line ``V:`` names."""
+        head = self.head
+        rest = rest.strip()
+        if name not in self.voices:
+            known = bool(head.voices or head.places)
+            if known and not rest and name not in self.undeclared:
+                self.undeclared.add(name)
+                self.remarks.add(
+                    "voice-undeclared", "the header declares no such voice", "critical", name,
+                    self.row or None, number, column,
+                )  # fmt: skip
+            if not name:
+                self.remarks.add("voice-nameless", "V: without an id", line=number, column=column)
+        voice = self.voice(name)
+        if rest:
+            properties = read_properties(rest)
+            voice.set_properties(properties)
+            if name not in head.voices:
+                declare(head.voices, f"{name} {rest}", number, self.remarks)
+        return voice
+
+    def _field_line(self, letter: str, value: str, number: int) -> None:
+        value = split_comment(value)
+        if letter == "V":
+            parts = value.split(None, 1)
+            voice = self._switch(
+                parts[0] if parts else "", parts[1] if len(parts) > 1 else "", number, 1
+            )
+            self.current = voice.id
+        elif letter in "KMLU":
+            if self.any_music and not self.interleaved and self.current is not None:
+                self.voice(self.current).field(letter, value, number, 1)
+            else:
+                self._field_for_all(letter, value, number, 1)
+        elif letter == "X":
+            self.remarks.add(
+                "second-reference", "X: within the tune: a blank line is missing before it",
+                line=number, column=1,
+            )  # fmt: skip
+        elif letter == "m":
+            self.remarks.add(
+                "macro", "macros (m:) are not expanded, so the music is not what it says",
+                line=number, column=1, found=value[:30],
+            )  # fmt: skip
+        elif letter not in "wWsdPQTRNrIABCDFGHOSZ+E":
+            self.remarks.add(
+                "field-unknown", "no such field", "warning", line=number, column=1,
+                found=f"{letter}:",
+            )  # fmt: skip
+
+    def _field_for_all(self, letter: str, value: str, number: int, column: int) -> None:
+        """Take a field that stands before all voices of a line: it holds for each."""
+        if letter == "M":
+            self.metre = read_metre(value) or self.metre
+        elif letter == "L":
+            self.unit = read_unit(value) or self.unit
+        elif letter == "K":
+            key = read_key(value)
+            if key is not None and key.given:
+                self.key = key
+        if not self.voices:
+            self._current(number)
+        for voice in self.voices.values():
+            if letter in "KMLU":
+                voice.field(letter, value, number, column)

@@ -1,0 +1,51 @@
+"""How a text ends: the stream's counters, the last barline, endings and repeats."""
+
+from __future__ import annotations
+
+from validators.abc.body import Body
+from validators.abc.remarks import Remarks
+from validators.score import Score
+
+
+def check_ending(score: Score, body: Body, remarks: Remarks) -> None:
+    """Remark on a stream that breaks off and on a tune without a final barline."""
+    if not body.any_music:
+        remarks.add("no-music", "there is no music", line=max(1, body.head.body), column=1)
+        return
+    if body.marks:
+        _check_marks(body, remarks)
+    last = [voice.bars[-1] for voice in score.voices if voice.bars]
+    if last and not any(bar.right not in ("", "|") for bar in last):
+        bar = max(last, key=lambda bar: bar.number)
+        remarks.add(
+            "final-barline", "the piece ends without a final barline", "warning", None,
+            bar.number, bar.line, bar.column, found=bar.right or "none", expected="|]",
+        )  # fmt: skip
+
+
+def _check_marks(body: Body, remarks: Remarks) -> None:
+    """Hold the ``[r:i/j]`` markers to their order: i counts up from 0, j down to 0."""
+    marks = body.marks
+    total = marks[0][0] + marks[0][1]
+    for position, (index, left, line) in enumerate(marks):
+        expected = position if position == 0 else marks[position - 1][0] + 1
+        if index != expected:
+            remarks.add(
+                "stream-order", "the line's marker is out of order", "critical", None,
+                body.row_lines.index(line) + 1 if line in body.row_lines else None, line, 1,
+                found=f"[r:{index}/{left}]", expected=f"[r:{expected}/...]",
+            )  # fmt: skip
+        elif index + left != total:
+            remarks.add(
+                "stream-count", "the marker counts the lines left wrongly", "warning",
+                line=line, column=1, found=f"[r:{index}/{left}]",
+                expected=f"[r:{index}/{total - index}]",
+            )  # fmt: skip
+            total = index + left
+    index, left, line = marks[-1]
+    if left:
+        remarks.add(
+            "stream-truncated", f"the stream breaks off: {left} lines are missing", "critical",
+            None, len(body.row_lines), line, 1, found=f"[r:{index}/{left}]",
+            expected=f"[r:{index}/0]",
+        )  # fmt: skip

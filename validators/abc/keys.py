@@ -1,0 +1,143 @@
+"""Key signatures: from a ``K:`` field to the alteration of each letter."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+LETTERS = "CDEFGAB"
+SEMITONES = (0, 2, 4, 5, 7, 9, 11)
+_FIFTHS_OF_LETTER = {"F": -1, "C": 0, "G": 1, "D": 2, "A": 3, "E": 4, "B": 5}
+_FIFTHS_OF_MODE = {
+    "": 0,
+    "maj": 0,
+    "ion": 0,
+    "mix": -1,
+    "dor": -2,
+    "m": -3,
+    "min": -3,
+    "aeo": -3,
+    "phr": -4,
+    "loc": -5,
+    "lyd": 1,
+}
+_SHARPS = "FCGDAEB"
+_ALTERATION = {"^": 1, "^^": 2, "_": -1, "__": -2, "=": 0}
+_TONIC = re.compile(r"([A-G])([#b]?)")
+_MODE = re.compile(r"\s*(major|minor|m(?![a-z])|[A-Za-z]{3,12})", re.IGNORECASE)
+_ACCIDENTAL = re.compile(r"(\^\^?|__?|=)([A-Ga-g])(?![A-Za-z])")
+
+Alterations = tuple[int, int, int, int, int, int, int]
+"""Semitones by which C, D, E, F, G, A, B are altered."""
+
+PLAIN: Alterations = (0, 0, 0, 0, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key signature.
+
+    Parameters
+    ----------
+    name : str
+        Tonic and mode as written, explicit accidentals behind: ``G``, ``D phr ^f``.
+    alterations : tuple of int
+    rest : str
+        What follows in the field: clef, ``octave=``, ``transpose=`` ...
+    given : bool
+        False for a field without a key (``K:bass``): the key in force stays.
+    """
+
+    name: str
+    alterations: Alterations
+    rest: str = ""
+    given: bool = True
+
+
+def signature(fifths: int) -> Alterations:
+    """Return the alterations of a signature with so many sharps (flats where negative)."""
+    altered = dict.fromkeys(LETTERS, 0)
+    for index in range(abs(fifths)):
+        letter = _SHARPS[index % 7] if fifths > 0 else _SHARPS[6 - index % 7]
+        altered[letter] += 1 if fifths > 0 else -1
+    c, d, e, f, g, a, b = (altered[letter] for letter in LETTERS)
+    return c, d, e, f, g, a, b
+
+
+@lru_cache(maxsize=512)
+def read_key(text: str) -> Key | None:
+    """Read the content of a ``K:`` field.
+
+    Returns
+    -------
+    Key or None
+        None where it is neither a key nor a clef nor properties.
+    """
+    text = text.strip()
+    if not text or text.lower() == "none" or text.lower().startswith("none "):
+        return Key("none", PLAIN, text[4:].strip())
+    if text.startswith("HP") or text.startswith("Hp"):
+        # Highland pipes: Hp sounds F sharp, C sharp, G natural; HP marks nothing but sounds so.
+        return Key(text[:2], (1, 0, 0, 1, 0, 0, 0), text[2:].strip())
+    tonic = _TONIC.match(text)
+    # `K:Alto` and `K:Bass` are clefs, `K:C` is a key.
+    first = re.split(r"[\s=]", text, maxsplit=1)[0]
+    if tonic is None or first.lower().rstrip("+-0123456789") in CLEF_NAMES:
+        return _explicit_only(text)
+    fifths = _FIFTHS_OF_LETTER[tonic[1]] + {"#": 7, "b": -7, "": 0}[tonic[2]]
+    position, name = tonic.end(), tonic[0]
+    mode = _MODE.match(text, position)
+    explicit = False
+    if mode is not None and not re.match(r"\s*=", text[mode.end() :]):
+        word = mode[1].lower()
+        short = "m" if word == "m" else word[:3]
+        if short in _FIFTHS_OF_MODE:
+            fifths += _FIFTHS_OF_MODE[short]
+            position, name = mode.end(), text[: mode.end()]
+        elif short == "exp":
+            explicit = True
+            position, name = mode.end(), text[: mode.end()]
+        elif position == mode.start(1):
+            return None  # letters glued to the tonic that are no mode: `K:Gxyz`
+    altered = list(PLAIN if explicit else signature(fifths))
+    rest = _apply_accidentals(text[position:], altered)
+    written = [name, *(m[0] for m in _ACCIDENTAL.finditer(text, position))]
+    return Key(" ".join(written), _seven(altered), rest)
+
+
+def _explicit_only(text: str) -> Key | None:
+    """Read a field without a tonic: accidentals alone, or a clef and properties."""
+    altered = list(PLAIN)
+    rest = _apply_accidentals(text, altered)
+    marks = [m[0] for m in _ACCIDENTAL.finditer(text)]
+    if marks:
+        return Key(" ".join(marks), _seven(altered), rest)
+    first = text.split()[0].lower()
+    known = first.split("=")[0] if "=" in first else first.rstrip("+-^_0123456789")
+    if known in CLEF_NAMES or "=" in first:
+        return Key("", PLAIN, text, given=False)
+    return None
+
+
+def _apply_accidentals(text: str, altered: list[int]) -> str:
+    """Write the explicit accidentals of `text` into `altered`; return the text without them."""
+
+    def take(match: re.Match[str]) -> str:
+        altered[LETTERS.index(match[2].upper())] = _ALTERATION[match[1]]
+        return ""
+
+    if "^" not in text and "_" not in text and "=" not in text:
+        return text.strip()
+    return _ACCIDENTAL.sub(take, text).strip()
+
+
+def _seven(altered: list[int]) -> Alterations:
+    c, d, e, f, g, a, b = altered
+    return c, d, e, f, g, a, b
+
+
+CLEF_NAMES = frozenset(
+    ["treble", "bass", "alto", "tenor", "soprano", "mezzosoprano", "mezzo", "baritone"]
+    + ["perc", "percussion", "none", "clef", "octave", "transpose", "middle", "treble8", "subbass"]
+)

@@ -1,0 +1,101 @@
+"""Exact durations: integer ticks inside the reader, Fractions of a whole note outside.
+
+A tick divides every duration that notation usually brings (down to 1/4096, tuplets of
+up to 19) without a remainder, so nearly all arithmetic is on small ints. A duration that
+doesn't fit stays exact all the same: it is then a Fraction of ticks.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+Ticks = int | Fraction
+"""A duration in ticks; a Fraction only where an int can't hold it exactly."""
+
+WHOLE: int = 2**12 * 3**4 * 5**2 * 7**2 * 11 * 13 * 17 * 19
+"""Ticks of a whole note."""
+
+MAX_NUMBER = 9999
+"""Largest number taken as part of a duration; more is a fault, and would cost time."""
+
+LENGTH = re.compile(r"(\d*)((?:/+\d*)?)")
+
+
+class _Wholes(dict):
+    """Ticks -> the one Fraction of a whole note that stands for them."""
+
+    def __missing__(self, ticks: Ticks) -> Fraction:
+        if len(self) > 20_000:
+            self.clear()
+        value = self[ticks] = Fraction(ticks) / WHOLE
+        return value
+
+
+wholes = _Wholes()
+
+
+def scale(ticks: Ticks, numerator: int, denominator: int) -> Ticks:
+    """Return ``ticks * numerator / denominator``, as an int where it is one."""
+    product = ticks * numerator
+    if isinstance(product, int):
+        quotient, rest = divmod(product, denominator)
+        return quotient if not rest else Fraction(product, denominator)
+    value = product / denominator
+    return value.numerator if value.denominator == 1 else value
+
+
+def read_length(text: str) -> tuple[int, int] | None:
+    """Return a length such as ``3/2``, ``/``, ``//``, ``/4`` as numerator and denominator.
+
+    Returns
+    -------
+    tuple of int, or None
+        None where a number is 0 or larger than `MAX_NUMBER`.
+    """
+    if not text:
+        return 1, 1
+    number, slash, rest = text.partition("/")
+    if len(number) > 4 or len(rest) > 12:
+        return None
+    numerator = int(number) if number else 1
+    denominator = 1
+    if slash:
+        digits = rest.lstrip("/")
+        slashes = 1 + len(rest) - len(digits)
+        if digits:
+            if len(digits) > 4:
+                return None
+            # `//4` is seen for `/4`: the number then says it all.
+            denominator = int(digits)
+        else:
+            denominator = 2**slashes
+    if not numerator or not denominator:
+        return None
+    return numerator, denominator
+
+
+def tuplet_ratio(p: int, q: int | None, compound: bool) -> tuple[int, int] | None:
+    """Return the factor of a tuplet: `p` notes in the time of `q`, as ``(q, p)``.
+
+    Parameters
+    ----------
+    p : int
+        Notes of the tuplet.
+    q : int or None
+        Notes in whose time they sound; None for the standard's shorthand.
+    compound : bool
+        Whether the metre is compound (6/8, 9/8, 12/8), which decides 5, 7 and 9.
+
+    Returns
+    -------
+    tuple of int, or None
+        None for a tuplet that says nothing: p below 2, or a shorthand above 9.
+    """
+    if p < 1 or p > 99 or (q is not None and not 1 <= q <= 99):
+        return None
+    if q is None:
+        if p < 2 or p > 9:
+            return None
+        q = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}.get(p, 3 if compound else 2)
+    return q, p

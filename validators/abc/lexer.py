@@ -1,0 +1,60 @@
+"""Tokens of ABC music: one regular expression, linear in the text.
+
+Every quantifier is possessive or bounded and every alternative begins differently or
+ends at a character that it can't contain, so no text makes it slow. What no rule takes is
+an ``error`` of one character: the reader names it and goes on behind it.
+"""
+
+from __future__ import annotations
+
+import re
+
+_LENGTH = r"\d*+(?:/++\d*+)?"
+_NOTE = rf"(?:\^\^?|__?|=)?[A-Ga-g][,']*+{_LENGTH}(?:\.?-)?"
+
+MUSIC = re.compile(
+    rf"""
+    (?P<space>[\ \t`$]++)
+  | (?P<note>{_NOTE})
+  | (?P<rest>[zx]{_LENGTH})
+  | (?P<bar>(?:\[\|\]?|\.?:*+\|++\]?|::++):*+(?:[1-9]\d?(?:[,-]\d\d?){{0,9}})?)
+  | (?P<chord>\[(?>(?:\^\^?|__?|=)?[A-Ga-g][,']*+{_LENGTH}-?)++\]{_LENGTH}(?:\.?-)?)
+  | (?P<decoration>![^!\s|"\[\]]{{1,40}}!)
+  | (?P<text>"[^"]*+")
+  | (?P<tuplet>\(\d++(?::\d*+){{0,2}})
+  | (?P<slur>[()])
+  | (?P<broken>[<>]++)
+  | (?P<ornament>[.~H-Wh-w])
+  | (?P<grace>\{{/?[^{{}}|]*+\}})
+  | (?P<field>\[[A-Za-z]:[^\]\[]*+\])
+  | (?P<mixed>\[(?!\|)[^\[\]|]*+\]{_LENGTH}(?:\.?-)?)
+  | (?P<ending>\[(?:[1-9]\d?(?:[,-]\d\d?){{0,9}}|"[^"]*+"))
+  | (?P<multirest>[ZX]\d*+)
+  | (?P<spacer>y{_LENGTH})
+  | (?P<overlay>&)
+  | (?P<tie>-)
+  | (?P<plus>\+[A-Za-z0-9<>().]{{1,40}}\+)
+  | (?P<microtone>[\^_]\d*+/?\d*+[A-Ga-g][,']*+{_LENGTH}(?:\.?-)?)
+  | (?P<error>[\d/]++|[^\x20-\x7e]++|.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+NOTE_PARTS = re.compile(rf"(\^\^?|__?|=)?([A-Ga-g])([,']*+)({_LENGTH})((?:\.?-)?)")
+"""Accidental, letter, octave marks, length and tie of a note."""
+
+CHORD_PARTS = re.compile(rf"\[(.*)\]({_LENGTH})((?:\.?-)?)", re.DOTALL)
+"""Inside, length and tie of a chord."""
+
+VOICE_MARK = re.compile(r"\[V:\s*+([^\]\[\s]*+)([^\]\[]*+)\]")
+"""An inline ``[V:id ...]``: the id and what follows it."""
+
+STREAM_MARK = re.compile(r"\[r:\s*+(\d{1,9})\s*+/\s*+(\d{1,9})\s*+\]")
+"""NotaGen's ``[r:i/j]``: index of the line, lines left."""
+
+ERROR_SPAN = {
+    # How far the rest of a broken construct reaches: what belongs to it isn't read as music.
+    '"': re.compile(r'"[^|]*+'),
+    "!": re.compile(r"![A-Za-z<>().]*+"),
+    "{": re.compile(r"\{/?"),
+}

@@ -1,0 +1,177 @@
+"""The gate ``bars``: do the voices agree, does the metre hold, has a short bar an excuse?
+
+'Every bar equals the metre' rejects two thirds of good music: phrases and repeats split
+bars, pieces begin with a pickup. What holds in good music is this:
+
+1. all voices of a bar are equally long;
+2. no bar is longer than the metre;
+3. a shorter bar has an excuse: it is the first or the last, stands beside a barline other
+   than ``|``, or completes its neighbour to a full bar.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from fractions import Fraction
+
+from validators.abc.remarks import Remarks
+from validators.findings import Outcome
+from validators.score import Bar, Score, Voice
+
+GATE = "bars"
+VERSION = "1"
+
+
+def check(score: Score, *, style: str | None = None) -> Outcome:
+    """Judge the bars of a score.
+
+    Parameters
+    ----------
+    score : Score
+    style : str or None
+        Not used: bars are counted alike in every style.
+
+    Returns
+    -------
+    Outcome
+        Measures: ``bars.count``; ``bars.equal``, the share of bars in which all voices
+        are equally long; ``bars.full``, the share that are also as long as the metre.
+    """
+    remarks = Remarks(GATE)
+    outcome = Outcome(GATE, VERSION)
+    voices = [voice for voice in score.voices if voice.bars]
+    columns = _columns(score, voices, remarks)
+    lengths: list[tuple[Fraction, Bar]] = []
+    equal = full = 0
+    for cells in columns:
+        length, alike = _agree(cells, remarks)
+        model = next((bar for _, bar in cells if bar.duration == length), cells[0][1])
+        lengths.append((length, model))
+        equal += alike
+        full += alike and model.metre == length
+        _barlines(cells, remarks)
+    _metre(columns, lengths, remarks)
+    count = len(columns)
+    outcome.findings = remarks.close()
+    outcome.measures = {"bars.count": float(count)}
+    if count:
+        outcome.measures["bars.equal"] = equal / count
+        outcome.measures["bars.full"] = full / count
+    return outcome
+
+
+Cells = list[tuple[Voice, Bar]]
+"""One bar: the voices that have it, each with its own."""
+
+
+def _columns(score: Score, voices: list[Voice], remarks: Remarks) -> list[Cells]:
+    """Return the bars of the piece, each with all its voices."""
+    counts = Counter(len(voice.bars) for voice in voices)
+    if len(counts) > 1:
+        usual = max(counts, key=lambda count: (counts[count], count))
+        for voice in voices:
+            if len(voice.bars) != usual:
+                last = voice.bars[-1]
+                remarks.add(
+                    "count", f"{len(voice.bars)} bars found, {usual} expected", "critical",
+                    voice.id, last.number, last.line, last.column, str(len(voice.bars)),
+                    str(usual),
+                )  # fmt: skip
+    most = max(counts, default=0)
+    return [
+        [(voice, voice.bars[index]) for voice in voices if index < len(voice.bars)]
+        for index in range(most)
+    ]
+
+
+def show(duration: Fraction) -> str:
+    """Return a duration as a time signature would have it: ``3/4``, ``4/4``, ``7/8``."""
+    numerator, denominator = duration.numerator, duration.denominator
+    factor = max(1, 4 // denominator) if denominator < 4 else 1
+    return f"{numerator * factor}/{denominator * factor}"
+
+
+def _agree(cells: Cells, remarks: Remarks) -> tuple[Fraction, bool]:
+    """Find the length that most voices give a bar, and remark on those that deviate."""
+    first = cells[0][1].duration
+    if all(bar.duration == first for _, bar in cells):
+        return first, True
+    votes = Counter(bar.duration for _, bar in cells if not _adapts(bar) and not bar.implied)
+    if not votes:
+        return first, True
+    metres = {bar.metre for _, bar in cells}
+    most = max(votes.values())
+    leaders = [length for length, count in votes.items() if count == most]
+    length = next((lead for lead in leaders if lead in metres), max(leaders))
+    alike = True
+    for voice, bar in cells:
+        if bar.duration != length and not _adapts(bar) and not bar.implied:
+            alike = False
+            remarks.add(
+                "voices-disagree", f"{show(bar.duration)} found, {show(length)} expected",
+                "critical", voice.id, bar.number, bar.line, bar.column, show(bar.duration),
+                show(length),
+            )  # fmt: skip
+    return length, alike
+
+
+def _adapts(bar: Bar) -> bool:
+    """Whether the bar is a whole-bar rest ``Z``, which is as long as the others."""
+    return len(bar.events) == 1 and bar.events[0].text[:1] in ("Z", "X")
+
+
+def _barlines(cells: Cells, remarks: Remarks) -> None:
+    """Remark on a voice whose barline is missing or repeats where the others don't."""
+    rights = Counter(bar.right for _, bar in cells)
+    if len(rights) == 1 and not any(bar.inner for _, bar in cells):
+        return
+    usual = max(rights, key=lambda right: (rights[right], right))
+    for voice, bar in cells:
+        if bar.right != usual:
+            missing = not bar.right
+            repeats = (":" in bar.right) != (":" in usual)
+            remarks.add(
+                "barline-missing" if missing else "barlines-disagree",
+                "the barline is missing" if missing else "another barline than the other voices",
+                "critical" if missing or repeats else "warning",
+                voice.id, bar.number, bar.line, bar.column, bar.right or "none", usual,
+            )  # fmt: skip
+        if bar.inner and len(cells) > 1:
+            remarks.add(
+                "barline-inside", "a barline within the bar", "critical", voice.id, bar.number,
+                bar.line, bar.column, " ".join(bar.inner),
+            )  # fmt: skip
+
+
+def _metre(columns: list[Cells], lengths: list[tuple[Fraction, Bar]], remarks: Remarks) -> None:
+    """Hold every bar to the metre in force."""
+    for index, (length, bar) in enumerate(lengths):
+        metre = bar.metre
+        if metre is None or length == metre:
+            continue
+        if length > metre:
+            code, excused = "too-long", False
+        else:
+            code, excused = "too-short", _excused(columns, lengths, index)
+        if not excused:
+            alone = columns[index][0][0].id if len(columns[index]) == 1 else None
+            remarks.add(
+                code, f"{show(length)} found, {show(metre)} expected", "critical", alone,
+                bar.number, bar.line, bar.column, show(length), show(metre),
+            )  # fmt: skip
+
+
+def _excused(columns: list[Cells], lengths: list[tuple[Fraction, Bar]], index: int) -> bool:
+    """Whether a short bar may be short."""
+    if index in (0, len(lengths) - 1):
+        return True
+    length, bar = lengths[index]
+    for _, other in columns[index]:
+        if other.right not in ("", "|") or other.left not in ("", "|") or other.ending:
+            return True
+    metre = bar.metre
+    return any(
+        lengths[neighbour][0] + length == metre
+        for neighbour in (index - 1, index + 1)
+        if lengths[neighbour][1].metre == metre
+    )

@@ -1,0 +1,282 @@
+"""ABC text -> :class:`validators.score.Score`: read once, used by every gate.
+
+Reads what NotaGen writes (prompt lines, ``[r:i/j]`` markers, no ``X:``, resting voices
+left out), finished interleaved ABC (a line is one bar of all voices) and ordinary ABC
+(voice after voice, several bars a line, one voice without ``V:``). It never raises on any
+text and its time is linear in the text: what it can't read becomes a finding of the gate
+``syntax`` with its place.
+
+Of several tunes in one text the first is read, and a critical finding says that the
+others were not; :func:`split_tunes` takes them apart.
+"""
+
+from __future__ import annotations
+
+import re
+
+from validators.abc.body import Body, TooMuchError, is_interleaved
+from validators.abc.complete import complete
+from validators.abc.ending import check_ending
+from validators.abc.header import FIELD_LINE, Header, looks_like_music, read_header
+from validators.abc.lengths import wholes
+from validators.abc.remarks import Remarks
+from validators.abc.voice import VoiceReader
+from validators.score import Score, Voice
+
+MAX_BYTES = 16 * 2**20
+"""Largest text that is read; the largest real pieces have less than 100 kB."""
+MAX_LINE = 500_000
+"""Longest line that is read; the longest real ones have about 2 kB."""
+
+REFUSED = "syntax.refused"
+"""Code of the finding on a text that is too large, or no ABC at all, to be judged further."""
+
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]+")
+
+
+def read(text: str | bytes) -> Score:
+    """Read a piece.
+
+    Parameters
+    ----------
+    text : str or bytes
+        Bytes are taken as UTF-8, and as Latin-1 where they aren't, which is a finding.
+
+    Returns
+    -------
+    Score
+        With everything unreadable in ``findings``. A text beyond the bounds
+        (`MAX_BYTES`, `MAX_LINE`, ``MAX_EVENTS``, ``MAX_VOICES``) comes back without
+        voices and with a finding ``syntax.refused``.
+    """
+    remarks = Remarks()
+    if len(text) > MAX_BYTES:
+        return _refused(
+            "" if isinstance(text, bytes) else text,
+            remarks,
+            f"{len(text):,} characters are too many; {MAX_BYTES:,} is the limit",
+        )
+    if isinstance(text, bytes):
+        text = _decode(text, remarks)
+    lines = split_lines(text)
+    if max(map(len, lines)) > MAX_LINE:
+        return _refused(text, remarks, f"a line is longer than {MAX_LINE:,} characters")
+    head = read_header(lines, remarks)
+    stop = _end_of_tune(lines, head, remarks)
+    interleaved = is_interleaved(lines[:stop], head.body)
+    try:
+        body = _read_body(lines, head, stop, remarks, interleaved)
+        if interleaved and not body.marks and _several_bars_a_cell(body):
+            # Several bars of each voice on a line: ordinary text after all.
+            interleaved = False
+            remarks = Remarks()
+            read_header(lines, remarks)
+            _end_of_tune(lines, head, remarks)
+            body = _read_body(lines, head, stop, remarks, interleaved)
+    except TooMuchError as error:
+        return _refused(text, remarks, str(error))
+    stream = bool(body.marks) or (bool(head.prompt) and not head.has_reference)
+    score = _score(text, head, body, stream, interleaved)
+    _check_header(lines, head, stream, remarks)
+    _control_characters(lines, remarks)
+    for voice in body.voices.values():
+        voice.finish()
+    if interleaved:
+        complete(score, body, remarks)
+    check_ending(score, body, remarks)
+    score.findings = remarks.close()
+    return score
+
+
+def split_lines(text: str) -> list[str]:
+    """Split at line ends of every system, and at nothing else."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.split("\n")
+
+
+def split_tunes(text: str) -> list[str]:
+    """Take the tunes of one text apart, at each ``X:`` behind a blank line or the beginning.
+
+    Lines before the first ``X:`` stay with the first tune. A text with less than two
+    tunes comes back whole.
+    """
+    starts = [match.start() for match in re.finditer(r"(?m)^X:", text)]
+    if len(starts) < 2:
+        return [text]
+    starts[0] = 0
+    return [text[a:b] for a, b in zip(starts, [*starts[1:], len(text)], strict=True)]
+
+
+def _decode(data: bytes, remarks: Remarks) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        remarks.add(
+            "encoding", "not UTF-8, read as Latin-1", "warning", line=line,
+            column=error.start - data.rfind(b"\n", 0, error.start),
+        )  # fmt: skip
+        return data.decode("latin-1")
+
+
+def _refused(text: str, remarks: Remarks, why: str) -> Score:
+    remarks.add("refused", f"not judged further: {why}")
+    return Score(text=text, findings=remarks.close())
+
+
+def _end_of_tune(lines: list[str], head: Header, remarks: Remarks) -> int:
+    """Return the index behind the tune's last line, and remark on what follows it."""
+    stop = len(lines)
+    for index in range(head.body, len(lines)):
+        if not lines[index] or lines[index].isspace():
+            stop = index
+            break
+    else:
+        return stop
+    tunes = 0
+    for index in range(stop, len(lines)):
+        line = lines[index]
+        if not line or line.isspace() or line[0] == "%":
+            continue
+        if line.startswith("X:"):
+            if not tunes:
+                remarks.add(
+                    "several-tunes", "another tune begins here; only the first was read",
+                    line=index + 1, column=1,
+                )  # fmt: skip
+            tunes += 1
+        elif not tunes:
+            music = looks_like_music(line) or FIELD_LINE.match(line) is not None
+            if music:
+                remarks.add(
+                    "blank-line", "a blank line ends the tune, so what follows it is lost",
+                    line=stop + 1, column=1,
+                )  # fmt: skip
+            else:
+                remarks.add(
+                    "text-behind", "text behind the end of the tune", "warning",
+                    line=index + 1, column=1, found=line[:30],
+                )  # fmt: skip
+            break
+    return stop
+
+
+def _read_body(
+    lines: list[str], head: Header, stop: int, remarks: Remarks, interleaved: bool
+) -> Body:
+    body = Body(head, remarks, interleaved)
+    for index in range(head.body, stop):
+        line = lines[index]
+        if line:
+            body.line(line, index + 1)
+    for voice in body.voices.values():
+        if voice.opened:
+            voice.close("", stop, len(lines[stop - 1]) + 1)
+    return body
+
+
+def _several_bars_a_cell(body: Body) -> bool:
+    """Whether most cells hold more than one bar."""
+    cells = sum(len(present) for present in body.row_voices)
+    bars = sum(len(voice.bars) for voice in body.voices.values())
+    return cells > 0 and bars > 1.5 * cells
+
+
+def _score(text: str, head: Header, body: Body, stream: bool, interleaved: bool) -> Score:
+    score = Score(
+        text=text,
+        prompt=head.prompt,
+        stream=stream,
+        interleaved=interleaved,
+        title=head.title,
+        composer=head.composer,
+        key=head.key.name,
+        metre_text=head.metre.text,
+        tempo_text=head.tempo_text,
+        unit=wholes[head.unit],
+        tempo=head.tempo,
+    )
+    order = [*head.voices, *(name for name in body.voices if name not in head.voices)]
+    score.voices = [_voice(body.voices[name], head, body) for name in order if name in body.voices]
+    _instruments(score.voices, head)
+    score.bar_count = max((len(voice.bars) for voice in score.voices), default=0)
+    return score
+
+
+def _voice(read: VoiceReader, head: Header, body: Body) -> Voice:
+    declared = head.voices.get(read.id)
+    properties = declared.properties if declared else None
+    base = head.key_properties
+    place = head.places.get(read.id)
+    clef, shift = base.clef or "treble", base.clef_shift or 0
+    octave, transpose = base.octave_shift or 0, base.transpose or 0
+    names: dict[str, str] = {}
+    if properties is not None:
+        names = properties.names
+        if properties.clef is not None:
+            clef, shift = properties.clef, properties.clef_shift or 0
+        octave = octave if properties.octave_shift is None else properties.octave_shift
+        transpose = transpose if properties.transpose is None else properties.transpose
+    return Voice(
+        id=read.id,
+        name=names.get("name", ""),
+        short_name=names.get("short_name", ""),
+        clef=clef,
+        transpose=shift + octave + transpose,
+        staff=place.staff if place else -1,
+        brace=place.brace if place else None,
+        declared=read.id not in body.undeclared,
+        line=declared.line if declared else None,
+        bars=read.bars,
+    )
+
+
+def _instruments(voices: list[Voice], head: Header) -> None:
+    """Give every voice an instrument: its own name, or that of its staff or brace."""
+    by_staff: dict[int, str] = {}
+    by_brace: dict[int, str] = {}
+    next_staff = max((voice.staff for voice in voices), default=-1) + 1
+    for voice in voices:
+        if voice.staff < 0:
+            # Not in %%score: a staff of its own.
+            voice.staff = next_staff
+            next_staff += 1
+        if voice.name:
+            by_staff.setdefault(voice.staff, voice.name)
+            if voice.brace is not None:
+                by_brace.setdefault(voice.brace, voice.name)
+    for voice in voices:
+        voice.instrument = voice.name or by_staff.get(voice.staff, "")
+        if not voice.instrument and voice.brace is not None:
+            voice.instrument = by_brace.get(voice.brace, "")
+
+
+def _check_header(lines: list[str], head: Header, stream: bool, remarks: Remarks) -> None:
+    empty = not any(line.strip() for line in lines)
+    if empty:
+        remarks.add("empty", "there is nothing to read", line=1, column=1)
+        return
+    if not head.has_key:
+        remarks.add(
+            "key-missing", "no K: field before the music", line=min(head.body + 1, len(lines)),
+            column=1,
+        )  # fmt: skip
+    if not head.has_reference and not stream:
+        remarks.add("reference-missing", "a finished tune begins with X:", line=1, column=1)
+    if not head.metre_given:
+        remarks.add("metre-missing", "no M: field in the header", "warning", line=1, column=1)
+
+
+def _control_characters(lines: list[str], remarks: Remarks) -> None:
+    """Remark on control characters that stand where no music is read."""
+    told = {(f.line, f.column) for f in remarks.findings if f.code == "syntax.control-character"}
+    for number, line in enumerate(lines, 1):
+        if line.isprintable():
+            continue
+        for match in _CONTROL.finditer(line):
+            if (number, match.start() + 1) not in told:
+                remarks.add(
+                    "control-character", "a control character", line=number,
+                    column=match.start() + 1, found=repr(match[0][:20])[1:-1],
+                )  # fmt: skip
