@@ -7,11 +7,11 @@ the rounds are used up. A round is a batch: one task a step handles all its piec
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from prefect import flow
 from prefect.logging import get_run_logger
 
+from archive.records import RunRecord
 from flows.request import ProduceRequest
 from scoregate.progress import report as progress
 from tasks.archive import begin_run, file_pieces, record_run
@@ -26,7 +26,7 @@ from validators.gate import GATES
 
 
 @flow(name="produce", flow_run_name="{request.count} x {request.style}", validate_parameters=True)
-def produce(request: ProduceRequest) -> dict[str, Any]:
+def produce(request: ProduceRequest) -> RunRecord:
     """Produce passing pieces and archive them, each with its quality report.
 
     Parameters
@@ -35,9 +35,9 @@ def produce(request: ProduceRequest) -> dict[str, Any]:
 
     Returns
     -------
-    dict
-        The run's record, as written to ``runs/<run id>/run.json``; ``missing`` says how many
-        pieces it is short of.
+    RunRecord
+        As written to ``runs/<run id>/run.json``; ``missing`` says how many pieces it is
+        short of.
     """
     started = time.perf_counter()
     log = get_run_logger()
@@ -49,7 +49,7 @@ def produce(request: ProduceRequest) -> dict[str, Any]:
             progress("pieces", request.count - run.missing, request.count, f"round {number}")
             drafts = generate(request, number, seeds_of_round(request.seed, number, run.missing))
             scores = read(drafts)
-            outcomes = {gate: pass_gate(gate, scores, run.styles(drafts)) for gate in GATES}
+            outcomes = {gate: pass_gate(gate, scores, request.style) for gate in GATES}
             verdicts = judge(drafts, scores, outcomes)
             renderings = render(request, scores, verdicts)
             run = file_pieces(run, number, drafts, verdicts, renderings)
@@ -58,5 +58,5 @@ def produce(request: ProduceRequest) -> dict[str, Any]:
                 break
 
         record = record_run(run, seconds, time.perf_counter() - started)
-        publish(request, record)
+        publish(request.out, record)
     return record

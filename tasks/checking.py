@@ -35,6 +35,7 @@ class Checked:
     bars: int = 0
     voices: int = 0
     text: str = ""
+    score: Score | None = None
 
     def finite_measures(self) -> dict[str, float | None]:
         """Return the measures with None for what is not defined."""
@@ -52,6 +53,83 @@ class Checked:
             "findings": [finding.as_dict() for finding in self.findings],
             "measures": self.finite_measures(),
         }
+
+
+def check_bytes(name: str, content: str | bytes, style: str | None = None) -> Checked:
+    """Let every gate look at a text and judge it by the thresholds of its style.
+
+    Parameters
+    ----------
+    name : str
+        What reports call the piece.
+    content : str or bytes
+    style : str or None
+        None takes it from the piece's own prompt lines.
+    """
+    examination = gate.examine(content, style=style)
+    score = examination.score
+    style = style or ("/".join(score.prompt) if len(score.prompt) == 3 else None)
+    row = verdict.row(name, examination.outcomes, style)
+    (decided,) = verdict.judge([row], gates=examination.outcomes)
+    return Checked(
+        file=name,
+        status=decided.status,
+        reasons=reasons(decided, examination.outcomes),
+        findings=ordered(examination.findings),
+        measures=examination.measures,
+        bars=score.bar_count,
+        voices=len(score.voices),
+        text=finished(score).text,
+        score=score,
+    )
+
+
+def reasons(decided: verdict.Verdict, outcomes: Mapping[str, Outcome]) -> list[str]:
+    """Say in a few words each why a piece did not pass; nothing for one that did.
+
+    The words are the same for the same fault, so that a run's reasons can be counted.
+    """
+    if decided.passed:
+        return []
+    said: dict[str, None] = {}
+    for failure in decided.failed:
+        if failure.severity != "critical":
+            continue
+        outcome = outcomes.get(failure.gate)
+        if failure.rule == "judged" and outcome is not None:
+            said[f"{failure.gate}: could not judge: {outcome.reason}"] = None
+            continue
+        codes = [
+            finding.code.partition(".")[2].replace("-", " ")
+            for finding in (outcome.findings if outcome else ())
+            if finding.severity == "critical"
+        ]
+        for code in codes:
+            said[f"{failure.gate}: {code}"] = None
+        if not codes:
+            said[str(failure)] = None
+    return list(said)
+
+
+def ordered(findings: Iterable[Finding]) -> list[Finding]:
+    """Sort findings as they are read: what rejects first, then by place in the text."""
+    rank = {"critical": 0, "warning": 1, "info": 2}
+    return sorted(
+        findings,
+        key=lambda finding: (
+            rank[finding.severity],
+            finding.line or 0,
+            finding.column or 0,
+            finding.gate,
+        ),
+    )
+
+
+def judge_version(style: str | None) -> str:
+    """Name everything that a verdict depends on: the gates, the thresholds, the style."""
+    gates = ",".join(f"{name} {import_module(f'validators.{name}').VERSION}" for name in gate.GATES)
+    lines = thresholds.load().general.version
+    return f"scoregate {__version__}; {gates}; thresholds {lines}; style {style or 'by prompt'}"
 
 
 def unjudged(name: str, why: str) -> Checked:

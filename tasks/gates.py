@@ -27,7 +27,7 @@ def read(drafts: Batch[Draft]) -> Batch[Score]:
     retries=1,
     cache_policy=NO_CACHE,
 )
-def pass_gate(gate: str, scores: Batch[Score], styles: list[str]) -> Batch[Outcome]:
+def pass_gate(gate: str, scores: Batch[Score], style: str) -> Batch[Outcome]:
     """Return what one gate makes of every score of a batch.
 
     A gate that crashes over a piece gives an outcome that is not judged, which no
@@ -35,7 +35,7 @@ def pass_gate(gate: str, scores: Batch[Score], styles: list[str]) -> Batch[Outco
     """
     with spent("check"):
         outcomes = []
-        for number, (score, style) in enumerate(zip(scores, styles, strict=True), start=1):
-            outcomes.append(gates.run(gate, score, style=style))
+        for number, score in enumerate(scores, start=1):
+            outcomes.append(gates.look(gate, score, style))
             report(f"gate {gate}", number, len(scores))
         return Batch(outcomes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,32 @@ def _is_fault(task: Any, run: Any, state: Any) -> bool:
     except Exception:
         return True
     return False
+
+
+@task(name="load engine", cache_policy=NO_CACHE)
+def load_engine(request: ProduceRequest) -> tuple[ProduceRequest, dict[str, Any]]:
+    """Load the weights and check the request against them.
+
+    Returns
+    -------
+    request : ProduceRequest
+        With its style in full and a seed, drawn where it was left open.
+    engine : dict
+        The engine's provenance.
+
+    Raises
+    ------
+    RequestError
+        An unknown style, or one these weights were not trained on.
+    WeightsError
+    """
+    with spent("generate"):
+        engine = engine_for(request.weights, request.device, request.precision)
+        style = notagen.styles.resolve(
+            request.style, trained=engine.styles, allow_untrained=request.allow_untrained
+        )
+        seed = secrets.randbits(31) if request.seed is None else request.seed
+        return request.model_copy(update={"style": str(style), "seed": seed}), engine.provenance()
 
 
 @task(

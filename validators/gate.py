@@ -78,12 +78,13 @@ def examine(
             outcome = Outcome(name, "", judged=name == "syntax", reason="the text was refused")
             outcome.findings = list(score.findings) if name == "syntax" else []
         else:
-            outcome = _look(name, score, style)
+            outcome = look(name, score, style)
         examination.outcomes[name] = outcome
     return examination
 
 
-def _look(name: str, score: Score, style: str | None) -> Outcome:
+def look(name: str, score: Score, style: str | None) -> Outcome:
+    """Let one gate look at a score; a crash gives an outcome that isn't ``judged``."""
     version = "?"
     try:
         module = import_module(f"validators.{name}")

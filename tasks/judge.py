@@ -1,0 +1,94 @@
+"""The verdict on a batch, by Great Expectations over one row a piece."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
+
+from scoregate.errors import GateError
+from tasks.checking import ordered, reasons
+from tasks.draft import Batch, Draft
+from tasks.spent import spent
+from validators import suite, thresholds
+from validators.findings import Finding, Outcome
+from validators.score import Score
+from validators.verdict import NOT_JUDGED, PASSED, Verdict, row
+
+
+@dataclass(slots=True)
+class Judged:
+    """A draft with its verdict and everything the report says of it."""
+
+    status: str
+    reasons: list[str]
+    findings: list[Finding]
+    measures: dict[str, float]
+    thresholds: dict[str, Any]
+    gates: dict[str, str]
+    summary: dict[str, Any] = field(default_factory=dict)
+    text: str = ""
+    title: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """True for ``passed`` only."""
+        return self.status == PASSED
+
+
+@task(name="judge", retries=1, cache_policy=NO_CACHE)
+def judge(
+    drafts: Batch[Draft], scores: Batch[Score], outcomes: dict[str, Batch[Outcome]]
+) -> Batch[Judged]:
+    """Judge a batch in one go.
+
+    Where the suite itself fails, every piece of the batch 'could not be judged': the
+    texts are kept, and none passes.
+    """
+    with spent("judge"):
+        by_piece = [
+            {gate: batch[index] for gate, batch in outcomes.items()} for index in range(len(drafts))
+        ]
+        rows = [
+            row(draft.id, found, draft.style) for draft, found in zip(drafts, by_piece, strict=True)
+        ]
+        try:
+            verdicts = suite.judge(rows, gates=outcomes)
+            fault = ""
+        except GateError as error:
+            get_run_logger().error("The suite could not judge: %s", error)
+            verdicts = [Verdict(draft.id, NOT_JUDGED) for draft in drafts]
+            fault = f"the suite failed: {error.problem}"
+        return Batch(
+            _judged(draft, score, found, verdict, fault)
+            for draft, score, found, verdict in zip(drafts, scores, by_piece, verdicts, strict=True)
+        )
+
+
+def _judged(
+    draft: Draft, score: Score, outcomes: dict[str, Outcome], verdict: Verdict, fault: str
+) -> Judged:
+    findings = [finding for outcome in outcomes.values() for finding in outcome.findings]
+    measures: dict[str, float] = {}
+    for outcome in outcomes.values():
+        measures |= outcome.measures
+    return Judged(
+        status=verdict.status,
+        reasons=[fault] if fault else reasons(verdict, outcomes),
+        findings=ordered(findings),
+        measures=measures,
+        thresholds=thresholds.for_style(draft.style).as_dict(),
+        gates={gate: outcome.version for gate, outcome in outcomes.items()},
+        summary={
+            "bars": score.bar_count,
+            "voices": len(score.voices),
+            "key": score.key,
+            "metre": score.metre_text,
+            "tempo": score.tempo_text,
+        },
+        text=draft.text,
+        title=score.title,
+    )
