@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
-from validators.findings import Finding
+from scoregate import __version__
+from validators import gate, thresholds, verdict
+from validators.findings import Finding, Outcome
+from validators.finish import finished
+from validators.score import Score
 
 
 @dataclass(slots=True)
@@ -127,7 +133,8 @@ def ordered(findings: Iterable[Finding]) -> list[Finding]:
 
 def judge_version(style: str | None) -> str:
     """Name everything that a verdict depends on: the gates, the thresholds, the style."""
-    gates = ",".join(f"{name} {import_module(f'validators.{name}').VERSION}" for name in gate.GATES)
+    versions = ((name, import_module(f"validators.{name}").VERSION) for name in gate.GATES)
+    gates = ", ".join(f"{name} {version}" for name, version in versions)
     lines = thresholds.load().general.version
     return f"scoregate {__version__}; {gates}; thresholds {lines}; style {style or 'by prompt'}"
 
