@@ -25,7 +25,7 @@ from tasks.journal import Journal
 from tasks.pool import Pool, cores
 from tasks.screen import Job, died, judge_batch, judge_chunk, judge_jobs, unread_row
 from tasks.sources import find, size_and_time
-from tasks.spent import ledger
+from tasks.spent import ledger, spent
 
 SETTLED_NS = 2 * 10**9  # a file that changed within 2 s may still be in the writing
 DASK_CHUNK = 200  # pieces to a task: a second of work against milliseconds of scheduling
@@ -64,6 +64,7 @@ class ScreenRecord(BaseModel):
     sheet: str
     seconds: float
     orchestration_seconds: float
+    stage_seconds: dict[str, float]
 
 
 @flow(name="screen", flow_run_name="screen into {request.out}", validate_parameters=True)
@@ -90,7 +91,8 @@ def screen(request: ScreenRequest) -> ScreenRecord:
                     for number, batch in enumerate(_batches(jobs, request.batch), start=1):
                         tally["judged"] += judge_batch(pool, number, batch, journal)
                         log.info("Batch %d: %d judged so far", number, tally["judged"])
-            table, sheet = journal.export(out)
+            with spent("export"):
+                table, sheet = journal.export(out)
         total = time.perf_counter() - started
         record = ScreenRecord(
             judged=tally["judged"],
@@ -101,7 +103,9 @@ def screen(request: ScreenRequest) -> ScreenRecord:
             sheet=str(sheet),
             seconds=round(total, 3),
             orchestration_seconds=round(total - sum(seconds.values()), 3),
+            stage_seconds={stage: round(value, 3) for stage, value in seconds.items()},
         )
+        (out / "screening.json").write_text(record.model_dump_json(indent=1) + "\n")
     finally:
         journal.close()
     create_markdown_artifact(key="screening", markdown=_markdown(record))

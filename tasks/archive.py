@@ -174,6 +174,7 @@ def record_run(run: Run, seconds: dict[str, float], total: float) -> RunRecord:
         run.record.missing = run.missing
         run.store.write_run(run.record, run_page(run.store, run.record))
     run.record.seconds = round(total, 3)
+    run.record.stage_seconds = {stage: round(spent_, 3) for stage, spent_ in seconds.items()}
     run.record.orchestration_seconds = round(total - sum(seconds.values()), 3)
     run.store.write_run(run.record)
     return run.record

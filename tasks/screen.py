@@ -24,6 +24,7 @@ from tasks.draft import Batch
 from tasks.journal import Journal, known_row
 from tasks.pool import Pool
 from tasks.sources import Source, read_bytes, size_and_time
+from tasks.spent import spent
 
 CHUNK = 16  # pieces a process takes at a time: 100 ms of work, a thousandth of it messages
 SECONDS_A_PIECE = 60
@@ -48,10 +49,11 @@ def judge_batch(
     """Judge a batch in the pool's processes and note every piece; return how many."""
     chunks = [list(jobs[start : start + CHUNK]) for start in range(0, len(jobs), CHUNK)]
     done = 0
-    for rows in pool.map(chunks):
-        journal.write(rows)
-        done += len(rows)
-        report(f"batch {number}", done, len(jobs), f"{done} pieces")
+    with spent("judge"):
+        for rows in pool.map(chunks):
+            journal.write(rows)
+            done += len(rows)
+            report(f"batch {number}", done, len(jobs), f"{done} pieces")
     return done
 
 
