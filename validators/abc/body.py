@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from copy import copy
 
 from validators.abc.fields import read_metre, read_properties, read_unit
 from validators.abc.header import FIELD_LINE, Header, declare, split_comment
@@ -94,6 +95,15 @@ class Body:
             got.set_properties(declared.properties)
         self.voices[name] = got
         return got
+
+    def copy(self, remarks: Remarks) -> Body:
+        """Return a body that reads on from here by itself, and remarks into `remarks`."""
+        new = copy(self)
+        new.remarks = remarks
+        new.voices = {name: voice.copy(remarks) for name, voice in self.voices.items()}
+        new.undeclared = set(self.undeclared)
+        new.row_lines, new.row_voices, new.marks = [], [], list(self.marks[-1:])
+        return new
 
     # -- lines --------------------------------------------------------------------------
 

@@ -64,9 +64,21 @@ class VoiceReader:
         self.other_ties: dict[int, Ties] = {}
         self.slurs = 0
         self.slur_place: tuple[int, int, int] | None = None
-        self._begin()
+        self.begin()
 
-    def _begin(self) -> None:
+    def copy(self, remarks: Remarks) -> VoiceReader:
+        """Return a reader that goes on from the last barline, and remarks into `remarks`."""
+        new = VoiceReader.__new__(VoiceReader)
+        for name in VoiceReader.__slots__:
+            setattr(new, name, getattr(self, name))
+        new.remarks = remarks
+        new.bars = []
+        new.ties = dict(self.ties)
+        new.other_ties = {layer: dict(ties) for layer, ties in self.other_ties.items()}
+        new.begin()
+        return new
+
+    def begin(self) -> None:
         """Begin a bar."""
         self.events: list[Event] = []
         self.accidentals: dict[int, int] = {}
@@ -387,7 +399,7 @@ class VoiceReader:
         self.event_count += len(self.events)
         self.ending = ""
         self.left = right
-        self._begin()
+        self.begin()
 
     def _leave_layers(self) -> None:
         self.other_ties[self.layer] = self.ties
