@@ -147,7 +147,7 @@ def run(text: str) -> Run:
 
 def _run_in(folder: str, program: Program, data: bytes) -> Run:
     outside = hasattr(resource, "prlimit")
-    command = [program.path, "-", "-NFER", "-NCOM", "-o", "tune.mid"]
+    command = [program.path, "-", "-NFER", "-NFNP", "-NGRA", "-NCOM", "-o", "tune.mid"]
     words_path = os.path.join(folder, "words")
     with open(words_path, "wb") as words_file:
         try:

@@ -1,0 +1,287 @@
+"""Is it ABC? The reader's findings, and abc2midi as a second opinion.
+
+The reader has already read the piece; what it could not read is this gate's first word.
+abc2midi, which thousands of people's scores have gone through, is the second. It is
+judged by what it says and by the MIDI it writes, never by its exit code, which is 0 for
+nearly everything. Its words are sorted: errors of notation are findings, its own limits
+(sixteen MIDI channels, decorations it does not know) are not the piece's fault, and what
+other gates judge better (the length of bars) is left to them.
+
+abc2midi is handed the finished piece with some marks blanked out, each by as many
+spaces, so that its columns stay right: repeat signs and endings, as a repeated bar would
+count twice among the notes, and trills, which it writes out as many notes. Dynamics are
+switched off because its diminuendos fade notes to a velocity of 0, which is silence.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+
+import numpy as np
+
+from validators import abc2midi
+from validators.finish import Finished, finish
+from validators.findings import Finding, Outcome, Severity
+from validators.midi_counts import tracks
+from validators.reader import split_lines
+from validators.score import Score
+from validators.sounding import notes
+
+GATE = "syntax"
+VERSION = "1"
+
+_MOST = 20
+"""Findings taken over from abc2midi; a broken piece brings hundreds of the same."""
+
+_WORDS = re.compile(r"(Error|Warning) in line-char (\d+)-(\d+) : (.{0,200})")
+
+# The first pattern that matches decides: code and severity, or None for what is no fault
+# of the piece or another gate's business. An error that stands nowhere here is critical.
+_MEANING: tuple[tuple[re.Pattern[str], tuple[str, Severity] | None], ...] = tuple(
+    (re.compile(pattern), meaning)
+    for pattern, meaning in (
+        # Its own limits and habits.
+        (r"Channel limit exceeded|All 16 MIDI channels", None),
+        (r"I: key .* not recognized|instruction !.*! (?:ignored|is deprecated)", None),
+        (r"Rolls and trills not supported", None),
+        (r"V:.* out of sequence|First V: field|Number of available voices", None),
+        (r"Slur within slur|Extending|Exceeded maximum note denominator", None),
+        (r"Chord name|Guitar Chord|chord name|gchord|Bad format for|MIDI command", None),
+        (r"[Ll]yrics|w: field|syllables|without lyrics", None),
+        (r"No M: in header|Unusual key representation|Ignoring string .* in K:", None),
+        (r"clef .* not recognized|malformed Q:|Expecting = in tempo", None),
+        (r"No tune processed|No X: field preceding|No valid K: field", ("no-tune", "critical")),
+        # Repeats are blanked out before; what it says of them is not about the piece.
+        (r"repeat|:\||\|:|variant ending|multiple endings", None),
+        # Bars are the bars gate's, which knows pickups and split bars.
+        (r"Track \d+ Bar \d+ has", None),
+        (r"Track \d+ is .* quarter notes long", None),
+        # Faults of notation.
+        (r"Could not find note to be tied|Bad tie|Cannot find note before tie", ("tie", "critical")),
+        (r"Cannot apply broken rhythm|Too many [<>]", ("broken-rhythm", "critical")),
+        (r"[Tt]uple", ("tuplet", "critical")),
+        (r"[Cc]hord|\]", ("chord", "critical")),
+        (r"[Gg]race|[{}]", ("grace", "critical")),
+        (r"[Uu]nrecognized character|illegal note|Malformed note", ("character", "critical")),
+        (r"double quote|closing", ("unclosed", "critical")),
+    )
+)
+# Said as warnings, yet the notes are not what the text says.
+_SERIOUS_WARNING = re.compile(r"Bad tie|[Uu]nequal notes in chord|Sustained notes beyond")
+
+_UNSAFE = re.compile(
+    r"abc-include|ptstress"
+    r"|^[ \t]*%%[ \t]*(?:include|format|eps|ps|postscript|beginps|beginjs|beginsvg|js|javascript)\b"
+    r"|(?:^|\[)[ \t]*I:[ \t]*(?:include|format|eps|postscript|beginps|beginjs|beginsvg)\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+_FIELD = re.compile(r"[A-Za-z]:|%")
+_BLANKED = re.compile(
+    r":+(?=\|)|(?<=\|):+|::+|\[(?=\d)[\d,-]+|(?<=\|)\d[\d,-]*"  # repeats, endings
+    r"|!\w*trill\w*[()]?!|!(?:upper|lower|)mordent!|!pralltriller!|!(?:inverted)?turnx?!|!roll!"
+    r"|[TMPR~](?=[\]\[_=^A-Ga-g({!TMPR~.H-W\"])"
+)
+
+
+def check(score: Score) -> Outcome:
+    """Judge a piece by the reader's findings and by abc2midi.
+
+    Parameters
+    ----------
+    score : Score
+
+    Returns
+    -------
+    Outcome
+        Not judged when abc2midi crashed or met one of its limits.
+
+    Raises
+    ------
+    ToolError
+        When there is no abc2midi.
+    """
+    outcome = Outcome(GATE, f"{VERSION} (abc2midi {abc2midi.find().version})")
+    outcome.findings = list(score.findings)
+    unsafe = unsafe_directives(score.text)
+    outcome.findings += unsafe
+    if unsafe or not score.voices:
+        return outcome
+    finished = finish(score)
+    text, added = _for_abc2midi(finished.text, len(score.voices))
+    run = abc2midi.run(text)
+    if run.failure:
+        outcome.judged = False
+        outcome.reason = f"abc2midi {run.failure}"
+        return outcome
+    _take_words(outcome, run.words, finished, added, score)
+    if not any(finding.severity == "critical" for finding in outcome.findings):
+        _compare_notes(outcome, run.midi, score)
+    return outcome
+
+
+def unsafe_directives(text: str) -> list[Finding]:
+    """Find directives that make a program read or write files, or run code.
+
+    abc2midi reads any file by ``%%abc-include`` and opens one by ``%%MIDI ptstress``;
+    other programs run PostScript or JavaScript. No such text is handed on.
+    """
+    found = []
+    for match in _UNSAFE.finditer(text):
+        if len(found) == _MOST:
+            break
+        begin = text.rfind("\n", 0, match.end()) + 1
+        found.append(
+            Finding(
+                GATE,
+                "syntax.unsafe-directive",
+                "critical",
+                "a directive that reads files or runs code is refused",
+                line=text.count("\n", 0, match.end()) + 1,
+                column=max(match.start() - begin, 0) + 1,
+                found=match[0].strip()[:40],
+            )
+        )
+    return found
+
+
+def _for_abc2midi(text: str, voices: int) -> tuple[str, list[int]]:
+    """Blank out repeats and trills; give each voice a channel where they are too many.
+
+    Returns
+    -------
+    str
+    list of int
+        Numbers of the lines that were put in, ascending.
+    """
+    lines, added = [], []
+    crowded, channel, body = voices > 14, 0, False
+    for line in text.split("\n"):
+        if _FIELD.match(line) is None and body:
+            line = _BLANKED.sub(_spaces, line)
+        lines.append(line)
+        body = body or line.startswith("K:")
+        if crowded and line.startswith("V:"):
+            channel = channel % 16 + 1
+            channel += channel == 10  # the drums
+            lines.append(f"%%MIDI channel {channel}")
+            added.append(len(lines))
+    return "\n".join(lines), added
+
+
+def _spaces(match: re.Match[str]) -> str:
+    return " " * len(match[0])
+
+
+def _take_words(
+    outcome: Outcome, words: str, finished: Finished, added: list[int], score: Score
+) -> None:
+    said: set[tuple[str, int | None, int]] = set()
+    places = None
+    given, handed = split_lines(score.text), finished.text.split("\n")
+    for kind, number, character, message in _WORDS.findall(words):
+        meaning = _meaning(kind, message)
+        if meaning is None:
+            continue
+        line = int(number) - bisect_right(added, int(number))
+        source, column = finished.source_line(line), int(character) + 1
+        if source is not None and 1 <= line <= len(handed):
+            column = _column(handed[line - 1], given[source - 1], column)
+        if (meaning[0], source, column) in said:
+            continue
+        said.add((meaning[0], source, column))
+        places = places or _places(score)
+        voice, bar = _where(places, source, column)
+        if any(_same_place(known, source, voice, column) for known in score.findings):
+            continue
+        if len(said) > _MOST:
+            break
+        outcome.findings.append(
+            Finding(
+                GATE,
+                f"syntax.abc2midi-{meaning[0]}",
+                meaning[1],
+                f"abc2midi: {message.strip()}",
+                voice,
+                bar,
+                source,
+                column,
+            )
+        )
+
+
+def _meaning(kind: str, message: str) -> tuple[str, Severity] | None:
+    if kind == "Warning" and not _SERIOUS_WARNING.search(message):
+        return None
+    for pattern, meaning in _MEANING:
+        if pattern.search(message):
+            return meaning
+    return ("error", "critical") if kind == "Error" else ("warning", "warning")
+
+
+def _column(handed: str, given: str, column: int) -> int:
+    """Carry a column over to the line as it was handed in, cell by cell.
+
+    The finished line may lack the stream's marker and have voices that were filled in.
+    """
+    if handed == given:
+        return column
+    cell = handed.rfind("[V:", 0, column)
+    if cell < 0:
+        return max(1, column + len(given) - len(handed))
+    mark = handed[cell : handed.find("]", cell) + 1]
+    begin = given.find(mark)
+    return begin + column - cell if begin >= 0 else 1
+
+
+Places = dict[int, list[tuple[int, str, int]]]
+
+
+def _places(score: Score) -> Places:
+    """For each line of the source: where on it which voice has which bar."""
+    places: Places = {}
+    for voice in score.voices:
+        for bar in voice.bars:
+            if not bar.implied:
+                places.setdefault(bar.line, []).append((bar.column, voice.id, bar.number))
+    for row in places.values():
+        row.sort()
+    return places
+
+
+def _where(places: Places, line: int | None, column: int) -> tuple[str | None, int | None]:
+    row = places.get(line or 0)
+    if not row:
+        return None, None
+    index = bisect_right([start for start, _, _ in row], column) - 1
+    _, voice, bar = row[max(index, 0)]
+    return voice, bar
+
+
+def _same_place(known: Finding, line: int | None, voice: str | None, column: int) -> bool:
+    if known.severity == "info" or known.line != line or line is None:
+        return False
+    if known.voice is not None and voice is not None:
+        return known.voice == voice
+    return known.column is None or abs(known.column - column) <= 8
+
+
+def _compare_notes(outcome: Outcome, midi: bytes, score: Score) -> None:
+    """Say so when abc2midi heard fewer notes than the reader read, or more."""
+    every = notes(score)
+    read = int(np.count_nonzero(every.starts & ~every.grace))
+    heard = sum(track.notes for track in tracks(midi)) if midi else 0
+    outcome.measures["syntax.notes_read"] = float(read)
+    outcome.measures["syntax.notes_heard"] = float(heard)
+    if read != heard:
+        outcome.findings.append(
+            Finding(
+                GATE,
+                "syntax.notes-lost" if heard < read else "syntax.notes-gained",
+                "critical" if heard < read else "warning",
+                f"abc2midi plays {heard} notes where {read} are written",
+                found=str(heard),
+                expected=str(read),
+            )
+        )
