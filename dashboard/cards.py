@@ -1,0 +1,266 @@
+"""What a page shows of one piece: its report and files, made ready for the template."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from markupsafe import Markup
+
+from archive.records import FindingRecord, PieceReport
+from dashboard.engraving import Sheet
+from dashboard.words import (
+    MEASURES,
+    STATUS_SIGNS,
+    duration,
+    measure_note,
+    measure_title,
+    number,
+    style_name,
+)
+
+_PAGE = re.compile(r"score-(\d+)\.svg")
+_LABELS = {
+    "score.mid": "MIDI",
+    "score.musicxml": "MusicXML",
+    "score.abc": "ABC",
+    "raw.abc": "ABC as written",
+    "report.json": "Report",
+}
+_KEPT_FINDINGS = 60
+"""Findings that a card lists; all stand in report.json."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A file to open, by an address relative to the page."""
+
+    label: str
+    address: str
+
+
+@dataclass(slots=True)
+class MeasureRow:
+    """A line of the table of measures."""
+
+    title: str
+    note: str
+    value: str
+    limit: str
+    fails: str
+
+
+@dataclass(slots=True)
+class Card:
+    """One piece in a page."""
+
+    anchor: str
+    title: str
+    short_id: str
+    status: str
+    sign: str
+    style: str
+    facts: list[str]
+    reasons: list[str]
+    notes: list[str]
+    findings: list[FindingRecord]
+    more_findings: int
+    measures: list[MeasureRow]
+    provenance: list[tuple[str, str]]
+    first_page: Markup | None = None
+    other_pages: list[Markup] = field(default_factory=list)
+    linked_pages: list[Link] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
+    audio: str = ""
+    midi: str = ""
+
+
+def card_of(
+    report: PieceReport,
+    sheet: Sheet,
+    *,
+    pages: Sequence[str] = (),
+    page_links: Sequence[Link] = (),
+    links: Sequence[Link] = (),
+    audio: str = "",
+    midi: bytes = b"",
+    inlined: int = 4,
+) -> Card:
+    """Make a piece ready to be shown.
+
+    Parameters
+    ----------
+    report : PieceReport
+    sheet : Sheet
+        Of the document the card goes into.
+    pages : sequence of str
+        Engraved pages as SVG, in order.
+    page_links : sequence of Link
+        Where the same pages lie as files; a page that is not inlined is linked.
+    links : sequence of Link
+    audio : str
+        Address of the preview; ``""`` where there is none.
+    midi : bytes
+        Played in the page itself, where it is small enough to go into it.
+    inlined : int
+        Pages that go into the document; the first is visible, the others on demand.
+    """
+    name = _name(report)
+    drawn: list[Markup] = []
+    linked: list[Link] = []
+    for index, svg in enumerate(pages):
+        label = f"{name}, engraved page {index + 1} of {len(pages)}"
+        page = sheet.page(svg, label) if len(drawn) == index < inlined else None
+        if page is not None:
+            drawn.append(page)
+        elif index < len(page_links):
+            linked.append(page_links[index])
+    return Card(
+        anchor=f"piece-{report.piece_id[:12]}",
+        title=name,
+        short_id=report.piece_id[:12],
+        status=report.status,
+        sign=STATUS_SIGNS[report.status],
+        style=style_name(report.style),
+        facts=_facts(report),
+        reasons=report.reasons,
+        notes=report.notes,
+        findings=_ranked(report.findings)[:_KEPT_FINDINGS],
+        more_findings=max(len(report.findings) - _KEPT_FINDINGS, 0),
+        measures=_measure_rows(report),
+        provenance=list(_flat(report.provenance)),
+        first_page=drawn[0] if drawn else None,
+        other_pages=drawn[1:],
+        linked_pages=linked,
+        links=list(links),
+        audio=audio,
+        midi=base64.b64encode(midi).decode() if sheet.has_room(len(midi) * 4 // 3) else "",
+    )
+
+
+def stored_card(report: PieceReport, folder: Path, address: str, sheet: Sheet) -> Card:
+    """Make the card of a piece that lies in the archive or among the rejected.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the piece.
+    address : str
+        The same folder relative to the page.
+    """
+    names = sorted((n for n in report.files if _PAGE.fullmatch(n)), key=_page_number)
+    pages = [_bytes(folder / name).decode("utf-8", "replace") for name in names]
+    audio = next((name for name in sorted(report.files) if name.startswith("preview.")), "")
+    links = [
+        Link(label, f"{address}/{name}")
+        for name, label in _LABELS.items()
+        if name in report.files or name == "report.json"
+    ]
+    return card_of(
+        report,
+        sheet,
+        pages=pages,
+        page_links=[Link(f"page {_page_number(name)}", f"{address}/{name}") for name in names],
+        links=links,
+        audio=f"{address}/{audio}" if audio else "",
+        midi=_bytes(folder / "score.mid") if "score.mid" in report.files else b"",
+    )
+
+
+def limits_of(report: PieceReport, measure: str) -> dict[str, float]:
+    """Return the thresholds of a measure: ``critical`` and ``warning`` where there are any."""
+    limit = report.thresholds.get(measure)
+    if isinstance(limit, int | float) and not isinstance(limit, bool):
+        return {"critical": float(limit)}
+    if not isinstance(limit, Mapping):
+        return {}
+    return {
+        kind: float(limit[kind])
+        for kind in ("critical", "warning")
+        if isinstance(limit.get(kind), int | float)
+    }
+
+
+def _measure_rows(report: PieceReport) -> list[MeasureRow]:
+    known = [name for name in MEASURES if name in report.measures]
+    others = sorted(name for name in report.measures if name not in MEASURES)
+    return [_measure_row(report, name) for name in (*known, *others)]
+
+
+def _measure_row(report: PieceReport, name: str) -> MeasureRow:
+    value = report.measures[name]
+    limits = limits_of(report, name)
+    limit = report.thresholds.get(name)
+    low = isinstance(limit, Mapping) and limit.get("side") == "low"
+    fails = ""
+    for kind in ("critical", "warning"):
+        if value is None or kind not in limits or fails:
+            continue
+        if (value <= limits[kind]) if low else (value >= limits[kind]):
+            fails = kind
+    word = "above" if low else "below"
+    return MeasureRow(
+        title=measure_title(name),
+        note=measure_note(name),
+        value=number(value),
+        limit=", ".join(f"{kind}: {word} {number(bound)}" for kind, bound in limits.items()),
+        fails=fails,
+    )
+
+
+def _facts(report: PieceReport) -> list[str]:
+    summary = report.summary
+    facts = []
+    for key, one, many in (("bars", "bar", "bars"), ("voices", "voice", "voices")):
+        if isinstance(summary.get(key), int):
+            facts.append(f"{summary[key]} {one if summary[key] == 1 else many}")
+    if summary.get("key"):
+        facts.append(f"key {summary['key']}")
+    if summary.get("metre"):
+        facts.append(str(summary["metre"]))
+    if isinstance(summary.get("seconds"), int | float):
+        facts.append(duration(float(summary["seconds"])))
+    if report.round is not None:
+        facts.append(f"round {report.round}")
+    if report.provenance.get("seed") is not None:
+        facts.append(f"seed {report.provenance['seed']}")
+    return facts
+
+
+def _name(report: PieceReport) -> str:
+    return report.title.strip()[:200] or f"Piece {report.piece_id[:8]}"
+
+
+def _ranked(findings: Sequence[FindingRecord]) -> list[FindingRecord]:
+    order = {"critical": 0, "warning": 1, "info": 2}
+    return sorted(findings, key=lambda finding: order.get(finding.severity, 3))
+
+
+def _flat(value: object, name: str = "") -> list[tuple[str, str]]:
+    """Return nested provenance as (dotted name, text)."""
+    if isinstance(value, Mapping):
+        return [
+            pair
+            for key, item in value.items()
+            for pair in _flat(item, f"{name}.{key}" if name else str(key))
+        ]
+    if isinstance(value, list | tuple):
+        text = ", ".join(str(item) for item in value[:40])
+        return [(name, text + (" ..." if len(value) > 40 else ""))]
+    text = "–" if value is None else str(value)
+    return [(name, text if len(text) <= 300 else text[:300] + " ...")]
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""  # The page does without; `archive verify` says what is missing.
+
+
+def _page_number(name: str) -> int:
+    match = _PAGE.fullmatch(name)
+    return int(match[1]) if match else 0

@@ -1,0 +1,70 @@
+"""Filling a template: autoescaped, with its style and scripts inside the page."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from dashboard.engraving import Sheet
+from dashboard.words import number
+
+
+def fill(template: str, *, sheet: Sheet, **values: Any) -> str:
+    """Return a page.
+
+    Parameters
+    ----------
+    template : str
+        ``run.html`` or ``piece.html``.
+    sheet : Sheet
+        Holds the glyphs of the engravings in ``values``.
+    """
+    script = Markup(_file("page.js"))
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            css=Markup(_file("page.css")) + sheet.fonts,
+            definitions=sheet.definitions,
+            script=script,
+            policy=_policy(script),
+            **values,
+        )
+    )
+
+
+def _policy(script: str) -> str:
+    """Return the page's Content-Security-Policy: nothing from outside, no foreign script.
+
+    The page's own script is named by its hash, so that a script that slipped into the page
+    by way of a title would not run.
+    """
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; "
+        f"media-src 'self' file:; script-src 'sha256-{digest}'; base-uri 'none'; "
+        "form-action 'none'"
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("dashboard", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = number
+    return environment
+
+
+def _file(name: str) -> str:
+    return resources.files("dashboard").joinpath(name).read_text("utf-8")

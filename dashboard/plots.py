@@ -1,0 +1,162 @@
+"""Distributions as small inline SVG: one strip a measure, a mark a piece.
+
+They are drawn here rather than by a plotting library: they take the colours of the page,
+in light and dark and on paper, need no script, weigh a kilobyte each, and every mark is a
+link to its piece.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup, escape
+
+WIDTH, HEIGHT = 320, 74
+_LEFT, _RIGHT, _AXIS = 10, 10, 50
+_ROWS = 5
+"""Marks that would cover each other are stacked so high."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """One piece in a plot.
+
+    Parameters
+    ----------
+    value : float
+    status : str
+    label : str
+        Shown as tooltip.
+    target : str
+        Id of the piece's card in the page.
+    """
+
+    value: float
+    status: str
+    label: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A threshold: ``kind`` is ``critical`` or ``warning``."""
+
+    value: float
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """What real pieces measure: median and the middle nine tenths."""
+
+    low: float
+    median: float
+    high: float
+
+
+def strip(
+    name: str, dots: Sequence[Dot], lines: Sequence[Line] = (), band: Band | None = None
+) -> Markup:
+    """Return a strip plot.
+
+    Parameters
+    ----------
+    name : str
+        What is measured; part of the description for people who don't see it.
+    dots : sequence of Dot
+        Values that are no numbers are left out.
+    lines : sequence of Line
+    band : Band or None
+    """
+    dots = [dot for dot in dots if math.isfinite(dot.value)]
+    low, high = _extent(dots, lines, band)
+
+    def x(value: float) -> float:
+        share = (value - low) / (high - low)
+        return round(_LEFT + min(max(share, 0), 1) * (WIDTH - _LEFT - _RIGHT), 1)
+
+    parts = []
+    if band is not None:
+        parts.append(
+            f'<rect class="band" x="{x(band.low)}" y="8" '
+            f'width="{max(x(band.high) - x(band.low), 1):.1f}" height="{_AXIS - 8}"/>'
+            f'<path class="median" d="M{x(band.median)} 8V{_AXIS}"/>'
+        )
+    parts.append(f'<path class="axis" d="M{_LEFT} {_AXIS}H{WIDTH - _RIGHT}"/>')
+    for value in _ticks(low, high):
+        anchor = "start" if x(value) < 20 else "end" if x(value) > WIDTH - 20 else "middle"
+        parts.append(
+            f'<path class="axis" d="M{x(value)} {_AXIS}v4"/>'
+            f'<text x="{x(value)}" y="{_AXIS + 17}" text-anchor="{anchor}">{value:g}</text>'
+        )
+    for line in lines:
+        parts.append(
+            f'<path class="limit {line.kind}" d="M{x(line.value)} 4V{_AXIS}">'
+            f"<title>{escape(line.kind)} limit {line.value:g}</title></path>"
+        )
+    for dot, place, row in _stacked(dots, x):
+        parts.append(
+            f'<a href="#{escape(dot.target)}">{_mark(dot.status, place, _AXIS - 7 - row * 8)}'
+            f"<title>{escape(dot.label)}: {dot.value:.4g}</title></a>"
+        )
+    return Markup(
+        f'<svg class="strip" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+        f'aria-label="{escape(_described(name, dots, band))}">{"".join(parts)}</svg>'
+    )
+
+
+def _extent(dots: Sequence[Dot], lines: Sequence[Line], band: Band | None) -> tuple[float, float]:
+    values = [dot.value for dot in dots] + [line.value for line in lines]
+    if band is not None:
+        values += [band.low, band.high]
+    if not values:
+        return 0.0, 1.0
+    low, high = min(values), max(values)
+    margin = (high - low) * 0.08 or max(abs(high) * 0.1, 0.1)
+    # A share stays a share: no axis below 0 or above 1 that its values don't ask for.
+    bottom = max(low - margin, 0.0) if low >= 0 else low - margin
+    top = min(high + margin, 1.0) if 0.5 < high <= 1 else high + margin
+    return (bottom, top) if top > bottom else (bottom - 0.1, top + 0.1)
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    span = high - low
+    step = 10 ** math.floor(math.log10(span / 2))
+    while span / step > 5:
+        step *= 2 if span / step <= 10 else 2.5
+    first = math.ceil(low / step - 1e-9) * step
+    return [round(first + step * i, 10) for i in range(int((high - first) / step + 1e-9) + 1)]
+
+
+def _stacked(dots: Sequence[Dot], x: Callable[[float], float]) -> list[tuple[Dot, float, int]]:
+    placed: list[tuple[Dot, float, int]] = []
+    ends = [-100.0] * _ROWS
+    for dot in sorted(dots, key=lambda dot: dot.value):
+        place = x(dot.value)
+        free = [row for row in range(_ROWS) if place - ends[row] >= 9]
+        row = free[0] if free else min(range(_ROWS), key=lambda row: ends[row])
+        ends[row] = place
+        placed.append((dot, place, row))
+    return placed
+
+
+def _mark(status: str, x: float, y: float) -> str:
+    if status == "passed":
+        return f'<circle class="dot passed" cx="{x}" cy="{y}" r="3.6"/>'
+    if status == "rejected":
+        return f'<path class="dot rejected" d="M{x - 3:.1f} {y - 3}l6 6m0 -6l-6 6"/>'
+    return f'<circle class="dot unjudged" cx="{x}" cy="{y}" r="3.2"/>'
+
+
+def _described(name: str, dots: Sequence[Dot], band: Band | None) -> str:
+    if not dots:
+        return f"{name}: no values"
+    values = sorted(dot.value for dot in dots)
+    middle = values[len(values) // 2]
+    text = (
+        f"{name}: {len(values)} pieces from {values[0]:.3g} to {values[-1]:.3g}, "
+        f"median {middle:.3g}"
+    )
+    return text + (f"; real pieces {band.low:.3g} to {band.high:.3g}" if band else "")

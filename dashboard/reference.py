@@ -1,0 +1,20 @@
+"""What real pieces measure, as a backdrop for the plots."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib import resources
+
+from dashboard.plots import Band
+
+
+@cache
+def bands() -> dict[str, Band]:
+    """Return median and middle nine tenths by name of measure.
+
+    Source: ``reference.json``, written by ``benchmarks/reference_measures.py`` from
+    pieces that NotaGen-X wrote and other people published.
+    """
+    text = resources.files("dashboard").joinpath("reference.json").read_text("utf-8")
+    return {name: Band(*values) for name, values in json.loads(text)["measures"].items()}

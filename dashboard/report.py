@@ -1,0 +1,219 @@
+"""The page of a run: one self-contained file, made from the archive alone."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import Markup
+
+from archive.records import STATUSES, PieceReport, PieceRow, RunRecord
+from archive.store import Archive, read_report
+from dashboard.cards import Card, card_of, limits_of, stored_card
+from dashboard.engraving import Sheet
+from dashboard.pages import fill
+from dashboard.plots import Band, Dot, Line, strip
+from dashboard.reference import bands
+from dashboard.words import (
+    MEASURES,
+    STATUS_SIGNS,
+    duration,
+    measure_note,
+    measure_title,
+    moment,
+    number,
+    style_name,
+)
+from scoregate.errors import ArchiveError
+
+PLOTTED = tuple(
+    name for name in MEASURES if name.startswith(("measures.", "repetition.", "novelty."))
+)
+BUDGET = 12_000_000
+"""Bytes of engraving that go into a page; what is beyond is linked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why pieces did not pass: a finding's code, how often, an example."""
+
+    code: str
+    pieces: int
+    findings: int
+    example: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A measure's distribution."""
+
+    title: str
+    note: str
+    picture: Markup
+
+
+def run_page(store: Archive, run: RunRecord) -> str:
+    """Return the HTML page of a run.
+
+    Parameters
+    ----------
+    store : Archive
+        Holds the run's pieces, those that passed and those that did not.
+    run : RunRecord
+        Its record, finished or not.
+
+    Returns
+    -------
+    str
+        A page that requests nothing from outside. Links to files are relative to the
+        run's own folder.
+    """
+    sheet = Sheet(BUDGET)
+    folder = store.run_folder(run.run_id)
+    cards: list[Card] = []
+    reports: list[PieceReport] = []
+    for row in sorted(_unique(run.pieces), key=lambda row: STATUSES.index(row.status)):
+        report, card = _piece(store, run, row, folder, sheet)
+        reports.append(report)
+        cards.append(card)
+    counts = {status: run.count(status) for status in STATUSES}
+    return fill(
+        "run.html",
+        sheet=sheet,
+        run=run,
+        heading=_heading(run),
+        style=style_name(_style(run)),
+        counts=counts,
+        signs=STATUS_SIGNS,
+        total=len(run.pieces),
+        began=moment(run.started),
+        took=duration(run.seconds),
+        orchestration=duration(run.orchestration_seconds),
+        request=[(name, _shown(value)) for name, value in run.request.items()],
+        engine=[(name, _shown(value)) for name, value in run.engine.items()],
+        rounds=run.rounds,
+        steps=_steps(run),
+        reasons=_reasons(reports),
+        plots=_plots(reports),
+        banded=any(name in bands() for name in PLOTTED),
+        cards=cards,
+        duration=duration,
+    )
+
+
+def _piece(
+    store: Archive, run: RunRecord, row: PieceRow, folder: Path, sheet: Sheet
+) -> tuple[PieceReport, Card]:
+    place = (
+        store.path_of(row.piece_id)
+        if row.status == "passed"
+        else store.rejected / run.run_id / row.piece_id
+    )
+    try:
+        report = read_report(place)
+    except ArchiveError as error:
+        # The page still says that the piece was there and what is wrong with it now.
+        report = PieceReport(
+            piece_id=row.piece_id,
+            status=row.status,
+            style=row.style,
+            title=row.title,
+            round=row.round,
+            reasons=row.reasons,
+            notes=[error.problem],
+        )
+        return report, card_of(report, sheet)
+    address = Path(os.path.relpath(place, folder)).as_posix()
+    return report, stored_card(report, place, address, sheet)
+
+
+def _unique(pieces: Sequence[PieceRow]) -> list[PieceRow]:
+    """A piece that a run drew twice is shown once."""
+    return list({row.piece_id: row for row in reversed(pieces)}.values())[::-1]
+
+
+def _heading(run: RunRecord) -> str:
+    passed = run.count("passed")
+    if not run.pieces:
+        return "No piece was drawn"
+    noun = "piece" if len(run.pieces) == 1 else "pieces"
+    return f"{passed} of {len(run.pieces)} {noun} passed"
+
+
+def _style(run: RunRecord) -> str | None:
+    style = run.request.get("style")
+    return style if isinstance(style, str) else next((p.style for p in run.pieces), None)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_shown(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_shown(item) for item in value) or "–"
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return number(value) if isinstance(value, float) else str(value)
+    return "–" if value is None else str(value)
+
+
+def _steps(run: RunRecord) -> list[str]:
+    """Names of the steps that any round was timed for, in the line's order."""
+    order = ["generate", "check", "judge", "render", "archive"]
+    seen = {step for record in run.rounds for step in record.seconds}
+    return [step for step in order if step in seen] + sorted(seen - set(order))
+
+
+def _reasons(reports: Sequence[PieceReport]) -> list[Reason]:
+    pieces: Counter[str] = Counter()
+    findings: Counter[str] = Counter()
+    examples: dict[str, str] = {}
+    failed = [report for report in reports if report.status != "passed"]
+    for report in failed:
+        critical = [finding for finding in report.findings if finding.severity == "critical"]
+        for finding in critical:
+            code = finding.code or finding.gate
+            findings[code] += 1
+            where = f"{finding.place}: " if finding.place else ""
+            examples.setdefault(code, f"{where}{finding.message}")
+        pieces.update({finding.code or finding.gate for finding in critical})
+        if not critical:
+            for reason in report.reasons[:1] or ["no reason was noted"]:
+                pieces[reason] += 1
+                examples.setdefault(reason, "")
+    return [
+        Reason(code, count, findings[code], examples[code], count / len(failed))
+        for code, count in sorted(pieces.items(), key=lambda pair: (-pair[1], pair[0]))
+    ]
+
+
+def _plots(reports: Sequence[PieceReport]) -> list[Plot]:
+    plots = []
+    for name in PLOTTED:
+        dots = [
+            Dot(value, report.status, _short(report), f"piece-{report.piece_id[:12]}")
+            for report in reports
+            if (value := report.measures.get(name)) is not None
+        ]
+        if not dots:
+            continue
+        limits = next((found for r in reports if (found := limits_of(r, name))), {})
+        lines = [Line(value, kind) for kind, value in limits.items()]
+        band = bands().get(name)
+        plots.append(
+            Plot(
+                measure_title(name),
+                measure_note(name),
+                strip(measure_title(name), dots, lines, band),
+            )
+        )
+    return plots
+
+
+def _short(report: PieceReport) -> str:
+    return f"{report.piece_id[:8]}, {report.status}"
+
+
+__all__ = ["Band", "run_page"]
