@@ -16,8 +16,8 @@ Ticks = int | Fraction
 WHOLE: int = 2**12 * 3**4 * 5**2 * 7**2 * 11 * 13 * 17 * 19
 """Ticks of a whole note."""
 
-MAX_NUMBER = 9999
-"""Largest number taken as part of a duration; more is a fault, and would cost time."""
+MAX_DIGITS = 4
+"""Longest number taken as part of a duration; more is a fault, and would cost time."""
 
 LENGTH = re.compile(r"(\d*)((?:/+\d*)?)")
 
@@ -51,12 +51,13 @@ def read_length(text: str) -> tuple[int, int] | None:
     Returns
     -------
     tuple of int, or None
-        None where a number is 0 or larger than `MAX_NUMBER`.
+        None where a number is 0 or has more than `MAX_DIGITS` digits, where ``//`` has a
+        number behind, and where the denominator is no power of 2: no note has such a value.
     """
     if not text:
         return 1, 1
     number, slash, rest = text.partition("/")
-    if len(number) > 4 or len(rest) > 12:
+    if len(number) > MAX_DIGITS or len(rest) > 12:
         return None
     numerator = int(number) if number else 1
     denominator = 1
@@ -64,13 +65,12 @@ def read_length(text: str) -> tuple[int, int] | None:
         digits = rest.lstrip("/")
         slashes = 1 + len(rest) - len(digits)
         if digits:
-            if len(digits) > 4:
+            if len(digits) > MAX_DIGITS or slashes > 1:
                 return None
-            # `//4` is seen for `/4`: the number then says it all.
             denominator = int(digits)
         else:
             denominator = 2**slashes
-    if not numerator or not denominator:
+    if not numerator or not denominator or denominator & (denominator - 1):
         return None
     return numerator, denominator
 

@@ -35,8 +35,8 @@ Ties = dict[int, tuple[int, Tie]]
 class VoiceReader:
     """Reads the music of one voice, piece by piece, in the text's order."""
 
-    __slots__ = (
-        "accidentals", "alterations", "bars", "broken", "clef_shift", "ending", "events", "id",
+    __slots__ = (  # noqa: RUF023
+        "accidentals", "alterations", "bars", "base",  "plain", "broken", "clef_shift", "ending", "events", "id",
         "key_name", "last", "last_ticks", "layer", "left", "main", "metre", "octave_shift",
         "opened", "other_ties", "place", "position", "propagate", "remarks", "row", "shift",
         "slur_place", "slurs", "start_key", "start_metre", "ties", "tokens", "transpose", "tuplet", "tuplet_left", "users", "event_count",
@@ -87,7 +87,10 @@ class VoiceReader:
         self.layer = 0
         self.tuplet: tuple[int, int] = (1, 1)
         self.tuplet_left = 0
+        # Behind > or <: the factor of the next note, and what the note before was by itself.
         self.broken: tuple[int, int] | None = None
+        self.base: Ticks = 0
+        self.plain: Ticks = 0
         self.last: Event | None = None
         self.last_ticks: Ticks = 0
         self.opened = False
@@ -221,14 +224,24 @@ class VoiceReader:
         self.start_metre = self.metre
         self.start_key = self.key_name
 
-    def _length(self, ticks: Ticks) -> Ticks:
+    def _length(self, ticks: Ticks, line: int, column: int) -> Ticks:
         """Return the length under the tuplet and the broken rhythm in force."""
+        base = ticks
         if self.tuplet_left:
             self.tuplet_left -= 1
             ticks = scale(ticks, *self.tuplet)
         if self.broken is not None:
-            ticks = scale(ticks, *self.broken)
+            if base == self.base:
+                ticks = scale(ticks, *self.broken)
+            elif self.last is not None:
+                # The standard leaves this undefined, and abc2midi doesn't apply it.
+                self.fault(
+                    "broken-rhythm", "> or < between notes of different length", line, column
+                )
+                self.position += self.plain - self.last_ticks
+                self.last.duration = wholes[self.plain]
             self.broken = None
+        self.base = base
         return ticks
 
     def _sound(self, note: Note) -> int:
@@ -278,7 +291,9 @@ class VoiceReader:
         if not self.opened:
             self.open(line, column)
         if self.tuplet_left or self.broken is not None:
-            ticks = self._length(ticks)
+            ticks = self._length(ticks, line, column)
+        else:
+            self.base = ticks
         from_ties: tuple[int, ...] = ()
         if self.ties:
             from_ties = self._meet(pitches, bool(held))
@@ -317,7 +332,9 @@ class VoiceReader:
         if not self.opened:
             self.open(line, column)
         if self.tuplet_left or self.broken is not None:
-            ticks = self._length(ticks)
+            ticks = self._length(ticks, line, column)
+        else:
+            self.base = ticks
         if self.ties:
             self._drop_ties()
         event = Event(
@@ -487,6 +504,7 @@ class VoiceReader:
             )  # fmt: skip
             return
         first, second = factors if token[0] == ">" else factors[::-1]
+        self.plain = self.last_ticks
         new = scale(self.last_ticks, *first)
         self.position += new - self.last_ticks
         self.last_ticks = new
