@@ -11,7 +11,7 @@ from typing import Any
 from scoregate import __version__
 from validators import gate, thresholds, verdict
 from validators.findings import Finding, Outcome
-from validators.finish import finished
+from validators.finish import finish
 from validators.score import Score
 
 
@@ -85,7 +85,7 @@ def check_bytes(name: str, content: str | bytes, style: str | None = None) -> Ch
         measures=examination.measures,
         bars=score.bar_count,
         voices=len(score.voices),
-        text=finished(score).text,
+        text=finish(score).text,
         score=score,
     )
 

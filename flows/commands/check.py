@@ -77,6 +77,8 @@ def command(
             else:
                 _show(checked)
             if html is not None:
+                from flows.page import write_page
+
                 write_page(checked, html)
                 typer.echo(f"    page: {html}", err=as_json)
     if not as_json and len(files) > 1:
