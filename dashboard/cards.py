@@ -166,13 +166,13 @@ def stored_card(report: PieceReport, folder: Path, address: str, sheet: Sheet) -
         page_links=[Link(f"page {_page_number(name)}", f"{address}/{name}") for name in names],
         links=links,
         audio=f"{address}/{audio}" if audio else "",
-        midi=_bytes(folder / "score.mid") if "score.mid" in report.files else b"",
+        midi=b"" if audio or "score.mid" not in report.files else _bytes(folder / "score.mid"),
     )
 
 
 def limits_of(report: PieceReport, measure: str) -> dict[str, float]:
     """Return the thresholds of a measure: ``critical`` and ``warning`` where there are any."""
-    limit = report.thresholds.get(measure)
+    limit = limit_of(report, measure)
     if isinstance(limit, int | float) and not isinstance(limit, bool):
         return {"critical": float(limit)}
     if not isinstance(limit, Mapping):
@@ -184,6 +184,12 @@ def limits_of(report: PieceReport, measure: str) -> dict[str, float]:
     }
 
 
+def limit_of(report: PieceReport, measure: str) -> object:
+    """Return what the report says of a measure's threshold, None where it says nothing."""
+    measures = report.thresholds.get("measures", report.thresholds)
+    return measures.get(measure) if isinstance(measures, Mapping) else None
+
+
 def _measure_rows(report: PieceReport) -> list[MeasureRow]:
     known = [name for name in MEASURES if name in report.measures]
     others = sorted(name for name in report.measures if name not in MEASURES)
@@ -193,7 +199,7 @@ def _measure_rows(report: PieceReport) -> list[MeasureRow]:
 def _measure_row(report: PieceReport, name: str) -> MeasureRow:
     value = report.measures[name]
     limits = limits_of(report, name)
-    limit = report.thresholds.get(name)
+    limit = limit_of(report, name)
     low = isinstance(limit, Mapping) and limit.get("side") == "low"
     fails = ""
     for kind in ("critical", "warning"):

@@ -15,7 +15,7 @@ from archive.store import Archive, read_report
 from dashboard.cards import Card, card_of, limits_of, stored_card
 from dashboard.engraving import Sheet
 from dashboard.pages import fill
-from dashboard.plots import Band, Dot, Line, strip
+from dashboard.plots import Dot, Line, strip
 from dashboard.reference import bands
 from dashboard.words import (
     MEASURES,
@@ -54,6 +54,7 @@ class Plot:
     title: str
     note: str
     picture: Markup
+    main: bool
 
 
 def run_page(store: Archive, run: RunRecord) -> str:
@@ -202,18 +203,12 @@ def _plots(reports: Sequence[PieceReport]) -> list[Plot]:
         limits = next((found for r in reports if (found := limits_of(r, name))), {})
         lines = [Line(value, kind) for kind, value in limits.items()]
         band = bands().get(name)
-        plots.append(
-            Plot(
-                measure_title(name),
-                measure_note(name),
-                strip(measure_title(name), dots, lines, band),
-            )
-        )
+        title = measure_title(name)
+        # What has a limit or a yardstick is shown at once, the rest on demand.
+        main = bool(lines or band)
+        plots.append(Plot(title, measure_note(name), strip(title, dots, lines, band), main))
     return plots
 
 
 def _short(report: PieceReport) -> str:
     return f"{report.piece_id[:8]}, {report.status}"
-
-
-__all__ = ["Band", "run_page"]

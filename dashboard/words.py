@@ -55,11 +55,11 @@ def duration(seconds: float | None) -> str:
     if seconds is None or not math.isfinite(seconds):
         return "–"
     if seconds < 60:
-        return f"{seconds:.1f} s"
+        return f"{seconds:.1f}\u00a0s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
+        return f"{minutes}\u00a0min\u00a0{rest}\u00a0s"
+    return f"{minutes // 60}\u00a0h\u00a0{minutes % 60}\u00a0min"
 
 
 def style_name(style: str | None) -> str:

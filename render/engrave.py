@@ -38,8 +38,8 @@ _OPTIONS: dict[str, Any] = {
     "pageHeight": 2970,
     "scale": 40,
     "adjustPageHeight": True,
-    "pageMarginTop": 40,
-    "pageMarginBottom": 40,
+    "pageMarginTop": 30,
+    "pageMarginBottom": 10,
     "pageMarginLeft": 30,
     "pageMarginRight": 30,
     "breaks": "auto",
@@ -52,6 +52,7 @@ _OPTIONS: dict[str, Any] = {
     "svgAdditionalAttribute": ["staff@n"],
     "xmlIdSeed": 1,
     "spacingSystem": 6,
+    "staffLineWidth": 0.18,
 }
 
 _KEPT_CLASSES = frozenset(

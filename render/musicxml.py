@@ -15,6 +15,7 @@ What is mended around it, each seen on real pieces:
 - a part without a short name has none from the second system on, where an engraver leaves
   resting staves out and nobody could tell who plays;
 - a transposition beyond the octave is left in semitones alone;
+- a part whose voice names no clef gets none, and is drawn without one;
 - the date of conversion is written into the file, so that no two were the same.
 """
 
@@ -178,6 +179,7 @@ def _mend(score: ElementTree.Element, transpositions: dict[str, int]) -> None:
             _write_transposition(transpose, shift)
         for measure in part.findall("measure"):
             _join_attributes(measure)
+        _give_clef(part)
 
 
 def _abbreviate_names(score: ElementTree.Element) -> None:
@@ -188,7 +190,7 @@ def _abbreviate_names(score: ElementTree.Element) -> None:
         name = part.find("part-name")
         if name is None or not name.text or part.find("part-abbreviation") is not None:
             continue
-        words = [word if len(word) < 6 else f"{word[:4]}." for word in name.text.split()]
+        words = [word if len(word) < 8 else f"{word[:6]}." for word in name.text.split()]
         short = ElementTree.Element("part-abbreviation")
         short.text = " ".join(words)
         part.insert(list(part).index(name) + 1, short)
@@ -225,8 +227,30 @@ def _join_attributes(measure: ElementTree.Element) -> None:
             for old in same:
                 first.remove(old)
             first.append(child)
-        first[:] = sorted(first, key=lambda child: _ATTRIBUTE_ORDER.get(child.tag, 99))
+        first[:] = sorted(first, key=_place_of_attribute)
         measure.remove(element)
+
+
+def _give_clef(part: ElementTree.Element) -> None:
+    """Give every staff of a part that begins without a clef the treble clef."""
+    first = part.find("measure")
+    attributes = first.find("attributes") if first is not None else None
+    if first is None or attributes is None:
+        return
+    staves = int(attributes.findtext("staves") or 1)
+    given = {int(clef.get("number") or 1) for clef in first.iter("clef")}
+    for staff in range(1, staves + 1):
+        if staff not in given:
+            clef = ElementTree.SubElement(attributes, "clef")
+            if staves > 1:
+                clef.set("number", str(staff))
+            ElementTree.SubElement(clef, "sign").text = "G"
+            ElementTree.SubElement(clef, "line").text = "2"
+    attributes[:] = sorted(attributes, key=_place_of_attribute)
+
+
+def _place_of_attribute(attribute: ElementTree.Element) -> int:
+    return _ATTRIBUTE_ORDER.get(attribute.tag, 99)
 
 
 _ATTRIBUTE_ORDER = {
