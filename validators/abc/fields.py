@@ -124,9 +124,13 @@ class Properties:
 _NAMES = {"nm": "name", "name": "name", "snm": "short_name", "sname": "short_name"}
 _NAMES["subname"] = "short_name"
 _SILENT = frozenset(
-    "middle m stafflines stafflines staffscale stem stems gstem dyn lyrics program up down merge "
-    "style score cue gchord scale space map bracket brace shift sound perc".split()
+    (
+        *("middle", "m", "stafflines", "staffscale", "stem", "stems", "gstem", "dyn", "lyrics"),
+        *("program", "up", "down", "merge", "style", "cue", "gchord", "scale", "space", "map"),
+        *("bracket", "brace", "score", "perc"),
+    )
 )
+"""Properties that change the picture only."""
 
 
 def clef_shift(text: str) -> int | None:

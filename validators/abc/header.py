@@ -16,7 +16,7 @@ from validators.abc.fields import (
     read_tempo,
     read_unit,
 )
-from validators.abc.keys import Key, read_key
+from validators.abc.keys import PLAIN, Key, read_key
 from validators.abc.lengths import WHOLE, Ticks
 from validators.abc.remarks import Remarks
 
@@ -62,7 +62,7 @@ class Header:
     metre_given: bool = False
     unit: Ticks = WHOLE // 8
     unit_given: bool = False
-    key: Key = field(default_factory=lambda: Key("", (0,) * 7))
+    key: Key = field(default_factory=lambda: Key("", PLAIN))
     key_properties: Properties = field(default_factory=Properties)
     tempo_text: str = ""
     tempo: float | None = None

@@ -77,7 +77,7 @@ def read_key(text: str) -> Key | None:
     text = text.strip()
     if not text or text.lower() == "none" or text.lower().startswith("none "):
         return Key("none", PLAIN, text[4:].strip())
-    if text.startswith("HP") or text.startswith("Hp"):
+    if text.startswith(("HP", "Hp")):
         # Highland pipes: Hp sounds F sharp, C sharp, G natural; HP marks nothing but sounds so.
         return Key(text[:2], (1, 0, 0, 1, 0, 0, 0), text[2:].strip())
     tonic = _TONIC.match(text)
@@ -138,6 +138,9 @@ def _seven(altered: list[int]) -> Alterations:
 
 
 CLEF_NAMES = frozenset(
-    ["treble", "bass", "alto", "tenor", "soprano", "mezzosoprano", "mezzo", "baritone"]
-    + ["perc", "percussion", "none", "clef", "octave", "transpose", "middle", "treble8", "subbass"]
+    (
+        *("treble", "bass", "alto", "tenor", "soprano", "mezzosoprano", "mezzo", "baritone"),
+        *("subbass", "perc", "percussion", "none", "clef", "octave", "transpose", "middle"),
+    )
 )
+"""First words of a ``K:`` field that are no key; octave marks are taken off before."""

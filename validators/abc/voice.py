@@ -5,41 +5,43 @@ from __future__ import annotations
 import re
 
 from validators.abc.fields import Metre, Properties, read_metre, read_properties, read_unit
-from validators.abc.keys import Alterations, read_key
-from validators.abc.lengths import Ticks, read_length, scale, tuplet_ratio, wholes
-from validators.abc.lexer import ERROR_SPAN, MUSIC
-from validators.abc.notes import Chord, Note, chord_of, tokens_of
+from validators.abc.keys import PLAIN, Alterations, read_key
+from validators.abc.lengths import Ticks, scale, wholes
+from validators.abc.lexer import MUSIC
+from validators.abc.notes import Chord, Note, tokens_of
+from validators.abc.rare import RARE, read_error
 from validators.abc.remarks import Remarks
+from validators.abc.ties import Tie, Ties
+from validators.findings import Severity
 from validators.score import Bar, Event
 
-_BROKEN = {1: ((3, 2), (1, 2)), 2: ((7, 4), (1, 4)), 3: ((15, 8), (1, 8))}
 _BAR_SIGNS = re.compile(r"[.|:\]\[]+")
-_STANDARD_ORNAMENTS = frozenset(".~HJLMOPRSTuv")
-
-
-class Tie:
-    """Where a tie (or the ties of one chord) begins, and whether it has led anywhere."""
-
-    __slots__ = ("event", "met", "number")
-
-    def __init__(self, event: Event, number: int) -> None:
-        self.event = event
-        self.number = number
-        self.met = False
-
-
-Ties = dict[int, tuple[int, Tie]]
-"""Sounding pitch that is held -> its staff step, and where its tie begins."""
 
 
 class VoiceReader:
-    """Reads the music of one voice, piece by piece, in the text's order."""
+    """Reads the music of one voice, piece by piece, in the text's order.
 
+    Parameters
+    ----------
+    id : str
+    unit : int or Fraction
+        Ticks of ``L:``.
+    metre : Metre
+    remarks : Remarks
+        Takes the faults of this voice.
+    propagate : {'octave', 'pitch', 'not'}
+        How far an accidental holds within its bar: for its octave, for all octaves, or
+        for its note alone (``%%propagate-accidentals``).
+    """
+
+    # In the order in which they are explained below, not in the alphabet's.
     __slots__ = (  # noqa: RUF023
-        "accidentals", "alterations", "bars", "base",  "plain", "broken", "clef_shift", "ending", "events", "id",
-        "key_name", "last", "last_ticks", "layer", "left", "main", "metre", "octave_shift",
-        "opened", "other_ties", "place", "position", "propagate", "remarks", "row", "shift",
-        "slur_place", "slurs", "start_key", "start_metre", "ties", "tokens", "transpose", "tuplet", "tuplet_left", "users", "event_count",
+        "id", "remarks", "propagate", "users", "tokens", "metre", "alterations", "key_name",
+        "clef_shift", "octave_shift", "transpose", "shift",
+        "bars", "event_count", "row", "left", "ending", "ties", "other_ties", "slurs",
+        "slur_place",
+        "events", "accidentals", "position", "main", "layer", "tuplet", "tuplet_left", "broken",
+        "base", "plain", "last", "last_ticks", "opened", "place", "start_metre", "start_key",
     )  # fmt: skip
 
     def __init__(
@@ -48,16 +50,17 @@ class VoiceReader:
         self.id = id
         self.remarks = remarks
         self.propagate = propagate
+        self.users: set[str] = set()
+        # In force until changed.
         self.tokens = tokens_of(unit)
         self.metre = metre
-        self.alterations: Alterations = (0, 0, 0, 0, 0, 0, 0)
+        self.alterations: Alterations = PLAIN
         self.key_name = ""
         self.clef_shift = self.octave_shift = self.transpose = self.shift = 0
-        self.users: set[str] = set()
+        # What was read, and what lasts over barlines.
         self.bars: list[Bar] = []
-        self.row: int | None = None
         self.event_count = 0
-        # What lasts longer than a bar.
+        self.row: int | None = None
         self.left = ""
         self.ending = ""
         self.ties: Ties = {}
@@ -65,6 +68,29 @@ class VoiceReader:
         self.slurs = 0
         self.slur_place: tuple[int, int, int] | None = None
         self.begin()
+
+    def begin(self) -> None:
+        """Begin a bar."""
+        self.events: list[Event] = []
+        self.accidentals: dict[int, int] = {}
+        self.position: Ticks = 0
+        # Length of the main layer while those behind & are read.
+        self.main: Ticks = 0
+        self.layer = 0
+        self.tuplet: tuple[int, int] = (1, 1)
+        self.tuplet_left = 0
+        # Behind > or <: the factor of the next note; what the note before measures as
+        # written, and what it would by itself.
+        self.broken: tuple[int, int] | None = None
+        self.base: Ticks = 0
+        self.plain: Ticks = 0
+        self.last: Event | None = None
+        self.last_ticks: Ticks = 0
+        # Set by the first event.
+        self.opened = False
+        self.place = (0, 0)
+        self.start_metre = self.metre
+        self.start_key = self.key_name
 
     def copy(self, remarks: Remarks) -> VoiceReader:
         """Return a reader that goes on from the last barline, and remarks into `remarks`."""
@@ -78,26 +104,6 @@ class VoiceReader:
         new.begin()
         return new
 
-    def begin(self) -> None:
-        """Begin a bar."""
-        self.events: list[Event] = []
-        self.accidentals: dict[int, int] = {}
-        self.position: Ticks = 0
-        self.main: Ticks | None = None
-        self.layer = 0
-        self.tuplet: tuple[int, int] = (1, 1)
-        self.tuplet_left = 0
-        # Behind > or <: the factor of the next note, and what the note before was by itself.
-        self.broken: tuple[int, int] | None = None
-        self.base: Ticks = 0
-        self.plain: Ticks = 0
-        self.last: Event | None = None
-        self.last_ticks: Ticks = 0
-        self.opened = False
-        self.place = (0, 0)
-        self.start_metre = self.metre
-        self.start_key = self.key_name
-
     @property
     def number(self) -> int:
         """Number of the bar that is being read."""
@@ -110,15 +116,12 @@ class VoiceReader:
         line: int,
         column: int,
         found: str | None = None,
-        expected: str | None = None,
-        severity="critical",
+        severity: Severity = "critical",
     ) -> None:
         """Remark on the bar that is being read."""
-        self.remarks.add(
-            code, message, severity, self.id, self.number, line, column, found, expected
-        )
+        self.remarks.add(code, message, severity, self.id, self.number, line, column, found)
 
-    # -- settings ---------------------------------------------------------------------
+    # -- settings -----------------------------------------------------------------------
 
     def set_key(self, name: str, alterations: Alterations) -> None:
         """Put a key signature in force."""
@@ -148,7 +151,7 @@ class VoiceReader:
         if letter == "K":
             key = read_key(value)
             if key is None:
-                self.fault("key-unreadable", "no key", line, column, found=value[:30])
+                self.fault("key-unreadable", "no key", line, column, value[:30])
                 return
             if key.given:
                 self.set_key(key.name, key.alterations)
@@ -170,11 +173,8 @@ class VoiceReader:
             if len(name) == 1:
                 self.users.add(name)
         elif letter == "m":
-            self.fault(
-                "macro", "macros (m:) are not expanded, so the music is not what it says", line,
-                column, value[:30],
-            )  # fmt: skip
-        elif letter not in "ABCDFGHINOPQRrSsTwWVE":
+            self.fault("macro", "macros (m:) are not expanded", line, column, value[:30])
+        elif letter not in "ABCDEFGHINOPQRSTWrsw":
             self.fault("field-unknown", "no such field", line, column, f"{letter}:")
 
     # -- music --------------------------------------------------------------------------
@@ -182,9 +182,8 @@ class VoiceReader:
     def music(self, text: str, start: int, end: int, line: int) -> None:
         """Read ``text[start:end]``, a stretch of music of this voice on one line."""
         position = start
-        scan = MUSIC.finditer
         while position < end:
-            for match in scan(text, position, end):
+            for match in MUSIC.finditer(text, position, end):
                 kind = match.lastgroup
                 if kind == "space":
                     continue
@@ -193,36 +192,124 @@ class VoiceReader:
                 if kind == "note":
                     note = self.tokens.notes.get(token) or self.tokens.note(token)
                     if note is None:
-                        self._bad_length(token, line, at + 1)
+                        self.bad_length(token, line, at + 1)
                     else:
-                        self._note(note, token, line, at + 1)
+                        self.note(note, token, line, at + 1)
                 elif kind == "rest":
                     ticks = self.tokens.rests.get(token) or self.tokens.rest(token)
                     if ticks is None:
-                        self._bad_length(token, line, at + 1)
+                        self.bad_length(token, line, at + 1)
                     else:
-                        self._rest(ticks, token, line, at + 1)
+                        self.rest(ticks, token, line, at + 1)
                 elif kind == "bar":
                     self._barline(token, line, at + 1)
                 elif kind == "chord":
                     chord = self.tokens.chords.get(token) or self.tokens.chord(token)
                     if chord is None:
-                        self._bad_length(token, line, at + 1)
+                        self.bad_length(token, line, at + 1)
                     else:
-                        self._chord(chord, token, line, at + 1)
+                        self.chord(chord, token, line, at + 1)
                 elif kind == "error":
-                    position = self._error(text, at, match.end(), end, line)
+                    position = read_error(self, text, match, end, line)
                     break
                 else:
-                    self._other(kind, token, text, at, line)
+                    rare = RARE.get(kind or "")
+                    if rare is not None:
+                        rare(self, token, text, at, line)
             else:
                 return
 
     def open(self, line: int, column: int) -> None:
+        """Note where the bar's music begins, and what is in force there."""
         self.opened = True
         self.place = (line, column)
         self.start_metre = self.metre
         self.start_key = self.key_name
+
+    def note(self, note: Note, token: str, line: int, column: int) -> None:
+        """Read a note."""
+        pitch = self.sound(note)
+        held = {pitch: note.step} if note.tie else None
+        self._add(note.ticks, (pitch,), held, token, line, column)
+
+    def chord(self, chord: Chord, token: str, line: int, column: int) -> None:
+        """Read a chord."""
+        pitches = tuple([self.sound(note) for note in chord.notes])
+        held = {
+            pitch: note.step
+            for pitch, note in zip(pitches, chord.notes, strict=True)
+            if chord.tie or note.tie
+        }
+        self._add(chord.ticks, pitches, held, token, line, column)
+
+    def sound(self, note: Note) -> int:
+        """Return the sounding pitch of a note, holding and heeding accidentals."""
+        alter = note.alter
+        if alter is None:
+            if self.accidentals:
+                alter = self.accidentals.get(
+                    note.letter if self.propagate == "pitch" else note.step
+                )
+            if alter is None:
+                alter = self.alterations[note.letter]
+                if self.ties:
+                    # A tie carries the accidental over the barline.
+                    for pitch, held in self.ties.items():
+                        if held[0] == note.step:
+                            alter = pitch - self.shift - note.natural
+                            break
+        elif self.propagate != "not":
+            self.accidentals[note.letter if self.propagate == "pitch" else note.step] = alter
+        return note.natural + alter + self.shift
+
+    def _add(
+        self,
+        ticks: Ticks,
+        pitches: tuple[int, ...],
+        held: dict[int, int] | None,
+        token: str,
+        line: int,
+        column: int,
+    ) -> None:
+        """Add a note or chord that holds the pitches of `held` on."""
+        if not self.opened:
+            self.open(line, column)
+        if self.tuplet_left or self.broken is not None:
+            ticks = self._length(ticks, line, column)
+        else:
+            self.base = ticks
+        met = self._meet(pitches, bool(held)) if self.ties else ()
+        onset, duration = wholes[self.position], wholes[ticks]
+        event = Event(
+            onset, duration, pitches, line, column, bool(met), bool(held), False, True,
+            self.layer, token, met,
+        )  # fmt: skip
+        self.events.append(event)
+        self.last = event
+        self.last_ticks = ticks
+        self.position += ticks
+        if held:
+            self.hold(event, held)
+
+    def rest(self, ticks: Ticks, token: str, line: int, column: int) -> None:
+        """Read a rest."""
+        if not self.opened:
+            self.open(line, column)
+        if self.tuplet_left or self.broken is not None:
+            ticks = self._length(ticks, line, column)
+        else:
+            self.base = ticks
+        if self.ties:
+            self.drop_ties()
+        onset, duration = wholes[self.position], wholes[ticks]
+        event = Event(
+            onset, duration, (), line, column, False, False, False, token[0] not in "xX",
+            self.layer, token,
+        )  # fmt: skip
+        self.events.append(event)
+        self.last = event
+        self.last_ticks = ticks
+        self.position += ticks
 
     def _length(self, ticks: Ticks, line: int, column: int) -> Ticks:
         """Return the length under the tuplet and the broken rhythm in force."""
@@ -244,71 +331,14 @@ class VoiceReader:
         self.base = base
         return ticks
 
-    def _sound(self, note: Note) -> int:
-        """Return the sounding pitch of a note, holding and heeding accidentals."""
-        alter = note.alter
-        if alter is None:
-            if self.accidentals:
-                alter = self.accidentals.get(
-                    note.letter if self.propagate == "pitch" else note.step
-                )
-            if alter is None:
-                alter = self.alterations[note.letter]
-                if self.ties:
-                    # A tie carries the accidental over the barline.
-                    for pitch, held in self.ties.items():
-                        if held[0] == note.step:
-                            alter = pitch - self.shift - note.natural
-                            break
-        elif self.propagate != "not":
-            self.accidentals[note.letter if self.propagate == "pitch" else note.step] = alter
-        return note.natural + alter + self.shift
+    def bad_length(self, token: str, line: int, column: int) -> None:
+        """Remark on a note whose length or octave can't be taken."""
+        self.fault("length-unreadable", "no usable length or octave", line, column, token[:30])
 
-    def _note(self, note: Note, token: str, line: int, column: int) -> None:
-        pitch = self._sound(note)
-        held = {pitch: note.step} if note.tie else None
-        self._add(note.ticks, (pitch,), held, token, line, column)
+    # -- ties ---------------------------------------------------------------------------
 
-    def _chord(self, chord: Chord, token: str, line: int, column: int) -> None:
-        pitches = tuple([self._sound(note) for note in chord.notes])
-        held = {
-            pitch: note.step
-            for pitch, note in zip(pitches, chord.notes, strict=True)
-            if chord.tie or note.tie
-        }
-        self._add(chord.ticks, pitches, held, token, line, column)
-
-    def _add(
-        self,
-        ticks: Ticks,
-        pitches: tuple[int, ...],
-        held: dict[int, int] | None,
-        token: str,
-        line: int,
-        column: int,
-    ) -> None:
-        """Add a note or chord that holds the pitches of `held` on."""
-        if not self.opened:
-            self.open(line, column)
-        if self.tuplet_left or self.broken is not None:
-            ticks = self._length(ticks, line, column)
-        else:
-            self.base = ticks
-        from_ties: tuple[int, ...] = ()
-        if self.ties:
-            from_ties = self._meet(pitches, bool(held))
-        event = Event(
-            wholes[self.position], wholes[ticks], pitches, line, column, bool(from_ties),
-            bool(held), False, True, self.layer, token, from_ties,
-        )  # fmt: skip
-        self.events.append(event)
-        self.last = event
-        self.last_ticks = ticks
-        self.position += ticks
-        if held:
-            self._hold(event, held)
-
-    def _hold(self, event: Event, held: dict[int, int]) -> None:
+    def hold(self, event: Event, held: dict[int, int]) -> None:
+        """Hold pitches (each with its staff step) of an event on."""
         tie = Tie(event, self.number)
         for pitch, step in held.items():
             self.ties[pitch] = (step, tie)
@@ -325,46 +355,29 @@ class VoiceReader:
         for pitch in set(met):
             ties.pop(pitch)[1].met = True
         if not holds and ties:
-            self._drop_ties()
+            self.drop_ties()
         return met
 
-    def _rest(self, ticks: Ticks, token: str, line: int, column: int) -> None:
-        if not self.opened:
-            self.open(line, column)
-        if self.tuplet_left or self.broken is not None:
-            ticks = self._length(ticks, line, column)
-        else:
-            self.base = ticks
-        if self.ties:
-            self._drop_ties()
-        event = Event(
-            wholes[self.position], wholes[ticks], (), line, column, False, False, False,
-            token[0] != "x", self.layer, token, (),
-        )  # fmt: skip
-        self.events.append(event)
-        self.last = event
-        self.last_ticks = ticks
-        self.position += ticks
-
-    def _drop_ties(self) -> None:
+    def drop_ties(self) -> None:
         """Give up the ties in the air; remark on those that have led nowhere."""
         for tie in {id(tie): tie for _, tie in self.ties.values()}.values():
             if not tie.met:
                 self.remarks.add(
-                    "tie-dangling", "the tie leads to no note of the same pitch", "critical",
-                    self.id, tie.number, tie.event.line, tie.event.column, tie.event.text,
-                )  # fmt: skip
+                    "tie-dangling",
+                    "the tie leads to no note of the same pitch",
+                    "critical",
+                    self.id,
+                    tie.number,
+                    tie.event.line,
+                    tie.event.column,
+                    tie.event.text[:30],
+                )
         self.ties.clear()
 
-    def _soften_ties(self) -> None:
-        """A tie into a repeat or an ending may meet its note elsewhere than behind it."""
+    def soften_ties(self) -> None:
+        """Let a tie into a repeat or an ending meet its note elsewhere than behind it."""
         for _, tie in self.ties.values():
             tie.met = True
-
-    def _bad_length(self, token: str, line: int, column: int) -> None:
-        self.fault(
-            "length-unreadable", "no usable length or octave", line, column, found=token[:30]
-        )
 
     # -- barlines -----------------------------------------------------------------------
 
@@ -372,30 +385,30 @@ class VoiceReader:
         signs = _BAR_SIGNS.match(token)
         sign = signs[0] if signs else token
         ending = token[len(sign) :]
-        if not self.opened:
+        if self.opened:
+            self.close(sign, line, column)
+        else:
             # Nothing since the last barline: they belong together.
             same_row = bool(self.bars) and self.bars[-1].number == self.row
             if same_row or (self.bars and sign[0] == ":"):
                 self.bars[-1].right += sign
             self.left = sign
-        else:
-            self.close(sign, line, column)
         if ":" in sign or ending:
-            self._soften_ties()
+            self.soften_ties()
         if ending:
             self.ending = ending
 
     def close(self, right: str, line: int, column: int) -> None:
         """End the bar that is being read."""
         if self.tuplet_left:
-            self.fault(
-                "tuplet-open", f"the tuplet lacks {self.tuplet_left} more at the barline", line,
-                column,
-            )  # fmt: skip
+            lacking = f"the tuplet lacks {self.tuplet_left} more at the barline"
+            self.fault("tuplet-open", lacking, line, column)
         if self.broken is not None:
             self.fault("broken-rhythm", "no note behind > or <", line, column)
         if self.layer:
-            self._leave_layers()
+            self.other_ties[self.layer] = self.ties
+            self.ties = self.other_ties.pop(0, {})
+            self.position = self.main
         metre = self.start_metre
         self.bars.append(
             Bar(
@@ -418,293 +431,16 @@ class VoiceReader:
         self.left = right
         self.begin()
 
-    def _leave_layers(self) -> None:
-        self.other_ties[self.layer] = self.ties
-        self.ties = self.other_ties.pop(0, {})
-        self.position = self.main if self.main is not None else self.position
-        self.layer = 0
-
-    # -- everything rarer ---------------------------------------------------------------
-
-    def _other(self, kind: str | None, token: str, text: str, at: int, line: int) -> None:
-        column = at + 1
-        if kind in ("decoration", "text", "plus"):
-            if not self.opened:
-                pass
-        elif kind == "slur":
-            self._slur(token, line, column)
-        elif kind == "tuplet":
-            self._tuplet(token, line, column)
-        elif kind == "broken":
-            self._broken(token, line, column)
-        elif kind == "grace":
-            self._grace(text, at, at + len(token), line)
-        elif kind == "field":
-            self.field(token[1], token[3:-1].strip(), line, column)
-        elif kind == "ending":
-            self.ending = token[1:].strip('"')
-            self._soften_ties()
-        elif kind == "ornament":
-            if token not in _STANDARD_ORNAMENTS and token not in self.users:
-                self.fault(
-                    "letter-unknown", "a letter that means nothing here", line, column, token,
-                    severity="warning",
-                )  # fmt: skip
-        elif kind == "mixed":
-            self._mixed(token, text, at, line)
-        elif kind == "tie":
-            self._late_tie(line, column)
-        elif kind == "multirest":
-            self._multirest(token, line, column)
-        elif kind == "spacer":
-            self._spacer(token, line, column)
-        elif kind == "overlay":
-            self._overlay(line, column)
-        elif kind == "microtone":
-            self._microtone(token, line, column)
-
-    def _slur(self, token: str, line: int, column: int) -> None:
-        if token == "(":
-            if not self.slurs:
-                self.slur_place = (self.number, line, column)
-            self.slurs += 1
-        elif self.slurs:
-            self.slurs -= 1
-        else:
-            self.fault(
-                "slur-close", "')' ends no slur", line, column, found=")", severity="warning"
-            )
-
-    def _tuplet(self, token: str, line: int, column: int) -> None:
-        numbers = token[1:].split(":")
-        if any(len(number) > 3 for number in numbers):
-            self.fault("tuplet", "no usable tuplet", line, column, found=token[:30])
-            return
-        p = int(numbers[0])
-        q = int(numbers[1]) if len(numbers) > 1 and numbers[1] else None
-        count = int(numbers[2]) if len(numbers) > 2 and numbers[2] else p
-        ratio = tuplet_ratio(p, q, self.metre.compound)
-        if ratio is None or not 1 <= count <= 99:
-            self.fault("tuplet", "no usable tuplet", line, column, found=token[:30])
-            return
-        if self.tuplet_left:
-            self.fault(
-                "tuplet-nested", f"a tuplet begins while {self.tuplet_left} of another are missing",
-                line, column, found=token,
-            )  # fmt: skip
-        self.tuplet, self.tuplet_left = ratio, count
-
-    def _broken(self, token: str, line: int, column: int) -> None:
-        factors = _BROKEN.get(len(token)) if len(set(token)) == 1 else None
-        if factors is None or self.last is None or self.broken is not None:
-            self.fault(
-                "broken-rhythm",
-                "no broken rhythm" if factors is None else "no note before > or <",
-                line, column, found=token[:10],
-            )  # fmt: skip
-            return
-        first, second = factors if token[0] == ">" else factors[::-1]
-        self.plain = self.last_ticks
-        new = scale(self.last_ticks, *first)
-        self.position += new - self.last_ticks
-        self.last_ticks = new
-        self.last.duration = wholes[new]
-        self.broken = second
-
-    def _grace(self, text: str, start: int, end: int, line: int) -> None:
-        begin = start + (2 if text.startswith("{/", start) else 1)
-        if not self.opened:
-            self.open(line, start + 1)
-        any_note = False
-        for match in MUSIC.finditer(text, begin, end - 1):
-            kind, token, column = match.lastgroup, match[0], match.start() + 1
-            pitches: tuple[int, ...] = ()
-            if kind == "note":
-                note = self.tokens.notes.get(token) or self.tokens.note(token)
-                if note is not None:
-                    pitches = (self._grace_sound(note),)
-            elif kind == "chord":
-                chord = self.tokens.chords.get(token) or self.tokens.chord(token)
-                if chord is not None:
-                    pitches = tuple([self._grace_sound(note) for note in chord.notes])
-            elif kind not in ("error", "bar", "overlay", "multirest"):
-                any_note = any_note or kind == "rest"
-                continue
-            any_note = True
-            if not pitches:
-                self.fault("grace-content", "no grace note", line, column, found=token[:20])
-                continue
-            self.events.append(
-                Event(
-                    wholes[self.position],
-                    wholes[0],
-                    pitches,
-                    line,
-                    column,
-                    False,
-                    False,
-                    True,
-                    True,
-                    self.layer,
-                    token,
-                    (),
-                )  # fmt: skip
-            )
-        if not any_note:
-            self.fault("grace-content", "no grace note between { and }", line, start + 1)
-
-    def _grace_sound(self, note: Note) -> int:
-        ties, self.ties = self.ties, {}
-        pitch = self._sound(note)
-        self.ties = ties
-        return pitch
-
-    def _mixed(self, token: str, text: str, at: int, line: int) -> None:
-        """Read a chord that holds more than notes: decorations, annotations, spaces."""
-        inner_end = at + token.rindex("]")
-        notes: list[Note | None] = []
-        bad = False
-        for match in MUSIC.finditer(text, at + 1, inner_end):
-            kind, inner, column = match.lastgroup, match[0], match.start() + 1
-            if kind == "note":
-                notes.append(self.tokens.notes.get(inner) or self.tokens.note(inner))
-            elif kind in ("space", "decoration", "text", "plus", "slur", "ornament"):
-                continue
-            else:
-                bad = True
-                self.fault("chord-content", "no part of a chord", line, column, found=inner[:20])
-        tail = text[inner_end + 1 : at + len(token)]
-        tie = tail.endswith("-")
-        chord = chord_of(tuple(notes), tail.rstrip("-").rstrip("."), tie)
-        if chord is not None:
-            self._chord(chord, token, line, at + 1)
-        elif not bad:
-            self.fault("chord-empty", "a chord without notes", line, at + 1, found=token[:20])
-
-    def _late_tie(self, line: int, column: int) -> None:
-        """A ``-`` apart from its note: it ties the note before, as abc2midi has it."""
-        last = self.last
-        if last is None or not last.pitches or last.tied_to:
-            self.fault("tie-stray", "the tie follows no note", line, column, found="-")
-            return
-        last.tied_to = True
-        token = last.text + "-"
-        if token[0] == "[":
-            chord = self.tokens.chord(token)
-            steps = [note.step for note in chord.notes] if chord else []
-        else:
-            note = self.tokens.note(token)
-            steps = [note.step] if note else []
-        self._hold(last, dict(zip(last.pitches, steps, strict=False)))
-
-    def _multirest(self, token: str, line: int, column: int) -> None:
-        count = int(token[1:]) if len(token) in (2, 3, 4, 5) else 1
-        full = self.metre.ticks
-        if len(token) > 5 or not count or count > 2000:
-            self._bad_length(token, line, column)
-            return
-        if self.row is not None or count == 1 or self.position:
-            self._rest(0 if full is None else full * count, "z" if token[0] == "Z" else "x",
-                       line, column)  # fmt: skip
-            if self.last is not None:
-                self.last.text = token
-            return
-        for index in range(count):
-            self._rest(0 if full is None else full, "z" if token[0] == "Z" else "x", line, column)
-            if self.last is not None:
-                self.last.text = token
-            if index < count - 1:
-                self.close("|", line, column)
-
-    def _spacer(self, token: str, line: int, column: int) -> None:
-        if read_length(token[1:]) is None:
-            self._bad_length(token, line, column)
-            return
-        if not self.opened:
-            self.open(line, column)
-        self.events.append(
-            Event(
-                wholes[self.position],
-                wholes[0],
-                (),
-                line,
-                column,
-                False,
-                False,
-                False,
-                False,
-                self.layer,
-                token,
-                (),
-            )  # fmt: skip
-        )
-
-    def _overlay(self, line: int, column: int) -> None:
-        if self.tuplet_left:
-            self.fault("tuplet-open", "the tuplet is not complete at '&'", line, column)
-        if not self.opened:
-            self.open(line, column)
-        if self.layer == 0:
-            self.main = self.position
-        self.other_ties[self.layer] = self.ties
-        self.layer += 1
-        self.ties = self.other_ties.pop(self.layer, {})
-        self.position = 0
-        self.last = None
-        self.tuplet_left = 0
-        self.broken = None
-
-    def _microtone(self, token: str, line: int, column: int) -> None:
-        self.fault(
-            "microtone", "a microtone, taken as the note of the staff", line, column, token[:20],
-            severity="warning",
-        )  # fmt: skip
-        plain = token.lstrip("^_0123456789/")
-        note = self.tokens.note(plain)
-        if note is None:
-            self._bad_length(token, line, column)
-        else:
-            self._note(note, token, line, column)
-
-    def _error(self, text: str, at: int, after: int, end: int, line: int) -> int:
-        """Name what no rule takes; return where to go on."""
-        token = text[at:after]
-        first = token[0]
-        code, message = _ERRORS.get(first, ("character", "a character that means nothing here"))
-        if first in "0123456789/":
-            code, message = "length-stray", "a length without a note: a pitch letter is missing"
-        elif first < " " or "\x7f" <= first <= "\x9f":
-            code, message = "control-character", "a control character"
-        self.fault(code, message, line, at + 1, found=repr(token[:20])[1:-1])
-        span = ERROR_SPAN.get(first)
-        if span is not None:
-            match = span.match(text, at, end)
-            if match is not None:
-                return max(match.end(), after)
-        return after
-
     def finish(self) -> None:
         """Remark on what is still open at the end of the voice."""
+        for layer, ties in self.other_ties.items():
+            if layer:
+                self.ties.update(ties)
         if self.ties:
-            self._drop_ties()
+            self.drop_ties()
         if self.slurs and self.slur_place is not None:
             number, line, column = self.slur_place
+            many = "1 slur is" if self.slurs == 1 else f"{self.slurs} slurs are"
             self.remarks.add(
-                "slur-open", f"{self.slurs} slur{'s'[: self.slurs > 1]} never ended", "warning",
-                self.id, number, line, column, found="(",
-            )  # fmt: skip
-
-
-_ERRORS = {
-    '"': ("quote-open", "a quotation mark is never closed"),
-    "!": ("decoration-open", "'!' encloses no decoration"),
-    "{": ("grace-open", "'{' is never closed"),
-    "}": ("grace-close", "'}' closes nothing"),
-    "[": ("chord-open", "'[' is never closed"),
-    "]": ("chord-close", "']' closes nothing"),
-    "^": ("accidental-stray", "an accidental without a note: a pitch letter is missing"),
-    "_": ("accidental-stray", "an accidental without a note: a pitch letter is missing"),
-    "=": ("accidental-stray", "an accidental without a note: a pitch letter is missing"),
-    ",": ("octave-stray", "an octave mark without a note: a pitch letter is missing"),
-    "'": ("octave-stray", "an octave mark without a note: a pitch letter is missing"),
-}
+                "slur-open", f"{many} never ended", "warning", self.id, number, line, column, "("
+            )
