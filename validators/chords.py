@@ -34,7 +34,7 @@ def _fitting() -> NDArray[np.bool_]:
     sets = np.arange(4096)
     for shape in (*TRIADS.values(), *SEVENTHS.values()):
         for root in range(12):
-            chord = pitch_class_set((root + step for step in shape))
+            chord = pitch_class_set(root + step for step in shape)
             fits |= (sets & ~chord) == 0
     return fits
 

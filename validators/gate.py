@@ -10,7 +10,7 @@ from validators.findings import Finding, Outcome
 from validators.reader import REFUSED, read
 from validators.score import Score
 
-GATES = ("syntax", "bars", "ranges", "repetition", "measures")
+GATES = ("syntax", "bars", "ranges", "repetition", "measures", "harmony")
 """The gates in their order, by name; each is the module ``validators.<name>``."""
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from validators.chords import harmony_fit
 from validators.findings import Finding, Outcome
+from validators.keys import key_correlations
 from validators.score import Score
 from validators.sounding import SLICES, notes
 from validators.thresholds import for_style
@@ -23,13 +24,6 @@ from validators.thresholds import for_style
 GATE = "measures"
 VERSION = "1"
 
-KEY_PROFILES = np.array(
-    [
-        [6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88],
-        [6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17],
-    ]
-)
-"""How well each pitch class fits C major and C minor: Krumhansl and Kessler (1982)."""
 _MAJOR, _MINOR = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10)
 
 _SAID = {
@@ -185,9 +179,9 @@ def transition_entropy(score: Score) -> float:
 def key_clarity(score: Score) -> tuple[float, float]:
     """How clearly the piece is in a key: tonal stability.
 
-    The time that each pitch class sounds is correlated (Pearson) with the profiles of the
-    24 keys; r1 is the highest correlation and r1 - r2 how far it stands above the next.
-    Both NaN without notes, or when all twelve classes sound equally long.
+    r1 is the highest correlation with a key (:func:`validators.keys.key_correlations`)
+    and r1 - r2 how far it stands above the next. Both NaN without notes, or when all
+    twelve classes sound equally long.
     Krumhansl, Cognitive Foundations of Musical Pitch, Oxford 1990, chapter 4.
 
     Returns
@@ -197,18 +191,11 @@ def key_clarity(score: Score) -> tuple[float, float]:
     float
         r1 - r2, at least 0.
     """
-    every = notes(score)
-    sounding = ~every.grace
-    weight = np.bincount(
-        every.pitch[sounding] % 12, (every.end - every.onset)[sounding], minlength=12
-    )
-    spread = weight - weight.mean()
-    if np.sqrt((spread**2).sum()) < 1e-9:
+    r = key_correlations(score)
+    if r is None:
         return math.nan, math.nan
-    keys = np.concatenate([[np.roll(row, root) for root in range(12)] for row in KEY_PROFILES])
-    keys = keys - keys.mean(axis=1, keepdims=True)
-    r = np.sort(keys @ spread / np.sqrt((keys**2).sum(axis=1) * (spread**2).sum()))
-    return float(r[-1]), float(r[-1] - r[-2])
+    second, first = np.sort(r)[-2:].tolist()
+    return first, first - second
 
 
 def _counted(score: Score) -> NDArray[np.bool_]:

@@ -114,7 +114,15 @@ def _frame(
 def _rules(gates: tuple[str, ...], file: ThresholdFile) -> list[tuple[tuple, Any]]:
     """Each expectation, with what a row that fails it is told."""
     _import()
-    import great_expectations.expectations as gxe
+    from great_expectations.expectations.core.expect_column_values_to_be_between import (
+        ExpectColumnValuesToBeBetween,
+    )
+    from great_expectations.expectations.core.expect_column_values_to_be_in_set import (
+        ExpectColumnValuesToBeInSet,
+    )
+    from great_expectations.expectations.core.expect_column_values_to_not_be_null import (
+        ExpectColumnValuesToNotBeNull,
+    )
 
     rules: list[tuple[tuple, Any]] = []
 
@@ -124,16 +132,18 @@ def _rules(gates: tuple[str, ...], file: ThresholdFile) -> list[tuple[tuple, Any
         rules.append((told, kind(column=column, severity=severity, meta=meta, **options)))
 
     def known(column: str, **options: Any) -> None:
-        kind = gxe.ExpectColumnValuesToNotBeNull
+        kind = ExpectColumnValuesToNotBeNull
         add(column, "known", "critical", "a number", kind, **options)
 
     for gate in gates:
         known(f"{gate}.judged")
-        kind = gxe.ExpectColumnValuesToBeInSet
+        kind = ExpectColumnValuesToBeInSet
         add(f"{gate}.judged", "judged", "critical", "judged", kind, value_set=[1.0])
         known(f"{gate}.critical")
-        for most, options in _by_lines({line.name: line.findings.get(gate, 0) for line in file.sets}):
-            kind = gxe.ExpectColumnValuesToBeBetween
+        for most, options in _by_lines(
+            {line.name: line.findings.get(gate, 0) for line in file.sets}
+        ):
+            kind = ExpectColumnValuesToBeBetween
             add(
                 f"{gate}.critical",
                 "within",
@@ -158,7 +168,7 @@ def _rules(gates: tuple[str, ...], file: ThresholdFile) -> list[tuple[tuple, Any
                         "within",
                         level,
                         words,
-                        gxe.ExpectColumnValuesToBeBetween,
+                        ExpectColumnValuesToBeBetween,
                         **_range(bound, limit),
                         **options,
                     )
@@ -201,18 +211,22 @@ def _import() -> None:
 def _validate(frame: pd.DataFrame, expectations: list[Any]) -> list[Any]:
     """Run the suite; one result for each expectation, in their order."""
     import great_expectations as gx
-    from great_expectations.exceptions import GreatExpectationsError
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+    from great_expectations.exceptions.exceptions import GreatExpectationsError
+    from great_expectations.expectations.core.expect_table_row_count_to_equal import (
+        ExpectTableRowCountToEqual,
+    )
 
     try:
         context = gx.get_context(mode="ephemeral")
-        context.variables.progress_bars = {"globally": False}
+        context.variables.progress_bars = ProgressBarsConfig(globally=False)
         definition = (
             context.data_sources.add_pandas("pieces")
             .add_dataframe_asset("pieces")
             .add_batch_definition_whole_dataframe("pieces")
         )
         suite = gx.ExpectationSuite(name="gate")
-        count = gx.expectations.ExpectTableRowCountToEqual(value=len(frame))
+        count = ExpectTableRowCountToEqual(value=len(frame))
         for index, expectation in enumerate([count, *expectations]):
             expectation.meta = {**(expectation.meta or {}), "index": index}
             suite.add_expectation(expectation)
@@ -225,7 +239,11 @@ def _validate(frame: pd.DataFrame, expectations: list[Any]) -> list[Any]:
         )
     except GreatExpectationsError as error:
         raise GateError(f"Great Expectations could not judge the pieces: {error}") from error
-    by_index = {result.expectation_config.meta["index"]: result for result in outcome.results}
+    by_index = {
+        result.expectation_config.meta["index"]: result
+        for result in outcome.results
+        if result.expectation_config is not None and result.expectation_config.meta
+    }
     if set(by_index) != set(range(len(expectations) + 1)) or not by_index[0].success:
         raise GateError("Great Expectations did not answer every expectation.")
     return [by_index[index] for index in range(1, len(expectations) + 1)]

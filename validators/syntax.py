@@ -21,8 +21,8 @@ from bisect import bisect_right
 import numpy as np
 
 from validators import abc2midi
+from validators.findings import Finding, Outcome
 from validators.finish import Finished, finish
-from validators.findings import Finding, Outcome, Severity
 from validators.midi_counts import tracks
 from validators.reader import split_lines
 from validators.score import Score
@@ -36,35 +36,33 @@ _MOST = 20
 
 _WORDS = re.compile(r"(Error|Warning) in line-char (\d+)-(\d+) : (.{0,200})")
 
-# The first pattern that matches decides: code and severity, or None for what is no fault
-# of the piece or another gate's business. An error that stands nowhere here is critical.
-_MEANING: tuple[tuple[re.Pattern[str], tuple[str, Severity] | None], ...] = tuple(
-    (re.compile(pattern), meaning)
-    for pattern, meaning in (
-        # Its own limits and habits.
-        (r"Channel limit exceeded|All 16 MIDI channels", None),
-        (r"I: key .* not recognized|instruction !.*! (?:ignored|is deprecated)", None),
-        (r"Rolls and trills not supported", None),
-        (r"V:.* out of sequence|First V: field|Number of available voices", None),
-        (r"Slur within slur|Extending|Exceeded maximum note denominator", None),
-        (r"Chord name|Guitar Chord|chord name|gchord|Bad format for|MIDI command", None),
-        (r"[Ll]yrics|w: field|syllables|without lyrics", None),
-        (r"No M: in header|Unusual key representation|Ignoring string .* in K:", None),
-        (r"clef .* not recognized|malformed Q:|Expecting = in tempo", None),
-        (r"No tune processed|No X: field preceding|No valid K: field", ("no-tune", "critical")),
-        # Repeats are blanked out before; what it says of them is not about the piece.
-        (r"repeat|:\||\|:|variant ending|multiple endings", None),
-        # Bars are the bars gate's, which knows pickups and split bars.
-        (r"Track \d+ Bar \d+ has", None),
-        (r"Track \d+ is .* quarter notes long", None),
-        # Faults of notation.
-        (r"Could not find note to be tied|Bad tie|Cannot find note before tie", ("tie", "critical")),
-        (r"Cannot apply broken rhythm|Too many [<>]", ("broken-rhythm", "critical")),
-        (r"[Tt]uple", ("tuplet", "critical")),
-        (r"[Cc]hord|\]", ("chord", "critical")),
-        (r"[Gg]race|[{}]", ("grace", "critical")),
-        (r"[Uu]nrecognized character|illegal note|Malformed note", ("character", "critical")),
-        (r"double quote|closing", ("unclosed", "critical")),
+# What is no fault of the piece, or another gate's business.
+_NOT_OURS = re.compile(
+    # Its own limits and habits.
+    r"Channel limit exceeded|All 16 MIDI channels|Exceeded maximum note denominator"
+    r"|I: key .* not recognized|instruction !.*! (?:ignored|is deprecated)|Extending"
+    r"|Rolls and trills not supported|V:.* out of sequence|First V: field|Slur within slur"
+    r"|Number of available voices|chord name|Guitar Chord|gchord|Bad format for|MIDI command"
+    r"|[Ll]yrics|w: field|syllables|No M: in header|Unusual key representation"
+    r"|Ignoring string .* in K:|clef .* not recognized|malformed Q:|Expecting = in tempo"
+    # Repeats are blanked out before; what it says of them is not about the piece.
+    r"|repeat|:\||\|:|variant ending|multiple endings"
+    # The bars gate judges bars, and knows pickups and split bars.
+    r"|Track \d+ Bar \d+ has|Track \d+ is .* quarter notes long",
+    re.IGNORECASE,
+)
+# Faults of notation, by their code; an error of another kind is `error`.
+_FAULTS = tuple(
+    (code, re.compile(pattern, re.IGNORECASE))
+    for code, pattern in (
+        ("no-tune", r"No tune processed|No X: field preceding|No valid K: field"),
+        ("tie", r"Could not find note to be tied|Bad tie|Cannot find note before tie"),
+        ("broken-rhythm", r"Cannot apply broken rhythm|Too many [<>]"),
+        ("tuplet", r"tuple"),
+        ("chord", r"chord|\]"),
+        ("grace", r"grace|[{}]"),
+        ("character", r"unrecognized character|illegal note|Malformed note"),
+        ("unclosed", r"double quote|closing"),
     )
 )
 # Said as warnings, yet the notes are not what the text says.
@@ -85,7 +83,7 @@ _BLANKED = re.compile(
 )
 
 
-def check(score: Score) -> Outcome:
+def check(score: Score, *, style: str | None = None) -> Outcome:
     """Judge a piece by the reader's findings and by abc2midi.
 
     Parameters
@@ -181,16 +179,16 @@ def _take_words(
     places = None
     given, handed = split_lines(score.text), finished.text.split("\n")
     for kind, number, character, message in _WORDS.findall(words):
-        meaning = _meaning(kind, message)
-        if meaning is None:
+        fault = _fault(kind, message)
+        if fault is None:
             continue
         line = int(number) - bisect_right(added, int(number))
         source, column = finished.source_line(line), int(character) + 1
         if source is not None and 1 <= line <= len(handed):
             column = _column(handed[line - 1], given[source - 1], column)
-        if (meaning[0], source, column) in said:
+        if (fault, source, column) in said:
             continue
-        said.add((meaning[0], source, column))
+        said.add((fault, source, column))
         places = places or _places(score)
         voice, bar = _where(places, source, column)
         if any(_same_place(known, source, voice, column) for known in score.findings):
@@ -200,8 +198,8 @@ def _take_words(
         outcome.findings.append(
             Finding(
                 GATE,
-                f"syntax.abc2midi-{meaning[0]}",
-                meaning[1],
+                f"syntax.abc2midi-{fault}",
+                "critical",
                 f"abc2midi: {message.strip()}",
                 voice,
                 bar,
@@ -211,13 +209,11 @@ def _take_words(
         )
 
 
-def _meaning(kind: str, message: str) -> tuple[str, Severity] | None:
-    if kind == "Warning" and not _SERIOUS_WARNING.search(message):
+def _fault(kind: str, message: str) -> str | None:
+    """Return the code of a fault of the piece; None for all else."""
+    if _NOT_OURS.search(message) or (kind == "Warning" and not _SERIOUS_WARNING.search(message)):
         return None
-    for pattern, meaning in _MEANING:
-        if pattern.search(message):
-            return meaning
-    return ("error", "critical") if kind == "Error" else ("warning", "warning")
+    return next((code for code, pattern in _FAULTS if pattern.search(message)), "error")
 
 
 def _column(handed: str, given: str, column: int) -> int:

@@ -20,7 +20,7 @@ from typing import Any
 
 from scoregate.errors import GateError
 from validators.findings import Outcome, Severity
-from validators.thresholds import SEVERITIES, Thresholds, ThresholdFile, load
+from validators.thresholds import SEVERITIES, ThresholdFile, Thresholds, load
 
 PASSED = "passed"
 REJECTED = "rejected"
