@@ -65,5 +65,5 @@ def test_the_tables_hold_every_row_and_undefined_measures_as_nothing(tmp_path):
 def test_a_file_that_is_no_journal_is_named(tmp_path):
     path = tmp_path / "j.sqlite"
     path.write_text("not a database at all, but long enough to look like one")
-    with pytest.raises(ArchiveError, match="j.sqlite"):
+    with pytest.raises(ArchiveError, match=r"j\.sqlite"):
         Journal(path, "gates 1")
