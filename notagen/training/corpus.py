@@ -1,0 +1,222 @@
+"""The corpus: scores collected, converted, and split by tune.
+
+``python -m notagen.training.corpus OUT`` rebuilds the Bach chorales from the music21
+package: nothing of them is stored with the project. Two settings of one tune always land
+on the same side of the split: they are found by the bar pairs that their sopranos share.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+from notagen.training.convert import (
+    SUFFIXES,
+    ConversionError,
+    Loss,
+    Piece,
+    as_chorale,
+    bars_of,
+    convert_file,
+    piece_text,
+    read_abc,
+    tally,
+)
+from notagen.training.notation import midi_pitch
+from scoregate.errors import RequestError, UnreadableError
+
+CHORALE_STYLE = ("Baroque", "Bach, Johann Sebastian", "Choral")
+CORPORA = {"bach-chorales": CHORALE_STYLE}
+SHARED = 0.25  # share of bar pairs in common that makes two sopranos the same tune
+
+
+@dataclass(slots=True)
+class Corpus:
+    """Converted pieces, by name of their source, with what was lost on the way."""
+
+    texts: dict[str, str]
+    losses: list[Loss] = field(default_factory=list)
+    style: tuple[str, str, str] | None = None
+
+
+@dataclass(slots=True)
+class Split:
+    """Names of the pieces on each side; test pieces are never looked at in training."""
+
+    train: list[str]
+    validation: list[str]
+    test: list[str]
+
+
+def music21_files(name: str = "bach-chorales") -> list[Path]:
+    """The score files of a named collection in the installed music21 package.
+
+    The four kern files are left out: their terms reserve derived formats.
+    """
+    if name not in CORPORA:
+        raise RequestError(f"No corpus is named {name!r}.", f"Known: {', '.join(CORPORA)}.")
+    import music21
+
+    folder = Path(music21.__file__).parent / "corpus" / "bach"
+    return sorted(p for p in folder.iterdir() if p.suffix in (".mxl", ".xml"))
+
+
+def folder_files(folder: Path) -> list[Path]:
+    """All scores in a folder and below, sorted.
+
+    Raises
+    ------
+    UnreadableError
+        The folder is missing or holds no score.
+    """
+    if not folder.is_dir():
+        raise UnreadableError(f"{folder} is no folder.", "Name a folder that holds scores.")
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    if not files:
+        raise UnreadableError(
+            f"{folder} holds no scores.", f"Scores are files ending in {', '.join(SUFFIXES)}."
+        )
+    return files
+
+
+def collect(
+    files: Iterable[Path],
+    reduce: Callable[[Piece], Piece] | None = None,
+    on_file: Callable[[int], None] | None = None,
+) -> Corpus:
+    """Convert files; what fails becomes a loss with its reason.
+
+    Parameters
+    ----------
+    files : iterable of Path
+    reduce : callable, optional
+        Applied to every piece, such as :func:`~notagen.training.convert.as_chorale`.
+    on_file : callable, optional
+        Told how many files are done.
+    """
+    corpus = Corpus({})
+    seen: set[str] = set()
+    for count, path in enumerate(files, 1):
+        try:
+            piece = convert_file(path)
+            text = piece_text(reduce(piece) if reduce else piece)
+            if not text.isascii():
+                text = text.encode("ascii", "replace").decode()
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            if digest in seen:
+                raise ConversionError("the same music as another file")
+            seen.add(digest)
+            name = path.name if path.name not in corpus.texts else str(path)
+            corpus.texts[name] = text
+        except ConversionError as error:
+            corpus.losses.append(Loss(path.name, str(error)))
+        if on_file:
+            on_file(count)
+    return corpus
+
+
+def bach_chorales(cache: Path | None = None) -> Corpus:
+    """The Bach chorales of music21, four singers each; about ten seconds.
+
+    Parameters
+    ----------
+    cache : Path, optional
+        A JSON file that is written once and read afterwards.
+    """
+    if cache and cache.exists():
+        stored = json.loads(cache.read_text())
+        losses = [Loss(**loss) for loss in stored["losses"]]
+        return Corpus(stored["texts"], losses, CHORALE_STYLE)
+    corpus = collect(music21_files(), as_chorale)
+    corpus.style = CHORALE_STYLE
+    if cache:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        losses = [{"name": x.name, "reason": x.reason} for x in corpus.losses]
+        partial = cache.with_suffix(".partial")
+        partial.write_text(json.dumps({"texts": corpus.texts, "losses": losses}, indent=0))
+        partial.replace(cache)
+    return corpus
+
+
+def tune_marks(text: str) -> set[tuple]:
+    """Fingerprints of the first voice, the same in every key: pairs of successive bars."""
+    first = bars_of(read_abc(text, ""))[0]
+    bars, before = [], None
+    for bar in first:
+        mark = []
+        for event in bar.events:
+            if event.pitches:
+                pitch = midi_pitch(event.pitches[0])
+                mark.append((0 if before is None else pitch - before, event.duration))
+                before = pitch
+        bars.append(tuple(mark))
+    return {a + b for a, b in pairwise(bars) if len(a + b) >= 6}
+
+
+def tune_groups(texts: dict[str, str], shared: float = SHARED) -> list[list[str]]:
+    """Pieces grouped by tune, sorted; a piece whose tune is its own is a group of one."""
+    marks = {name: tune_marks(text) for name, text in texts.items()}
+    parent = {name: name for name in texts}
+
+    def root(name: str) -> str:
+        while parent[name] != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
+        return name
+
+    names = sorted(texts)
+    for i, a in enumerate(names):
+        for b in names[i + 1 :]:
+            least = min(len(marks[a]), len(marks[b]))
+            if least and len(marks[a] & marks[b]) >= max(1, shared * least):
+                parent[root(b)] = root(a)
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(root(name), []).append(name)
+    return sorted(groups.values())
+
+
+def split(texts: dict[str, str], validation: float = 0.06, test: float = 0.1) -> Split:
+    """Split by tune, the same way every time: groups go by a hash of their first name.
+
+    With fewer than three groups everything is training material and the other sides repeat it.
+    """
+    groups = tune_groups(texts)
+    if len(groups) < 3:
+        names = sorted(texts)
+        return Split(names, names, names)
+    groups.sort(key=lambda g: hashlib.sha256(g[0].encode()).hexdigest())
+    sides: list[list[str]] = [[], [], []]
+    wanted = [max(1, round(test * len(texts))), max(1, round(validation * len(texts)))]
+    for group in groups:
+        for side, count in zip((2, 1), wanted, strict=True):
+            # A large family of settings would fill a small side alone: it is for training.
+            if len(sides[side]) < count and len(group) <= max(1, count // 4):
+                sides[side] += group
+                break
+        else:
+            sides[0] += group
+    return Split(sorted(sides[0]), sorted(sides[1]), sorted(sides[2]))
+
+
+def main() -> None:
+    """Write the chorales, one ABC file each, and say what was lost."""
+    out = Path(sys.argv[1] if len(sys.argv) > 1 else ".scoregate/corpus/bach")
+    corpus = bach_chorales()
+    sides = split(corpus.texts)
+    for side in ("train", "validation", "test"):
+        folder = out / side
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in getattr(sides, side):
+            (folder / f"{Path(name).stem}.abc").write_text("X:1\n" + corpus.texts[name])
+        print(f"{side}: {len(getattr(sides, side))} pieces")
+    print(f"lost: {len(corpus.losses)} {tally(corpus.losses)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""Training text: the prompt, the header, and body lines with ``[r:i/j]`` in front.
+
+``i`` counts the body's lines from 0 and ``j`` says how many are still to come. A voice
+that only rests in a bar is left out of its line, as in NotaGen's own training text.
+"""
+
+from __future__ import annotations
+
+import re
+
+from notagen.training.notation import interval_steps, key_fifths, transpose_key, transpose_music
+
+VOICE_BAR = re.compile(r"\[V:[^\]]*\](?:\"[^\"]*\"|\[[^\]|]*\]|[^|:\[\]\"])*[|:\[\]]+(?=\[V:|$)")
+RESTING = re.compile(r"\[V:[^\]]*\](?:[zZx]\d*/*\d*\s*)+(?=[|:\[\]]+$)")
+
+
+def prompt_lines(style: tuple[str, str, str]) -> str:
+    """The three prompt lines of a style and the ``%end`` that closes them."""
+    return "".join(f"%{part}\n" for part in style) + "%end\n"
+
+
+def stream_text(text: str, style: tuple[str, str, str] | None = None) -> str:
+    """Interleaved ABC of a whole piece as the model is to write it.
+
+    Parameters
+    ----------
+    text : str
+        From :func:`notagen.training.convert.piece_text`.
+    style : tuple of str, optional
+        Period, composer and instrumentation; without it no prompt is written.
+    """
+    lines = text.splitlines()
+    first = next((i for i, line in enumerate(lines) if line.startswith("[V:")), len(lines))
+    head, body = lines[:first], lines[first:]
+    out = [line + "\n" for line in head]
+    for i, line in enumerate(body):
+        out.append(f"[r:{i}/{len(body) - 1 - i}]{leave_out_rests(line)}\n")
+    return (prompt_lines(style) if style else "") + "".join(out)
+
+
+def leave_out_rests(line: str) -> str:
+    """The line without the voices that only rest; all stay where all rest."""
+    bars = VOICE_BAR.findall(line)
+    if "".join(bars) != line:
+        return line
+    kept = [bar for bar in bars if not RESTING.match(bar)]
+    return "".join(kept) if kept else line
+
+
+def transpose_text(text: str, fifths: int, octaves: int = 0) -> str:
+    """A whole piece, header included, moved by ``fifths`` on the circle of fifths.
+
+    The nearest way up or down is taken; ``octaves`` adds to it.
+    """
+    if not fifths and not octaves:
+        return text
+    steps = interval_steps(fifths, octaves)
+    before = 0
+    out = []
+    for line in text.splitlines(keepends=True):
+        if line.startswith("K:"):
+            before = key_fifths(line[2:])
+            out.append("K:" + transpose_key(line[2:].rstrip("\n"), fifths) + "\n")
+        elif line.startswith(("[V:", "[r:")):
+            out.append(_transpose_line(line, before, fifths, steps))
+        else:
+            out.append(line)
+    return "".join(out)
+
+
+def _transpose_line(line: str, before: int, fifths: int, steps: int) -> str:
+    """One body line; an inline ``[K:...]`` moves too and holds from there on."""
+    out, at, key = [], 0, before
+    for match in re.finditer(r"\[K:([^\]]*)\]", line):
+        out.append(transpose_music(line[at : match.start()], key, fifths, steps))
+        key = key_fifths(match[1])
+        out.append(f"[K:{transpose_key(match[1], fifths)}]")
+        at = match.end()
+    out.append(transpose_music(line[at:], key, fifths, steps))
+    return "".join(out)

@@ -1,0 +1,319 @@
+"""The training run: steps, schedule, checkpoints, and going on after a kill.
+
+Every choice of a step (which piece, which key, dropout) follows from the seed and the
+step's number alone, so a run that was killed and resumed gives the same curve as one that
+was not.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from notagen.model import NotaGen
+from notagen.shape import ModelShape
+from notagen.training.encode import Example, encode_example
+from notagen.training.notation import key_fifths
+from notagen.training.optimiser import optimisers
+from notagen.training.step import AuxiliaryHeads, losses
+from notagen.training.stream import stream_text, transpose_text
+from notagen.training.synthetic import chorale
+from scoregate.errors import ScoregateError, WeightsError
+
+SIGNATURES = range(-5, 7)
+CHECKPOINT_EVERY = 120.0  # seconds
+
+
+@dataclass(slots=True)
+class Stage:
+    """A stretch of the run.
+
+    Parameters
+    ----------
+    steps : int
+    synthetic : float
+        Share of rule-made pieces at its beginning.
+    synthetic_end : float
+        The same at its end.
+    lr : float
+        Learning rate at its beginning; ``lr_end`` at its end, linear between.
+    """
+
+    steps: int
+    synthetic: float
+    synthetic_end: float
+    lr: float
+    lr_end: float
+
+
+@dataclass(slots=True)
+class Settings:
+    """All that shapes a run."""
+
+    hidden: int = 192
+    patch_layers: int = 4
+    char_layers: int = 2
+    length: int = 512
+    dropout: float = 0.0
+    auxiliary: float = 0.5
+    muon: bool = False
+    weight_decay: float = 0.1
+    ema: float = 0.999
+    seed: int = 1
+    warmup: int = 200
+    pieces: int = 1
+    stages: list[Stage] = field(default_factory=list)
+
+    @property
+    def steps(self) -> int:
+        """Steps of all stages."""
+        return sum(stage.steps for stage in self.stages)
+
+    @property
+    def shape(self) -> ModelShape:
+        """Shape of the model."""
+        return ModelShape(self.hidden, self.patch_layers, self.char_layers, self.length)
+
+
+def load_settings(path: Path) -> Settings:
+    """Read settings from a JSON file."""
+    raw = json.loads(path.read_text())
+    return Settings(**{**raw, "stages": [Stage(**s) for s in raw["stages"]]})
+
+
+class Material:
+    """Pieces by name, encoded in any key when they are first asked for."""
+
+    def __init__(self, texts: dict[str, str], style: tuple[str, str, str] | None) -> None:
+        self.texts = texts
+        self.names = sorted(texts)
+        self.style = style
+        self._encoded: dict[tuple[str, int], Example] = {}
+        self._made: dict[int, Example] = {}
+
+    def piece(self, name: str, fifths: int = 0) -> Example:
+        """A piece moved by so many fifths."""
+        at = (name, fifths)
+        if at not in self._encoded:
+            text = transpose_text(self.texts[name], fifths)
+            self._encoded[at] = encode_example(stream_text(text, self.style))
+        return self._encoded[at]
+
+    def draw(self, rng: np.random.Generator) -> Example:
+        """Any piece in any of the twelve signatures."""
+        name = self.names[rng.integers(len(self.names))]
+        line = self.texts[name].split("\nK:", 1)[1].split("\n", 1)[0]
+        wanted = SIGNATURES[int(rng.integers(len(SIGNATURES)))]
+        return self.piece(name, wanted - key_fifths(line))
+
+    def rule_made(self, rng: np.random.Generator, pool: int = 6000) -> Example:
+        """A rule-made chorale, under the same prompt."""
+        number = int(rng.integers(pool))
+        if number not in self._made:
+            fifths = SIGNATURES[number % len(SIGNATURES)]
+            text = transpose_text(chorale(number), fifths)
+            self._made[number] = encode_example(stream_text(text, self.style))
+        return self._made[number]
+
+
+def place_in_schedule(settings: Settings, step: int) -> tuple[float, float]:
+    """Learning rate and share of rule-made pieces at a step."""
+    at = step
+    for stage in settings.stages:
+        if at < stage.steps:
+            part = at / max(stage.steps, 1)
+            lr = stage.lr + (stage.lr_end - stage.lr) * part
+            share = stage.synthetic + (stage.synthetic_end - stage.synthetic) * part
+            return lr * min(1.0, (step + 1) / settings.warmup), share
+        at -= stage.steps
+    last = settings.stages[-1]
+    return last.lr_end, last.synthetic_end
+
+
+@dataclass(slots=True)
+class Progress:
+    """What a caller is told now and then."""
+
+    step: int
+    steps: int
+    loss: float
+    auxiliary: float
+    validation: float | None
+    seconds_left: float
+    patches: int
+
+
+@torch.no_grad()
+def bits_per_character(model: NotaGen, examples: list[Example]) -> float:
+    """Bits per character over whole pieces, prompt and header included."""
+    was = model.training
+    model.eval()
+    nats = count = 0.0
+    for example in examples:
+        found = losses(model, example)
+        nats += found.text.item() * found.characters
+        count += found.characters
+    model.train(was)
+    return nats / count / math.log(2)
+
+
+class Run:
+    """A training run: its model, average, optimisers and place."""
+
+    def __init__(self, settings: Settings, initial: dict[str, torch.Tensor] | None = None) -> None:
+        torch.manual_seed(settings.seed)
+        self.settings = settings
+        self.model = NotaGen(settings.shape, settings.dropout)
+        if initial is not None:
+            self.model.load_state_dict(initial)
+        self.heads = AuxiliaryHeads(settings.hidden)
+        self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        self.optimisers = optimisers(
+            [self.model, self.heads], settings.stages[0].lr, settings.muon, settings.weight_decay
+        )
+        self.step = 0
+        self.patches = 0
+        self.curve: list[dict] = []
+        self.sums = [0.0, 0.0]  # text and auxiliary loss since the last report
+
+    def train_step(self, material: Material) -> tuple[float, float]:
+        """One update; returns the text loss in nats and the auxiliary loss."""
+        settings = self.settings
+        rng = np.random.default_rng((settings.seed, self.step))
+        torch.manual_seed(settings.seed * 1_000_003 + self.step)
+        lr, share = place_in_schedule(settings, self.step)
+        text = auxiliary = 0.0
+        for _ in range(settings.pieces):
+            example = material.rule_made(rng) if rng.random() < share else material.draw(rng)
+            with torch.autocast("cpu", torch.bfloat16):
+                found = losses(self.model, example, self.heads if settings.auxiliary else None)
+            total = found.text + settings.auxiliary * found.auxiliary
+            (total / settings.pieces).backward()
+            text += found.text.item() / settings.pieces
+            auxiliary += found.auxiliary.item() / settings.pieces
+            self.patches += len(example.patches)
+        if math.isfinite(text):
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+            for optimiser in self.optimisers:
+                for group in optimiser.param_groups:
+                    group["lr"] = lr
+                optimiser.step()
+        for optimiser in self.optimisers:
+            optimiser.zero_grad(set_to_none=True)
+        self.step += 1
+        if self.step % 4 == 0:
+            self._update_average()
+        return text, auxiliary
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        # A young average forgets faster, or it would remember the random start.
+        keep = min(self.settings.ema, (1 + self.step) / (10 + self.step)) ** 4
+        for name, value in self.model.state_dict().items():
+            self.average[name].lerp_(value, 1 - keep)
+
+    def averaged(self) -> NotaGen:
+        """The model with averaged weights."""
+        model = NotaGen(self.settings.shape)
+        model.load_state_dict(self.average)
+        return model.eval()
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint whole or not at all.
+
+        Raises
+        ------
+        ScoregateError
+            It can't be written, as on a full disk; the one before stays.
+        """
+        state = {
+            "settings": asdict(self.settings), "step": self.step, "patches": self.patches,
+            "model": self.model.state_dict(), "average": self.average,
+            "heads": self.heads.state_dict(), "curve": self.curve, "sums": self.sums,
+            "optimisers": [o.state_dict() for o in self.optimisers],
+        }  # fmt: skip
+        partial = path.with_suffix(".partial")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            torch.save(state, partial)
+            with partial.open("rb") as stream:
+                os.fsync(stream.fileno())
+            partial.replace(path)
+        except (OSError, RuntimeError) as error:
+            partial.unlink(missing_ok=True)
+            raise ScoregateError(
+                f"The checkpoint {path} can't be written: {error}",
+                "Make room and start the same command again: it goes on from the last one.",
+            ) from error
+
+    @classmethod
+    def load(cls, path: Path, settings: Settings | None = None) -> Run:
+        """Go on from a checkpoint; ``settings`` may differ in stages and rates, not in shape."""
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        stored = state["settings"]
+        stored = Settings(**{**stored, "stages": [Stage(**s) for s in stored["stages"]]})
+        settings = settings or stored
+        if settings.shape != stored.shape:
+            raise WeightsError(
+                f"The checkpoint {path} has the shape {stored.shape}, {settings.shape} expected.",
+                "Name another folder for this run, or remove the checkpoint.",
+            )
+        run = cls(settings)
+        run.model.load_state_dict(state["model"])
+        run.heads.load_state_dict(state["heads"])
+        run.average = state["average"]
+        for optimiser, stored_state in zip(run.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(stored_state)
+        run.step, run.patches, run.curve = state["step"], state["patches"], state["curve"]
+        run.sums = list(state.get("sums", run.sums))
+        return run
+
+
+def train(
+    run: Run,
+    material: Material,
+    validation: list[Example],
+    checkpoint: Path,
+    report_every: int = 500,
+    validate_every: int = 2000,
+) -> Iterator[Progress]:
+    """Train to the end of the schedule, yielding progress.
+
+    Checkpoints every two minutes, at every validation, and at the end.
+    """
+    started, first = time.monotonic(), run.step
+    saved = started
+    run.model.train()
+    while run.step < run.settings.steps:
+        for i, loss in enumerate(run.train_step(material)):
+            run.sums[i] += loss
+        now = time.monotonic()
+        if run.step % report_every == 0:
+            bits = None
+            if run.step % validate_every == 0 or run.step == run.settings.steps:
+                bits = bits_per_character(run.averaged(), validation)
+            pace = (now - started) / (run.step - first)
+            text, auxiliary = (total / report_every for total in run.sums)
+            run.sums = [0.0, 0.0]
+            run.curve.append(
+                {"step": run.step, "loss": text, "auxiliary": auxiliary,
+                 "validation": bits, "patches": run.patches}
+            )  # fmt: skip
+            yield Progress(
+                run.step, run.settings.steps, text, auxiliary, bits,
+                pace * (run.settings.steps - run.step), run.patches,
+            )  # fmt: skip
+        if now - saved > CHECKPOINT_EVERY or run.step == run.settings.steps:
+            run.save(checkpoint)
+            saved = now
+
+
+Callback = Callable[[Progress], None]
