@@ -11,6 +11,7 @@ import sys
 import typer
 
 from flows.commands import archive, check, produce, screen, server, styles
+from flows.server import apply_settings
 from scoregate import __version__
 from scoregate.errors import ScoregateError
 
@@ -51,6 +52,7 @@ def options(
 
 def main() -> None:
     """Run the command line; errors of our own end in two plain sentences and exit code 2."""
+    apply_settings()
     try:
         app()
     except ScoregateError as error:

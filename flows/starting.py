@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import os
+import logging
 import secrets
 import sys
 from collections.abc import Iterator
@@ -58,16 +58,37 @@ def run_flow(entrypoint: str, *, request: Any, verbose: bool = False) -> Any:
         No server could be found or started.
     """
     apply_settings()
-    if not verbose:
-        os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
-    # A run that ends with this command needs no heartbeat, and its thread costs a second.
-    os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "")
     server = ensure_server(lambda line: typer.echo(line, err=True))
     typer.echo(f"Prefect's pages: {server.pages}", err=True)
+
+    from prefect.settings import (
+        PREFECT_API_URL,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        PREFECT_SERVER_ALLOW_EPHEMERAL_MODE,
+        temporary_settings,
+    )
+
+    # Set here and not in the environment only: whoever imported Prefect before has fixed
+    # what it read there.
+    settings: dict[Any, Any] = {
+        PREFECT_API_URL: server.url,
+        PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False,
+        # A run that ends with this command needs no heartbeat; its thread costs a second.
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
+    }
     module, name = entrypoint.split(":")
     flow = getattr(importlib.import_module(module), name)
-    with _bars():
+    if not verbose:
+        _quieten_log()
+    with temporary_settings(settings), _bars():
         return flow(request)
+
+
+def _quieten_log() -> None:
+    """Quieten Prefect's log for good: errors come out as exceptions, which we print ourselves,
+    and what its threads have to say when the command ends helps nobody."""
+    for name in ("prefect", "prefect.flow_runs", "prefect.task_runs", "prefect.events"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 @contextmanager

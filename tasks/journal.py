@@ -117,10 +117,10 @@ class Journal:
         return dict(self._db.execute(query, (self.judge,)).fetchall())
 
     def reasons(self, most: int) -> list[tuple[str, int]]:
-        """Return the commonest first reasons and how often each occurs."""
+        """Return the commonest reasons and how many pieces each was said of."""
         query = (
-            "SELECT json_extract(row, '$.reasons[0]') AS reason, count(*) FROM file "
-            "WHERE judge = ? AND reason IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?"
+            "SELECT reason.value, count(*) FROM file, json_each(file.row, '$.reasons') AS reason "
+            "WHERE judge = ? GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?"
         )
         return self._db.execute(query, (self.judge, most)).fetchall()
 
