@@ -70,8 +70,13 @@ def midi_of(score: Score, title: str = "") -> bytes:
 def sounding_seconds(score: Score) -> float:
     """Return how long the piece lasts, repeats included."""
     lengths = _bar_lengths(score)
-    whole_notes = sum((lengths[bar] for bar in playing_order(score, MAX_BARS)), Fraction(0))
-    return float(whole_notes) * 4 * 60 / (score.tempo or DEFAULT_TEMPO)
+    changes = tempo_changes(score)
+    tempo = score.tempo or DEFAULT_TEMPO
+    minutes = []
+    for index, length in enumerate(lengths):
+        tempo = changes.get(index, tempo)
+        minutes.append(float(length) * 4 / tempo)
+    return 60 * sum(minutes[index] for index in playing_order(score, MAX_BARS))
 
 
 def track_names(voices: Sequence[Voice]) -> list[str]:
@@ -181,8 +186,41 @@ def _ticks(whole_notes: Fraction) -> int:
     return round(whole_notes * 4 * TICKS)
 
 
+_INLINE_TEMPO = re.compile(
+    r"\[Q:[^\]\n]{0,40}?(\d{1,2})/(\d{1,2})\s*=\s*(\d{1,3}(?:\.\d{1,3})?)[^\]\n]*\]"
+)
+
+
+def tempo_changes(score: Score) -> dict[int, float]:
+    """Return quarter notes a minute by the index of the bar in which ``[Q:]`` sets them."""
+    if "[Q:" not in score.text:
+        return {}
+    bars_of_line: dict[int, list[tuple[int, int]]] = {}
+    for voice in score.voices:
+        for index, bar in enumerate(voice.bars):
+            bars_of_line.setdefault(bar.line, []).append((bar.column, index))
+    changes: dict[int, float] = {}
+    for number, line in enumerate(score.text.splitlines(), 1):
+        for match in _INLINE_TEMPO.finditer(line) if "[Q:" in line else ():
+            begun = [at for at in bars_of_line.get(number, ()) if at[0] <= match.end() + 1]
+            tempo = float(match[3]) * 4 * int(match[1]) / max(int(match[2]), 1)
+            if begun and 5 <= tempo <= 1000:
+                changes.setdefault(max(begun)[1], tempo)
+    return changes
+
+
 def _conductor(score: Score, order: Sequence[int], starts: Sequence[Fraction]) -> Conductor:
     conductor = Conductor(tempos=[(0, score.tempo or DEFAULT_TEMPO)])
+    changes = tempo_changes(score)
+    in_force = score.tempo or DEFAULT_TEMPO
+    at_bar = []
+    for index in range(len(_bar_lengths(score))):
+        in_force = changes.get(index, in_force)
+        at_bar.append(in_force)
+    for index, start in zip(order, starts, strict=True):
+        # Going back for a repeat takes the tempo of that place along.
+        if at_bar[index] != conductor.tempos[-1][1]:
+            conductor.tempos.append((_ticks(start), at_bar[index]))
     # A part that sounds as written shows the concert key.
     leader = min(score.voices, key=lambda voice: (voice.transpose % 12 != 0, -len(voice.bars)),
                  default=None)  # fmt: skip

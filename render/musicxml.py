@@ -34,6 +34,7 @@ _KEPT_FIELDS = frozenset("XTCMLQKVPRwW")
 _DIRECTIVE = re.compile(r"(?:%%|I:)\s*(score|staves)(\s.*)")
 _METRE = re.compile(r"\s*(?:C\|?|none|\(?[0-9]{1,3}(?:\+[0-9]{1,3}){0,15}\)?/[0-9]{1,3})?\s*")
 _INLINE_FIELD = re.compile(r"\[([A-Za-z]):([^\]\n]*)\]")
+_CROSS_STAFF = re.compile(r"staff ?[-+]?[0-9]{1,2}")
 _MARKER = re.compile(r"\[r:[^\]\n]*\]")
 _TRANSPOSE = re.compile(r"(\s(?:transpose|t)=)([-+]?[0-9]{1,3})(?![0-9])")
 _LITERAL_NEWLINE = re.compile(r"\s*\\n\s*")
@@ -125,6 +126,8 @@ def _clean_music(line: str) -> str:
         name, value = match.groups()
         if name == "M" and not _METRE.fullmatch(value):
             return ""
+        if name == "I":
+            return match[0] if _CROSS_STAFF.fullmatch(value) else ""
         return match[0] if name in _KEPT_FIELDS else ""
 
     return _INLINE_FIELD.sub(inline, _MARKER.sub("", line))

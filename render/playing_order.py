@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
 from validators.score import Score
-
-_ENDING = re.compile(r"\[?\s*([0-9][0-9,\-]*)\s*$")
 
 
 def playing_order(score: Score, most: int) -> list[int]:
@@ -30,17 +26,15 @@ def playing_order(score: Score, most: int) -> list[int]:
     endings: list[frozenset[int]] = [frozenset()] * count
     for voice in score.voices:
         for index, bar in enumerate(voice.bars):
-            if bar.left.rstrip("0123456789,-. []").endswith(":"):
+            if bar.left.endswith(":"):
                 begins[index] = True
             right = bar.right.strip()
             if right.startswith(":"):
                 ends[index] = max(ends[index], _colons(right))
-            closes[index] = closes[index] or right.rstrip("0123456789,-. [") not in ("", "|")
+            closes[index] = closes[index] or right not in ("", "|")
             if index + 1 < count and (right == "::" or right.endswith("|:")):
                 begins[index + 1] = True
-            endings[index] = endings[index] or _ending(bar.left)
-            if index + 1 < count:
-                endings[index + 1] = endings[index + 1] or _ending(bar.right)
+            endings[index] = endings[index] or _turns(bar.ending)
     order = _unfold(begins, ends, closes, endings, most)
     return list(range(count)) if len(order) > most else order
 
@@ -125,14 +119,12 @@ def _colons(barline: str) -> int:
     return 1 if barline.strip() in ("::", ":|:", ":||:") else min(max(leading, 1), 5)
 
 
-def _ending(barline: str) -> frozenset[int]:
-    match = _ENDING.search(barline)
-    if not match:
-        return frozenset()
-    numbers: set[int] = set()
-    for part in match[1].split(","):
-        first, _, last = part.partition("-")
-        if first.isdigit():
-            upper = int(last) if last.isdigit() else int(first)
-            numbers.update(range(int(first), min(upper, int(first) + 20) + 1))
-    return frozenset(numbers)
+def _turns(ending: str) -> frozenset[int]:
+    """Return for which turns an ending is meant: ``1,3`` for two, ``1-3`` for three."""
+    turns: set[int] = set()
+    for part in ending.split(","):
+        first, _, last = (number.strip() for number in part.partition("-"))
+        if first.isdigit() and len(first) < 4:
+            upper = int(last) if last.isdigit() and len(last) < 4 else int(first)
+            turns.update(range(int(first), min(upper, int(first) + 20) + 1))
+    return frozenset(turns)
