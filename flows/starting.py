@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import logging
+import os
 import secrets
 import sys
 from collections.abc import Iterator
@@ -41,7 +41,18 @@ def check_request(request: ProduceRequest) -> ProduceRequest:
     return request.model_copy(update={"style": str(style), "seed": seed})
 
 
-def run_flow(entrypoint: str, *, request: Any, verbose: bool = False) -> Any:
+def prepare(verbose: bool) -> None:
+    """Set Prefect's environment; a command calls it before anything imports Prefect.
+
+    Without ``verbose`` its log is silent: errors come out as exceptions, and those the
+    command line prints itself.
+    """
+    apply_settings()
+    if not verbose:
+        os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+
+
+def run_flow(entrypoint: str, *, request: Any) -> Any:
     """Run a flow in this process against a Prefect server and return its result.
 
     Parameters
@@ -49,15 +60,12 @@ def run_flow(entrypoint: str, *, request: Any, verbose: bool = False) -> Any:
     entrypoint : str
         ``module:flow``.
     request : pydantic model
-    verbose : bool
-        Show Prefect's own log.
 
     Raises
     ------
     ServerError
         No server could be found or started.
     """
-    apply_settings()
     server = ensure_server(lambda line: typer.echo(line, err=True))
     typer.echo(f"Prefect's pages: {server.pages}", err=True)
 
@@ -78,17 +86,8 @@ def run_flow(entrypoint: str, *, request: Any, verbose: bool = False) -> Any:
     }
     module, name = entrypoint.split(":")
     flow = getattr(importlib.import_module(module), name)
-    if not verbose:
-        _quieten_log()
     with temporary_settings(settings), _bars():
         return flow(request)
-
-
-def _quieten_log() -> None:
-    """Quieten Prefect's log for good: errors come out as exceptions, which we print ourselves,
-    and what its threads have to say when the command ends helps nobody."""
-    for name in ("prefect", "prefect.flow_runs", "prefect.task_runs", "prefect.events"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 @contextmanager

@@ -81,10 +81,11 @@ def command(
         allow_untrained=allow_untrained,
         audio=audio,
     )
-    from flows.starting import check_request, run_flow
+    from flows.starting import check_request, prepare, run_flow
 
+    prepare(verbose)
     request = check_request(request)
-    record = run_flow("flows.produce:produce", request=request, verbose=verbose)
+    record = run_flow("flows.produce:produce", request=request)
     _summarise(record, out)
     raise typer.Exit(1 if record.missing else 0)
 

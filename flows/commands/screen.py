@@ -41,17 +41,19 @@ def command(
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Prefect's log too.")] = False,
 ) -> None:
     """Screen, print what came of it, and exit with 0 or 1."""
+    from flows.starting import prepare, run_flow
+
+    prepare(verbose)
     from flows.screen import ScreenRequest
-    from flows.starting import run_flow
 
     request = ScreenRequest(paths=paths, out=str(out), style=style, processes=processes, dask=dask)
-    record = run_flow("flows.screen:screen", request=request, verbose=verbose)
+    record = run_flow("flows.screen:screen", request=request)
     _summarise(record, out)
     while watch:
         try:
             time.sleep(every)
             if _anything_new(request):
-                record = run_flow("flows.screen:screen", request=request, verbose=verbose)
+                record = run_flow("flows.screen:screen", request=request)
                 _summarise(record, out)
         except KeyboardInterrupt:
             typer.echo("\nStopped watching; what was judged is kept.", err=True)
