@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import secrets
 import sys
@@ -50,6 +51,8 @@ def prepare(verbose: bool) -> None:
     apply_settings()
     if not verbose:
         os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+        for worker in ("EventsWorker", "APILogWorker"):  # outside Prefect's own loggers
+            logging.getLogger(worker).setLevel(logging.CRITICAL)
 
 
 def run_flow(entrypoint: str, *, request: Any) -> Any:
