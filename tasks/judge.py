@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.logging import get_run_logger
 
 from scoregate.errors import GateError
 from tasks.checking import ordered, reasons
@@ -17,6 +17,8 @@ from validators import suite, thresholds
 from validators.findings import Finding, Outcome
 from validators.score import Score
 from validators.verdict import NOT_JUDGED, PASSED, Verdict, row
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -59,7 +61,7 @@ def judge(
             verdicts = suite.judge(rows, gates=outcomes)
             fault = ""
         except GateError as error:
-            get_run_logger().error("The suite could not judge: %s", error)
+            _log.error("The suite could not judge: %s", error)
             verdicts = [Verdict(draft.id, NOT_JUDGED) for draft in drafts]
             fault = f"the suite failed: {error.problem}"
         return Batch(

@@ -1,0 +1,66 @@
+"""The judge's task: nothing passes that could not be judged."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks import judge as module
+from tasks.draft import Batch, Draft
+from tasks.gates import pass_gate, read
+from validators import gate
+from validators.findings import Outcome
+
+pytestmark = pytest.mark.slow
+
+TEXT = 'X:1\nL:1/8\nQ:1/4=90\nM:4/4\nK:C\nV:1 treble nm="Flute"\n[V:1]c2 d2 e2 f2|\n[V:1]g8|]\n'
+
+
+@pytest.fixture
+def drafts() -> Batch[Draft]:
+    return Batch([Draft(TEXT, TEXT, "finished", "", seed, 1) for seed in (1, 2)])
+
+
+@pytest.fixture
+def outcomes(drafts) -> dict[str, Batch[Outcome]]:
+    scores = read.fn(drafts)
+    return {name: pass_gate.fn(name, scores, "") for name in gate.GATES}
+
+
+def statuses(drafts, outcomes) -> list[str]:
+    return [judged.status for judged in module.judge.fn(drafts, read.fn(drafts), outcomes)]
+
+
+def test_good_pieces_pass(drafts, outcomes):
+    assert statuses(drafts, outcomes) == ["passed", "passed"]
+
+
+def test_a_gate_that_crashes_passes_nothing(drafts, outcomes, monkeypatch):
+    def crash(score, *, style=None):
+        raise RuntimeError("the gate fell over")
+
+    monkeypatch.setattr("validators.bars.check", crash)
+    outcomes["bars"] = pass_gate.fn("bars", read.fn(drafts), "")
+    judged = module.judge.fn(drafts, read.fn(drafts), outcomes)
+    assert [one.status for one in judged] == ["could not be judged"] * 2
+    assert "the gate fell over" in judged[0].reasons[0]
+
+
+def test_a_gate_left_out_passes_nothing(drafts, outcomes):
+    outcomes["bars"] = Batch(Outcome("bars", "1", judged=False) for _ in drafts)
+    assert statuses(drafts, outcomes) == ["could not be judged"] * 2
+
+
+def test_a_nan_where_a_number_is_needed_passes_nothing(drafts, outcomes):
+    for outcome in outcomes["repetition"]:
+        outcome.measures["repetition.loop_share"] = float("nan")
+    assert statuses(drafts, outcomes) == ["could not be judged"] * 2
+
+
+def test_a_suite_that_fails_passes_nothing(drafts, outcomes, monkeypatch):
+    def fail(rows, gates):
+        raise module.GateError("the suite is broken")
+
+    monkeypatch.setattr(module.suite, "judge", fail)
+    judged = module.judge.fn(drafts, read.fn(drafts), outcomes)
+    assert [one.status for one in judged] == ["could not be judged"] * 2
+    assert judged[0].reasons == ["the suite failed: the suite is broken"]
