@@ -50,6 +50,7 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
         equal += alike
         full += alike and model.metre == length
         _barlines(cells, remarks)
+    _usual_length(lengths, remarks)
     _metre(columns, lengths, remarks)
     count = len(columns)
     outcome.findings = remarks.close()
@@ -73,10 +74,16 @@ def _columns(score: Score, voices: list[Voice], remarks: Remarks) -> list[Cells]
             if len(voice.bars) != usual:
                 last = voice.bars[-1]
                 remarks.add(
-                    "count", f"{len(voice.bars)} bars found, {usual} expected", "critical",
-                    voice.id, last.number, last.line, last.column, str(len(voice.bars)),
+                    "count",
+                    f"{len(voice.bars)} bars found, {usual} expected",
+                    "critical",
+                    voice.id,
+                    last.number,
+                    last.line,
+                    last.column,
+                    str(len(voice.bars)),
                     str(usual),
-                )  # fmt: skip
+                )
     most = max(counts, default=0)
     return [
         [(voice, voice.bars[index]) for voice in voices if index < len(voice.bars)]
@@ -108,10 +115,16 @@ def _agree(cells: Cells, remarks: Remarks) -> tuple[Fraction, bool]:
         if bar.duration != length and not _adapts(bar) and not bar.implied:
             alike = False
             remarks.add(
-                "voices-disagree", f"{show(bar.duration)} found, {show(length)} expected",
-                "critical", voice.id, bar.number, bar.line, bar.column, show(bar.duration),
+                "voices-disagree",
+                f"{show(bar.duration)} found, {show(length)} expected",
+                "critical",
+                voice.id,
+                bar.number,
+                bar.line,
+                bar.column,
+                show(bar.duration),
                 show(length),
-            )  # fmt: skip
+            )
     return length, alike
 
 
@@ -134,13 +147,51 @@ def _barlines(cells: Cells, remarks: Remarks) -> None:
                 "barline-missing" if missing else "barlines-disagree",
                 "the barline is missing" if missing else "another barline than the other voices",
                 "critical" if missing or repeats else "warning",
-                voice.id, bar.number, bar.line, bar.column, bar.right or "none", usual,
-            )  # fmt: skip
+                voice.id,
+                bar.number,
+                bar.line,
+                bar.column,
+                bar.right or "none",
+                usual,
+            )
         if bar.inner and len(cells) > 1:
             remarks.add(
-                "barline-inside", "a barline within the bar", "critical", voice.id, bar.number,
-                bar.line, bar.column, " ".join(bar.inner),
-            )  # fmt: skip
+                "barline-inside",
+                "a barline within the bar",
+                "critical",
+                voice.id,
+                bar.number,
+                bar.line,
+                bar.column,
+                " ".join(bar.inner),
+            )
+
+
+def _usual_length(lengths: list[tuple[Fraction, Bar]], remarks: Remarks) -> None:
+    """Remark on a metre under which most bars are short in the same way.
+
+    Short bars in a row complete one another, two by two: a piece of 2/4 bars under 4/4
+    would be excused bar by bar.
+    """
+    sections: dict[Fraction, list[tuple[Fraction, Bar]]] = {}
+    for length, bar in lengths:
+        if bar.metre is not None:
+            sections.setdefault(bar.metre, []).append((length, bar))
+    for metre, bars in sections.items():
+        usual, count = Counter(length for length, _ in bars).most_common(1)[0]
+        if len(bars) >= 4 and usual < metre and 2 * count > len(bars):
+            first = next(bar for length, bar in bars if length == usual)
+            remarks.add(
+                "metre",
+                f"most bars are {show(usual)} long, the metre says {show(metre)}",
+                "critical",
+                None,
+                first.number,
+                first.line,
+                first.column,
+                show(usual),
+                show(metre),
+            )
 
 
 def _metre(columns: list[Cells], lengths: list[tuple[Fraction, Bar]], remarks: Remarks) -> None:
@@ -156,9 +207,16 @@ def _metre(columns: list[Cells], lengths: list[tuple[Fraction, Bar]], remarks: R
         if not excused:
             alone = columns[index][0][0].id if len(columns[index]) == 1 else None
             remarks.add(
-                code, f"{show(length)} found, {show(metre)} expected", "critical", alone,
-                bar.number, bar.line, bar.column, show(length), show(metre),
-            )  # fmt: skip
+                code,
+                f"{show(length)} found, {show(metre)} expected",
+                "critical",
+                alone,
+                bar.number,
+                bar.line,
+                bar.column,
+                show(length),
+                show(metre),
+            )
 
 
 def _excused(columns: list[Cells], lengths: list[tuple[Fraction, Bar]], index: int) -> bool:

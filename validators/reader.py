@@ -62,7 +62,7 @@ def read(text: str | bytes) -> Score:
     if max(map(len, lines)) > MAX_LINE:
         return _refused(text, remarks, f"a line is longer than {MAX_LINE:,} characters")
     head = read_header(lines, remarks)
-    stop = _end_of_tune(lines, head, remarks)
+    stop = _end_of_tune(lines, head)
     interleaved = is_interleaved(lines[:stop], head.body)
     try:
         body = _read_body(lines, head, stop, remarks, interleaved)
@@ -70,12 +70,12 @@ def read(text: str | bytes) -> Score:
             # Several bars of each voice on a line: ordinary text after all.
             interleaved = False
             remarks = Remarks()
-            read_header(lines, remarks)
-            _end_of_tune(lines, head, remarks)
+            head = read_header(lines, remarks)
             body = _read_body(lines, head, stop, remarks, interleaved)
     except TooMuchError as error:
         return _refused(text, remarks, str(error))
     stream = bool(body.marks) or (bool(head.prompt) and not head.has_reference)
+    _what_follows(lines, stop, body, remarks)
     score = _score(text, head, body, stream, interleaved)
     _check_header(lines, head, stream, remarks)
     _control_characters(lines, remarks)
@@ -114,9 +114,12 @@ def _decode(data: bytes, remarks: Remarks) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         remarks.add(
-            "encoding", "not UTF-8, read as Latin-1", "warning", line=line,
+            "encoding",
+            "not UTF-8, read as Latin-1",
+            "warning",
+            line=line,
             column=error.start - data.rfind(b"\n", 0, error.start),
-        )  # fmt: skip
+        )
         return data.decode("latin-1")
 
 
@@ -125,41 +128,45 @@ def _refused(text: str, remarks: Remarks, why: str) -> Score:
     return Score(text=text, findings=remarks.close())
 
 
-def _end_of_tune(lines: list[str], head: Header, remarks: Remarks) -> int:
-    """Return the index behind the tune's last line, and remark on what follows it."""
-    stop = len(lines)
+def _end_of_tune(lines: list[str], head: Header) -> int:
+    """Return the index of the first blank line behind the header, or that of the text's end."""
     for index in range(head.body, len(lines)):
         if not lines[index] or lines[index].isspace():
-            stop = index
-            break
-    else:
-        return stop
-    tunes = 0
+            return index
+    return len(lines)
+
+
+def _what_follows(lines: list[str], stop: int, body: Body, remarks: Remarks) -> None:
+    """Remark on what stands behind the blank line that ends the tune."""
     for index in range(stop, len(lines)):
         line = lines[index]
         if not line or line.isspace() or line[0] == "%":
             continue
         if line.startswith("X:"):
-            if not tunes:
-                remarks.add(
-                    "several-tunes", "another tune begins here; only the first was read",
-                    line=index + 1, column=1,
-                )  # fmt: skip
-            tunes += 1
-        elif not tunes:
-            music = looks_like_music(line) or FIELD_LINE.match(line) is not None
-            if music:
-                remarks.add(
-                    "blank-line", "a blank line ends the tune, so what follows it is lost",
-                    line=stop + 1, column=1,
-                )  # fmt: skip
-            else:
-                remarks.add(
-                    "text-behind", "text behind the end of the tune", "warning",
-                    line=index + 1, column=1, found=line[:30],
-                )  # fmt: skip
-            break
-    return stop
+            remarks.add(
+                "several-tunes",
+                "another tune begins here; only the first was read",
+                line=index + 1,
+                column=1,
+            )
+        elif looks_like_music(line) or FIELD_LINE.match(line) is not None:
+            remarks.add(
+                "blank-line",
+                "a blank line ends the tune, so the bars behind it are lost",
+                bar=body.row + 1 if body.interleaved else None,
+                line=stop + 1,
+                column=1,
+            )
+        else:
+            remarks.add(
+                "text-behind",
+                "text behind the end of the tune",
+                "warning",
+                line=index + 1,
+                column=1,
+                found=line[:30],
+            )
+        return
 
 
 def _read_body(
@@ -259,9 +266,11 @@ def _check_header(lines: list[str], head: Header, stream: bool, remarks: Remarks
         return
     if not head.has_key:
         remarks.add(
-            "key-missing", "no K: field before the music", line=min(head.body + 1, len(lines)),
+            "key-missing",
+            "no K: field before the music",
+            line=min(head.body + 1, len(lines)),
             column=1,
-        )  # fmt: skip
+        )
     if not head.has_reference and not stream:
         remarks.add("reference-missing", "a finished tune begins with X:", line=1, column=1)
     if not head.metre_given:
@@ -277,6 +286,9 @@ def _control_characters(lines: list[str], remarks: Remarks) -> None:
         for match in _CONTROL.finditer(line):
             if (number, match.start() + 1) not in told:
                 remarks.add(
-                    "control-character", "a control character", line=number,
-                    column=match.start() + 1, found=repr(match[0][:20])[1:-1],
-                )  # fmt: skip
+                    "control-character",
+                    "a control character",
+                    line=number,
+                    column=match.start() + 1,
+                    found=repr(match[0][:20])[1:-1],
+                )

@@ -7,6 +7,7 @@ from copy import copy
 
 from validators.abc.fields import read_metre, read_properties, read_unit
 from validators.abc.header import FIELD_LINE, Header, declare, split_comment
+from validators.abc.inline import take_field
 from validators.abc.keys import read_key
 from validators.abc.lexer import MUSIC, STREAM_MARK, VOICE_MARK
 from validators.abc.remarks import Remarks
@@ -166,9 +167,14 @@ class Body:
             stop = marks[index + 1].start() if index + 1 < len(marks) else end
             if voice.id in present:
                 self.remarks.add(
-                    "voice-twice", "the voice stands twice in its line", "critical", voice.id,
-                    self.row, number, mark.start() + 1,
-                )  # fmt: skip
+                    "voice-twice",
+                    "the voice stands twice in its line",
+                    "critical",
+                    voice.id,
+                    self.row,
+                    number,
+                    mark.start() + 1,
+                )
             else:
                 present.append(voice.id)
             self._cell(voice, line, mark.end(), stop, number)
@@ -199,9 +205,15 @@ class Body:
         voice = self._current(number)
         if others or len(self.voices) > 1:
             self.remarks.add(
-                "voice-unnamed", "music before the line's first [V:]", "critical", None, self.row,
-                number, start + 1, found=line[start : min(first, start + 20)],
-            )  # fmt: skip
+                "voice-unnamed",
+                "music before the line's first [V:]",
+                "critical",
+                None,
+                self.row,
+                number,
+                start + 1,
+                found=line[start : min(first, start + 20)],
+            )
             return
         present.append(voice.id)
         self._cell(voice, line, start, first, number)
@@ -237,9 +249,14 @@ class Body:
             if known and not rest and name not in self.undeclared:
                 self.undeclared.add(name)
                 self.remarks.add(
-                    "voice-undeclared", "the header declares no such voice", "critical", name,
-                    self.row or None, number, column,
-                )  # fmt: skip
+                    "voice-undeclared",
+                    "the header declares no such voice",
+                    "critical",
+                    name,
+                    self.row or None,
+                    number,
+                    column,
+                )
             if not name:
                 self.remarks.add("voice-nameless", "V: without an id", line=number, column=column)
         voice = self.voice(name)
@@ -260,24 +277,33 @@ class Body:
             self.current = voice.id
         elif letter in "KMLU":
             if self.any_music and not self.interleaved and self.current is not None:
-                self.voice(self.current).field(letter, value, number, 1)
+                take_field(self.voice(self.current), letter, value, number, 1)
             else:
                 self._field_for_all(letter, value, number, 1)
         elif letter == "X":
             self.remarks.add(
-                "second-reference", "X: within the tune: a blank line is missing before it",
-                line=number, column=1,
-            )  # fmt: skip
+                "second-reference",
+                "X: within the tune: a blank line is missing before it",
+                line=number,
+                column=1,
+            )
         elif letter == "m":
             self.remarks.add(
-                "macro", "macros (m:) are not expanded, so the music is not what it says",
-                line=number, column=1, found=value[:30],
-            )  # fmt: skip
+                "macro",
+                "macros (m:) are not expanded, so the music is not what it says",
+                line=number,
+                column=1,
+                found=value[:30],
+            )
         elif letter not in "wWsdPQTRNrIABCDFGHOSZ+E":
             self.remarks.add(
-                "field-unknown", "no such field", "warning", line=number, column=1,
+                "field-unknown",
+                "no such field",
+                "warning",
+                line=number,
+                column=1,
                 found=f"{letter}:",
-            )  # fmt: skip
+            )
 
     def _field_for_all(self, letter: str, value: str, number: int, column: int) -> None:
         """Take a field that stands before all voices of a line: it holds for each."""
@@ -293,4 +319,4 @@ class Body:
             self._current(number)
         for voice in self.voices.values():
             if letter in "KMLU":
-                voice.field(letter, value, number, column)
+                take_field(voice, letter, value, number, column)

@@ -56,9 +56,14 @@ def _report(missing: dict[int, list[str]], body: Body, remarks: Remarks) -> None
         for name in names:
             if name not in never:
                 remarks.add(
-                    "voice-missing", "the voice is missing from its line", "critical", name,
-                    index + 1, body.row_lines[index], 1,
-                )  # fmt: skip
+                    "voice-missing",
+                    "the voice is missing from its line",
+                    "critical",
+                    name,
+                    index + 1,
+                    body.row_lines[index],
+                    1,
+                )
 
 
 def _join(bars: list[Bar]) -> list[Bar]:

@@ -18,9 +18,16 @@ def check_ending(score: Score, body: Body, remarks: Remarks) -> None:
     if last and not any(bar.right not in ("", "|") for bar in last):
         bar = max(last, key=lambda bar: bar.number)
         remarks.add(
-            "final-barline", "the piece ends without a final barline", "warning", None,
-            bar.number, bar.line, bar.column, found=bar.right or "none", expected="|]",
-        )  # fmt: skip
+            "final-barline",
+            "the piece ends without a final barline",
+            "warning",
+            None,
+            bar.number,
+            bar.line,
+            bar.column,
+            found=bar.right or "none",
+            expected="|]",
+        )
 
 
 def _check_marks(body: Body, remarks: Remarks) -> None:
@@ -31,21 +38,37 @@ def _check_marks(body: Body, remarks: Remarks) -> None:
         expected = position if position == 0 else marks[position - 1][0] + 1
         if index != expected:
             remarks.add(
-                "stream-order", "the line's marker is out of order", "critical", None,
-                body.row_lines.index(line) + 1 if line in body.row_lines else None, line, 1,
-                found=f"[r:{index}/{left}]", expected=f"[r:{expected}/...]",
-            )  # fmt: skip
+                "stream-order",
+                "the line's marker is out of order",
+                "critical",
+                None,
+                body.row_lines.index(line) + 1 if line in body.row_lines else None,
+                line,
+                1,
+                found=f"[r:{index}/{left}]",
+                expected=f"[r:{expected}/...]",
+            )
         elif index + left != total:
             remarks.add(
-                "stream-count", "the marker counts the lines left wrongly", "warning",
-                line=line, column=1, found=f"[r:{index}/{left}]",
+                "stream-count",
+                "the marker counts the lines left wrongly",
+                "warning",
+                line=line,
+                column=1,
+                found=f"[r:{index}/{left}]",
                 expected=f"[r:{index}/{total - index}]",
-            )  # fmt: skip
+            )
             total = index + left
     index, left, line = marks[-1]
     if left:
         remarks.add(
-            "stream-truncated", f"the stream breaks off: {left} lines are missing", "critical",
-            None, len(body.row_lines), line, 1, found=f"[r:{index}/{left}]",
+            "stream-truncated",
+            f"the stream breaks off: {left} lines are missing",
+            "critical",
+            None,
+            len(body.row_lines),
+            line,
+            1,
+            found=f"[r:{index}/{left}]",
             expected=f"[r:{index}/0]",
-        )  # fmt: skip
+        )

@@ -218,9 +218,12 @@ def _field(head: Header, letter: str, value: str, number: int, remarks: Remarks)
         _directive(head, value, number, remarks)
     elif letter == "m":
         remarks.add(
-            "macro", "macros (m:) are not expanded, so the music is not what it says", line=number,
-            column=1, found=value[:30],
-        )  # fmt: skip
+            "macro",
+            "macros (m:) are not expanded, so the music is not what it says",
+            line=number,
+            column=1,
+            found=value[:30],
+        )
     elif letter not in KNOWN_FIELDS:
         remarks.add(
             "field-unknown", "no such field", "warning", line=number, column=1, found=f"{letter}:"
@@ -239,9 +242,13 @@ def _key(head: Header, value: str, number: int, remarks: Remarks) -> None:
     head.key_properties = read_properties(key.rest)
     for word in head.key_properties.unknown[:3]:
         remarks.add(
-            "key-rest", "not understood in the key field", "warning", line=number, column=3,
+            "key-rest",
+            "not understood in the key field",
+            "warning",
+            line=number,
+            column=3,
             found=word[:30],
-        )  # fmt: skip
+        )
 
 
 def declare(
@@ -256,9 +263,14 @@ def declare(
     properties = read_properties(rest)
     for word in properties.unknown[:3]:
         remarks.add(
-            "voice-property", "not understood in the voice's field", "warning", voice=name,
-            line=number, column=3, found=word[:30],
-        )  # fmt: skip
+            "voice-property",
+            "not understood in the voice's field",
+            "warning",
+            voice=name,
+            line=number,
+            column=3,
+            found=word[:30],
+        )
     known = voices.get(name)
     if known is None or rest:
         voices[name] = Declared(name, known.line if known else number, properties)

@@ -12,8 +12,8 @@ from validators.abc.keys import SEMITONES
 from validators.abc.lengths import Ticks, read_length, scale
 from validators.abc.lexer import CHORD_PARTS, NOTE_PARTS
 
-MAX_OCTAVE_MARKS = 5
-"""``C,,,,,`` lies below every MIDI pitch already."""
+MAX_OCTAVE_MARKS = 9
+"""More than any pitch needs."""
 
 _ALTERATION = {"^": 1, "^^": 2, "_": -1, "__": -2, "=": 0, "": None, None: None}
 

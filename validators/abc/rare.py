@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from validators.abc.inline import take_field
 from validators.abc.lengths import read_length, scale, tuplet_ratio, wholes
 from validators.abc.lexer import ERROR_SPAN, MUSIC
 from validators.abc.notes import Note, chord_of
@@ -90,6 +91,8 @@ def _grace(voice: VoiceReader, token: str, text: str, at: int, line: int) -> Non
         ties, voice.ties = voice.ties, {}
         pitches = tuple([voice.sound(note) for note in notes])
         voice.ties = ties
+        if voice.beyond:
+            voice.bad_pitch(inner, line, column)
         onset = wholes[voice.position]
         voice.events.append(
             Event(
@@ -189,7 +192,7 @@ def _microtone(voice: VoiceReader, token: str, text: str, at: int, line: int) ->
 
 
 def _field(voice: VoiceReader, token: str, text: str, at: int, line: int) -> None:
-    voice.field(token[1], token[3:-1].strip(), line, at + 1)
+    take_field(voice, token[1], token[3:-1].strip(), line, at + 1)
 
 
 def _ending(voice: VoiceReader, token: str, text: str, at: int, line: int) -> None:

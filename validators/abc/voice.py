@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from validators.abc.fields import Metre, Properties, read_metre, read_properties, read_unit
-from validators.abc.keys import PLAIN, Alterations, read_key
+from validators.abc.fields import Metre, Properties
+from validators.abc.keys import PLAIN, Alterations
 from validators.abc.lengths import Ticks, scale, wholes
 from validators.abc.lexer import MUSIC
 from validators.abc.notes import Chord, Note, tokens_of
@@ -41,7 +41,8 @@ class VoiceReader:
         "bars", "event_count", "row", "left", "ending", "ties", "other_ties", "slurs",
         "slur_place",
         "events", "accidentals", "position", "main", "layer", "tuplet", "tuplet_left", "broken",
-        "base", "plain", "last", "last_ticks", "opened", "place", "start_metre", "start_key",
+        "base", "plain", "last", "last_ticks", "beyond",
+        "opened", "place", "start_metre", "start_key",
     )  # fmt: skip
 
     def __init__(
@@ -86,6 +87,8 @@ class VoiceReader:
         self.plain: Ticks = 0
         self.last: Event | None = None
         self.last_ticks: Ticks = 0
+        # Whether a pitch outside of MIDI's was met.
+        self.beyond = False
         # Set by the first event.
         self.opened = False
         self.place = (0, 0)
@@ -145,37 +148,6 @@ class VoiceReader:
         if properties.transpose is not None:
             self.transpose = properties.transpose
         self.shift = self.clef_shift + self.octave_shift + self.transpose
-
-    def field(self, letter: str, value: str, line: int, column: int) -> None:
-        """Take an inline field."""
-        if letter == "K":
-            key = read_key(value)
-            if key is None:
-                self.fault("key-unreadable", "no key", line, column, value[:30])
-                return
-            if key.given:
-                self.set_key(key.name, key.alterations)
-            self.set_properties(read_properties(key.rest))
-        elif letter == "M":
-            metre = read_metre(value)
-            if metre is None:
-                self.fault("metre-unreadable", "no time signature", line, column, value[:30])
-            else:
-                self.set_metre(metre)
-        elif letter == "L":
-            unit = read_unit(value)
-            if unit is None:
-                self.fault("unit-unreadable", "no note length", line, column, value[:30])
-            else:
-                self.tokens = tokens_of(unit)
-        elif letter == "U":
-            name = value.partition("=")[0].strip()
-            if len(name) == 1:
-                self.users.add(name)
-        elif letter == "m":
-            self.fault("macro", "macros (m:) are not expanded", line, column, value[:30])
-        elif letter not in "ABCDEFGHINOPQRSTWrsw":
-            self.fault("field-unknown", "no such field", line, column, f"{letter}:")
 
     # -- music --------------------------------------------------------------------------
 
@@ -260,7 +232,11 @@ class VoiceReader:
                             break
         elif self.propagate != "not":
             self.accidentals[note.letter if self.propagate == "pitch" else note.step] = alter
-        return note.natural + alter + self.shift
+        pitch = note.natural + alter + self.shift
+        if 0 <= pitch <= 127:
+            return pitch
+        self.beyond = True
+        return min(max(pitch, 0), 127)
 
     def _add(
         self,
@@ -290,6 +266,8 @@ class VoiceReader:
         self.position += ticks
         if held:
             self.hold(event, held)
+        if self.beyond:
+            self.bad_pitch(token, line, column)
 
     def rest(self, ticks: Ticks, token: str, line: int, column: int) -> None:
         """Read a rest."""
@@ -330,6 +308,11 @@ class VoiceReader:
             self.broken = None
         self.base = base
         return ticks
+
+    def bad_pitch(self, token: str, line: int, column: int) -> None:
+        """Remark on a pitch outside of MIDI's, which was taken as the nearest one."""
+        self.beyond = False
+        self.fault("pitch", "below or above every pitch of MIDI", line, column, token[:30])
 
     def bad_length(self, token: str, line: int, column: int) -> None:
         """Remark on a note whose length or octave can't be taken."""
