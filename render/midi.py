@@ -69,13 +69,15 @@ def midi_of(score: Score, title: str = "") -> bytes:
 
 def sounding_seconds(score: Score) -> float:
     """Return how long the piece lasts, repeats included."""
-    lengths = _bar_lengths(score)
-    changes = tempo_changes(score)
-    tempo = score.tempo or DEFAULT_TEMPO
     minutes = []
-    for index, length in enumerate(lengths):
-        tempo = changes.get(index, tempo)
-        minutes.append(float(length) * 4 / tempo)
+    for length, tempos in zip(_bar_lengths(score), _tempos(score), strict=True):
+        ends = [onset for onset, _ in tempos[1:]] + [length]
+        minutes.append(
+            sum(
+                float(max(end - onset, Fraction(0))) * 4 / tempo
+                for (onset, tempo), end in zip(tempos, ends, strict=True)
+            )
+        )
     return 60 * sum(minutes[index] for index in playing_order(score, MAX_BARS))
 
 
@@ -191,36 +193,60 @@ _INLINE_TEMPO = re.compile(
 )
 
 
-def tempo_changes(score: Score) -> dict[int, float]:
-    """Return quarter notes a minute by the index of the bar in which ``[Q:]`` sets them."""
+def tempo_changes(score: Score) -> dict[int, list[tuple[Fraction, float]]]:
+    """Return the tempos that ``[Q:]`` sets in mid-piece.
+
+    Returns
+    -------
+    dict of int to list of (Fraction, float)
+        By index of the bar: onsets in it, in whole notes, and quarter notes a minute.
+    """
     if "[Q:" not in score.text:
         return {}
-    bars_of_line: dict[int, list[tuple[int, int]]] = {}
+    events: dict[int, list[tuple[int, int, Fraction]]] = {}
     for voice in score.voices:
         for index, bar in enumerate(voice.bars):
-            bars_of_line.setdefault(bar.line, []).append((bar.column, index))
-    changes: dict[int, float] = {}
+            for event in bar.events:
+                events.setdefault(event.line, []).append((event.column, index, event.onset))
+    changes: dict[int, dict[Fraction, float]] = {}
     for number, line in enumerate(score.text.splitlines(), 1):
         for match in _INLINE_TEMPO.finditer(line) if "[Q:" in line else ():
-            begun = [at for at in bars_of_line.get(number, ()) if at[0] <= match.end() + 1]
+            # It holds from the note behind it.
+            behind = [event for event in events.get(number, ()) if event[0] > match.end()]
             tempo = float(match[3]) * 4 * int(match[1]) / max(int(match[2]), 1)
-            if begun and 5 <= tempo <= 1000:
-                changes.setdefault(max(begun)[1], tempo)
-    return changes
+            if behind and 5 <= tempo <= 1000:
+                _, index, onset = min(behind)
+                changes.setdefault(index, {})[onset] = tempo
+    return {index: sorted(of_bar.items()) for index, of_bar in sorted(changes.items())}
+
+
+def _tempos(score: Score) -> list[list[tuple[Fraction, float]]]:
+    """Return for each bar the tempos in force: one from its beginning, then its changes."""
+    changes = tempo_changes(score)
+    in_force = score.tempo or DEFAULT_TEMPO
+    tempos = []
+    for index in range(len(_bar_lengths(score))):
+        of_bar = [(Fraction(0), in_force), *changes.get(index, ())]
+        if len(of_bar) > 1 and of_bar[1][0] == 0:
+            del of_bar[0]
+        in_force = of_bar[-1][1]
+        tempos.append(of_bar)
+    return tempos
 
 
 def _conductor(score: Score, order: Sequence[int], starts: Sequence[Fraction]) -> Conductor:
-    conductor = Conductor(tempos=[(0, score.tempo or DEFAULT_TEMPO)])
-    changes = tempo_changes(score)
-    in_force = score.tempo or DEFAULT_TEMPO
-    at_bar = []
-    for index in range(len(_bar_lengths(score))):
-        in_force = changes.get(index, in_force)
-        at_bar.append(in_force)
-    for index, start in zip(order, starts, strict=True):
-        # Going back for a repeat takes the tempo of that place along.
-        if at_bar[index] != conductor.tempos[-1][1]:
-            conductor.tempos.append((_ticks(start), at_bar[index]))
+    conductor = Conductor()
+    tempos = _tempos(score)
+    conductor.tempos = [
+        (_ticks(start + onset), tempo)
+        for index, start in zip(order, starts, strict=True)
+        for onset, tempo in tempos[index]
+    ]
+    conductor.tempos = [
+        now
+        for before, now in zip([(0, 0.0), *conductor.tempos], conductor.tempos, strict=False)
+        if now[1] != before[1]
+    ] or [(0, score.tempo or DEFAULT_TEMPO)]
     # A part that sounds as written shows the concert key.
     leader = min(score.voices, key=lambda voice: (voice.transpose % 12 != 0, -len(voice.bars)),
                  default=None)  # fmt: skip
