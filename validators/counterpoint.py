@@ -14,6 +14,7 @@ a derivation of the rules of voice-leading from perceptual principles, Music Per
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -24,6 +25,7 @@ from validators.score import Score
 from validators.sounding import notes
 
 SILENT = -1
+_HIGHEST = 999
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Moments:
 
 @dataclass(frozen=True, slots=True)
 class Clash:
-    """One crossing or parallel: the voices' indices and the bar's, from 0."""
+    """One crossing or parallel: the rows of its two voices and the bar's index, from 0."""
 
     kind: str
     upper: int
@@ -55,22 +57,34 @@ class Clash:
     bar: int
 
 
-def moments(score: Score) -> Moments:
-    """Return the voices' pitches moment by moment."""
+def moments(score: Score, voices: Sequence[int] | None = None) -> Moments:
+    """Return the voices' pitches moment by moment.
+
+    Parameters
+    ----------
+    score : Score
+    voices : sequence of int, optional
+        Indices of the voices to look at, from the highest staff down; all by default.
+    """
     every = notes(score)
-    real = np.flatnonzero(~every.grace)
+    chosen = list(range(len(score.voices)) if voices is None else voices)
+    row = np.full(len(score.voices), -1)
+    row[chosen] = np.arange(len(chosen))
+    real = np.flatnonzero(~every.grace & (row[every.voice] >= 0))
     start = every.bar_start[every.bar[real]] if len(real) else np.zeros(0)
     onset = np.round(start + every.onset[real], 6)
     end = np.round(start + every.end[real], 6)
     times, first = np.unique(onset, return_index=True)
-    pitch = np.full((len(score.voices), len(times)), SILENT, dtype=np.int64)
-    begins = np.zeros_like(pitch, dtype=bool)
     begin, stop = np.searchsorted(times, onset), np.searchsorted(times, end)
-    # Backwards through the pitches, so that of a chord the lowest note is written last.
-    for note in np.argsort(-every.pitch[real], kind="stable"):
-        voice = every.voice[real[note]]
-        pitch[voice, begin[note] : stop[note]] = every.pitch[real[note]]
-        begins[voice, begin[note]] |= every.starts[real[note]]
+    span = stop - begin
+    note = np.repeat(np.arange(len(real)), span)
+    moment = begin[note] + np.arange(len(note)) - np.repeat(np.cumsum(span) - span, span)
+    pitch = np.full((len(chosen), len(times)), _HIGHEST, dtype=np.int64)
+    np.minimum.at(pitch, (row[every.voice[real[note]]], moment), every.pitch[real[note]])
+    pitch[pitch == _HIGHEST] = SILENT
+    begins = np.zeros(pitch.shape, dtype=bool)
+    fresh = every.starts[real]
+    begins[row[every.voice[real[fresh]]], begin[fresh]] = True
     return Moments(pitch, begins, every.bar[real][first])
 
 

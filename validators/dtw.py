@@ -14,104 +14,114 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-CHUNK = 8192
+CHUNK = 2048
 """Pairs worked on at once, which bounds the memory to some tens of megabytes."""
+TABLE = 2048
+"""Different sets for which all distances are worked out beforehand."""
+_WHOLE = 720720
+"""The cost 1 as an integer. All numbers up to 16 divide it, so that the Jaccard distances
+of up to 16 pitches are exact, and of paths that cost the same none wins by rounding."""
+_STEPS = 5
+"""Bits below the cost in which the steps of a path are counted: 31 at most."""
+_WALL = np.int32(2**30)
 
 
-def slice_distances(sets: NDArray[np.uint64]) -> NDArray[np.float32]:
-    """Return the Jaccard distance of every two sets.
+def slice_costs(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.int32]:
+    """Return the Jaccard distance of sets, broadcast against each other, in 720720ths.
 
     Parameters
     ----------
-    sets : ndarray of uint64, shape (n, 2)
+    one, other : ndarray of uint64, shape (..., words)
+        Sets as bits; the axes before the last one broadcast.
 
     Returns
     -------
-    ndarray of float32, shape (n, n)
+    ndarray of int32, shape (...)
     """
-    both = np.zeros((len(sets), len(sets)), dtype=np.float32)
-    size = np.zeros(len(sets), dtype=np.float32)
-    for word in range(sets.shape[1]):
-        both += np.bitwise_count(sets[:, None, word] & sets[None, :, word])
-        size += np.bitwise_count(sets[:, word])
-    either = size[:, None] + size[None, :] - both
-    return 1 - np.divide(both, either, out=np.ones_like(both), where=either > 0)
+    both, either = np.int32(0), np.int32(0)
+    for word in range(one.shape[-1]):
+        both = both + np.bitwise_count(one[..., word] & other[..., word])
+        either = either + np.bitwise_count(one[..., word] | other[..., word])
+    return (either - both) * np.int32(_WHOLE) // np.maximum(either, 1)
 
 
 def bar_distances(
     bars: NDArray[np.uint64], left: NDArray[np.int64], right: NDArray[np.int64]
-) -> NDArray[np.float32]:
+) -> NDArray[np.float64]:
     """Return the distance of each pair of bars.
 
     Parameters
     ----------
-    bars : ndarray of uint64, shape (bars, slices, 2)
+    bars : ndarray of uint64, shape (bars, slices, words)
     left, right : ndarray of int64, shape (pairs,)
         Indices of the bars to compare.
 
     Returns
     -------
-    ndarray of float32, shape (pairs,)
+    ndarray of float64, shape (pairs,)
     """
-    count, width, words = bars.shape
-    distances = np.zeros(len(left), dtype=np.float32)
+    distances = np.zeros(len(left))
     if not len(left):
         return distances
-    sets, kind = np.unique(bars.reshape(count * width, words), axis=0, return_inverse=True)
-    kind = kind.reshape(count, width)
-    if len(sets) <= 2048:
-        table = slice_distances(sets)
-        for begin in range(0, len(left), CHUNK):
-            part = slice(begin, begin + CHUNK)
-            rows, columns = kind[left[part]], kind[right[part]]
-            distances[part] = _warp(table[rows[:, :, None], columns[:, None, :]])
-        return distances
-    for begin in range(0, len(left), CHUNK):  # too many sets for a table of all
-        part = slice(begin, begin + CHUNK)
-        distances[part] = _warp(_direct(bars[left[part]], bars[right[part]]))
+    width = bars.shape[1]
+    sets, kind = _different(bars)
+    column = np.ascontiguousarray(kind.T)
+    row = column * len(sets)
+    small = len(sets) <= TABLE
+    table = _keys(slice_costs(sets[:, None], sets[None])).ravel() if small else None
+    for begin in range(0, len(left), CHUNK):
+        one, other = left[begin : begin + CHUNK], right[begin : begin + CHUNK]
+        if table is not None:
+            cost = table.take(row[:, one][:, None] + column[:, other])
+        else:  # too many sets for a table of all
+            across, down = bars[other].swapaxes(0, 1), bars[one].swapaxes(0, 1)
+            cost = _keys(slice_costs(down[:, None], across[None]))
+        distances[begin : begin + CHUNK] = _warp(cost.reshape(width * width, -1), width)
     return distances
 
 
-def _direct(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.float32]:
-    both = np.bitwise_count(one[:, :, None] & other[:, None, :]).sum(-1, dtype=np.float32)
-    either = np.bitwise_count(one[:, :, None] | other[:, None, :]).sum(-1, dtype=np.float32)
-    return 1 - np.divide(both, either, out=np.ones_like(both), where=either > 0)
+def _different(bars: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Return each different slice once, and which of them each slice is."""
+    count, width, words = bars.shape
+    flat = bars.reshape(count * width, words)
+    key = np.zeros(len(flat), dtype=np.int64)
+    for word in range(words):
+        values, place = np.unique(flat[:, word], return_inverse=True)
+        _, key = np.unique(key * len(values) + place, return_inverse=True)
+    _, first, kind = np.unique(key, return_index=True, return_inverse=True)
+    return flat[first], kind.reshape(count, width)
 
 
-def _warp(cost: NDArray[np.float32]) -> NDArray[np.float32]:
+def _keys(cost: NDArray[np.int32]) -> NDArray[np.int32]:
+    """A cell's cost and its step in one number, so that one minimum compares both."""
+    return (cost << _STEPS) + 1
+
+
+def _warp(cost: NDArray[np.int32], width: int) -> NDArray[np.float64]:
     """Return cost of the cheapest path over its length, for every pair at once.
 
     Parameters
     ----------
-    cost : ndarray of float32, shape (pairs, n, n)
+    cost : ndarray of int32, shape (width * width, pairs)
+        Keys of the cells, row by row. Those of an antidiagonal, which do not depend on one
+        another, lie width - 1 apart.
+    width : int
 
     Notes
     -----
-    Cells are worked through by antidiagonals, which do not depend on one another. Of
-    paths of equal cost the one by the diagonal is taken, then the one from above.
+    Of paths of equal cost the shortest is taken.
     """
-    pairs, n, _ = cost.shape
-    infinite = np.float32(np.inf)
-    # Cell (i, j) of the antidiagonal i + j stands at column i + 1; column 0 is a wall.
-    flat = np.ascontiguousarray(cost.reshape(pairs, n * n).T)
-    before = np.full((n + 1, pairs), infinite, dtype=np.float32)
-    before_length = np.zeros((n + 1, pairs), dtype=np.float32)
-    two_before, two_before_length = before.copy(), before_length.copy()
-    before[1], before_length[1] = flat[0], 1
-    for diagonal in range(1, 2 * n - 1):
-        low, high = max(0, diagonal - n + 1), min(diagonal, n - 1)
-        rows = np.arange(low, high + 1)
-        corner, corner_length = two_before[low : high + 1], two_before_length[low : high + 1]
-        above, above_length = before[low : high + 1], before_length[low : high + 1]
-        beside, beside_length = before[low + 1 : high + 2], before_length[low + 1 : high + 2]
-        best = np.minimum(above, beside)
-        length = np.where(above <= beside, above_length, beside_length)
-        length = np.where(corner <= best, corner_length, length)
-        best = np.minimum(corner, best)
-        here = np.full((n + 1, pairs), infinite, dtype=np.float32)
-        here_length = np.zeros((n + 1, pairs), dtype=np.float32)
-        here[low + 1 : high + 2] = best + flat[rows * n + (diagonal - rows)]
-        here_length[low + 1 : high + 2] = length + 1
-        two_before, two_before_length = before, before_length
-        before, before_length = here, here_length
-    return before[n] / before_length[n]
+    pairs = cost.shape[1]
+    # Cell (i, j) stands in row i + 1 of its antidiagonal; row 0 is a wall.
+    before_last, last, here = (np.full((width + 1, pairs), _WALL) for _ in range(3))
+    last[1] = cost[0]
+    for diagonal in range(1, 2 * width - 1):
+        low, high = max(0, diagonal - width + 1), min(diagonal, width - 1)
+        best = here[low + 1 : high + 2]
+        np.minimum(last[low : high + 1], last[low + 1 : high + 2], out=best)
+        np.minimum(best, before_last[low : high + 1], out=best)
+        step = width - 1
+        best += cost[diagonal + step * low : diagonal + step * high + 1 : step]
+        before_last, last, here = last, here, before_last
+    total = last[width]
+    return (total >> _STEPS) / _WHOLE / (total & (2**_STEPS - 1))

@@ -17,7 +17,7 @@ from validators.chords import TRIADS, pitch_class_set
 from validators.counterpoint import Clash, crossings, moments, parallels
 from validators.findings import Finding, Outcome
 from validators.keys import tonic_of
-from validators.ranges import is_choral
+from validators.ranges import assign, is_choral
 from validators.score import Score
 from validators.sounding import notes
 
@@ -55,20 +55,25 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
         )
     outcome.findings += _ending(score)
     if is_choral(score, style):
-        found = moments(score)
+        choir = [
+            index
+            for index, part in enumerate(assign(score, style))
+            if part is not None and part.family == "voice"
+        ]
+        found = moments(score, choir)
         crossed, parallel = crossings(found), parallels(found)
         bars = max(score.bar_count, 1)
         outcome.measures["harmony.crossings"] = len(crossed) / bars
         outcome.measures["harmony.parallels"] = len(parallel) / bars
-        outcome.findings += _clashes(score, crossed[:_MOST])
-        outcome.findings += _clashes(score, parallel[:_MOST])
+        outcome.findings += _clashes(score, choir, crossed[:_MOST])
+        outcome.findings += _clashes(score, choir, parallel[:_MOST])
     return outcome
 
 
-def _clashes(score: Score, clashes: Sequence[Clash]) -> list[Finding]:
+def _clashes(score: Score, choir: list[int], clashes: Sequence[Clash]) -> list[Finding]:
     findings = []
     for clash in clashes:
-        upper, lower = score.voices[clash.upper], score.voices[clash.lower]
+        upper, lower = score.voices[choir[clash.upper]], score.voices[choir[clash.lower]]
         if clash.kind == "crossing":
             code, words = "voice-crossing", f"voice {upper.id} goes below voice {lower.id}"
         else:
