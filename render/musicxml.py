@@ -73,7 +73,7 @@ def to_musicxml(text: str) -> bytes:
         said = " ".join(str(abc2xml.getInfo()).split())[-200:]
         reason = said or f"{type(error).__name__}: {error}"
         raise NotConvertible(f"abc2xml can't read it: {reason}") from error
-    if not score.findall("part/measure"):
+    if score.find("part/measure/note") is None:
         raise NotConvertible("abc2xml finds no music in it")
     _reduce_durations(score)
     _mend(score, transpositions)
