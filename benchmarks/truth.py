@@ -204,6 +204,46 @@ def against_music21(text: str) -> tuple[int, list[int]]:
     return len(ours), differing
 
 
+def against_abctoolkit(text: str) -> tuple[int, list[tuple[str, int]], int]:
+    """Compare the length of every bar with abctoolkit's.
+
+    Returns
+    -------
+    compared : int
+        Bars that abctoolkit could measure.
+    differing : list of (voice, bar)
+    beyond : int
+        Bars on which it raises (tuplets of 5, ``&``, lengths within chords).
+    """
+    from abctoolkit.duration import calculate_bartext_duration
+
+    score = read(text)
+    lines = finish(score).text.split("\n")
+    compared = beyond = 0
+    differing: list[tuple[str, int]] = []
+    for voice in score.voices:
+        for bar in voice.bars:
+            cell = re.search(
+                rf"\[V:{re.escape(voice.id)}[^\]]*\]((?:(?!\[V:).)*)", lines[bar.line - 1]
+            )
+            body = re.sub(
+                r"[|:]+\]?\d?$", "", re.sub(r"\[[A-Z]:[^\]]*\]", "", cell[1] if cell else "")
+            )
+            try:
+                with contextlib.redirect_stdout(io.StringIO()):
+                    theirs = calculate_bartext_duration(body)
+            except Exception:
+                # What it can't measure is no judgement; how often that is stands in the table.
+                theirs = None
+            if theirs is None:
+                beyond += 1
+                continue
+            compared += 1
+            if theirs != bar.duration / score.unit:
+                differing.append((voice.id, bar.number))
+    return compared, differing, beyond
+
+
 def main() -> None:
     """Compare all files named and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
