@@ -102,11 +102,16 @@ def encode(text: str, *, finished: bool = False) -> list[Patch]:
     return [*patches, EOS_PATCH] if finished else patches
 
 
-def encode_open(text: str) -> tuple[list[Patch], Patch]:
+def encode_open(head: str, body: str) -> tuple[list[Patch], Patch]:
     """Write a text that goes on: its full patches, and the start of the one to finish.
 
-    The last unit gets no END, so that the model decides whether it goes on. Where the last
-    line is a finished metadata line nothing is open.
+    The body's last unit gets no END, so that the model decides whether it goes on.
+
+    Parameters
+    ----------
+    head, body : str
+        Prompt and header, all lines finished; and what of the body is there, which may begin
+        and end in the middle of a line.
 
     Returns
     -------
@@ -115,19 +120,15 @@ def encode_open(text: str) -> tuple[list[Patch], Patch]:
     start : tuple of int
         0 to 15 codes with which the next patch begins.
     """
-    units = units_of(text)
-    _, body = split_text(text)
+    units = _LINES.findall(head)
+    units += [unit for line in _LINES.findall(body) for unit in units_of_line(line)]
     patches = [BOS_PATCH]
-    if not units or (not body and units[-1].endswith("\n")):
-        for unit in units:
-            patches += encode_unit(unit)
-        return patches, ()
-    for unit in units[:-1]:
+    opened = units.pop() if body else ""
+    for unit in units:
         patches += encode_unit(unit)
-    chunks = _chunks(units[-1], False)
-    if len(chunks[-1]) == PATCH_SIZE:
-        return patches + chunks, ()
-    return patches + chunks[:-1], chunks[-1]
+    chunks = _chunks(opened, False)
+    start = chunks.pop() if chunks and len(chunks[-1]) < PATCH_SIZE else ()
+    return patches + chunks, start
 
 
 def decode_patch(patch: Sequence[int]) -> str:

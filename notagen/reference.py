@@ -1,0 +1,72 @@
+"""The slow, obvious path: what NotaGen's released code does, and nothing kept.
+
+For every patch the patch level reads the whole context again, and for every character the
+character level reads the patch's beginning again; one piece at a time. The engine is held to
+this, and measured against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from notagen.checkpoint import Checkpoint
+from notagen.draft import Draft
+from notagen.model import NotaGen
+from notagen.patches import Patch
+from notagen.sampling import Sampling, draw
+from notagen.shape import PATCH_SIZE
+
+
+def load_model(checkpoint: Checkpoint) -> NotaGen:
+    """Return the plain module with a checkpoint's weights, ready for inference."""
+    with torch.device("meta"):
+        model = NotaGen(checkpoint.shape)
+    model = model.to_empty(device="cpu")
+    offsets = model.patch_level_decoder.offsets
+    offsets.copy_(torch.arange(len(offsets)) * 128)
+    places = dict(model.named_parameters())
+    with torch.no_grad():
+        for name, tensor in checkpoint.read():
+            places[name].copy_(tensor)
+    return model.eval().requires_grad_(False)
+
+
+@torch.inference_mode()
+def next_patch(
+    model: NotaGen,
+    patches: Sequence[Patch],
+    start: Patch,
+    uniforms: np.ndarray,
+    sampling: Sampling,
+) -> Patch:
+    """Draw a patch, all of its 16 characters.
+
+    Parameters
+    ----------
+    model : NotaGen
+    patches : sequence of tuple of int
+        The context, BOS_PATCH first.
+    start : tuple of int
+        Codes that the patch begins with.
+    uniforms : ndarray, (16 - len(start),)
+    sampling : Sampling
+    """
+    encoded = model.encode(torch.tensor([list(patches)]))[0, -1:]
+    codes = list(start)
+    for uniform in uniforms:
+        so_far = torch.tensor([codes], dtype=torch.long).view(1, -1)
+        logits = model.char_logits(encoded, so_far)[:, -1]
+        probabilities = torch.softmax(logits, dim=-1).numpy()
+        codes.append(int(draw(probabilities, np.array([uniform]), sampling)[0]))
+    assert len(codes) == PATCH_SIZE
+    return tuple(codes)
+
+
+def write(model: NotaGen, draft: Draft, sampling: Sampling) -> Draft:
+    """Write a piece to its end and return it."""
+    while draft.ended is None:
+        draft.take(next_patch(model, draft.patches, draft.start, draft.uniforms(), sampling))
+    return draft

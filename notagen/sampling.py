@@ -1,0 +1,150 @@
+"""From logits to a character, in NotaGen's order, in double precision.
+
+The order matters and is not the usual one: normalise, keep the ``top_k`` most probable,
+normalise, keep the nucleus of mass ``top_p``, normalise, and only then apply the
+temperature as a power, and draw. Normalising adds 1e-12 to every probability, so that at a
+high temperature some mass leaks outside the nucleus; that is part of the distribution that
+the released models were judged by, and kept.
+
+Random numbers come from numpy's legacy ``RandomState(seed)``, whose stream numpy has
+promised never to change: one uniform a character, 16 a patch whether they are used or not.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from notagen.shape import VOCABULARY
+from scoregate.errors import RequestError
+
+FLOOR = 1e-12
+LARGEST_SEED = 2**32 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a character is drawn.
+
+    Parameters
+    ----------
+    temperature : float
+        Above 0; probabilities are raised to 1 / temperature after the truncation.
+    top_k : int
+        0 to 128: how many characters stay; 0 keeps all, 1 is greedy.
+    top_p : float
+        Above 0, at most 1: mass of the nucleus; the character that crosses it stays.
+
+    Raises
+    ------
+    RequestError
+        A value outside these bounds.
+    """
+
+    temperature: float = 1.2
+    top_k: int = 9
+    top_p: float = 0.9
+
+    def __post_init__(self) -> None:
+        if not (_is_number(self.temperature) and 0 < self.temperature < math.inf):
+            raise RequestError(
+                f"A temperature of {self.temperature} can't be: it must be above 0.",
+                "Take top_k=1 for the most probable character each time.",
+            )
+        whole = _is_number(self.top_k) and self.top_k == int(self.top_k)
+        if not (whole and 0 <= self.top_k <= VOCABULARY):
+            raise RequestError(
+                f"top_k = {self.top_k} can't be: there are {VOCABULARY} characters.",
+                f"Take a whole number from 1 to {VOCABULARY}, or 0 to keep all.",
+            )
+        if not (_is_number(self.top_p) and 0 < self.top_p <= 1):
+            raise RequestError(
+                f"top_p = {self.top_p} can't be: it is a share of probability.",
+                "Take a number above 0 and at most 1; 1 keeps all.",
+            )
+
+    def as_dict(self) -> dict[str, float]:
+        """Return the values as a JSON-ready dict."""
+        return asdict(self)
+
+
+def random_stream(seed: int) -> np.random.RandomState:
+    """Return a piece's stream of random numbers.
+
+    Raises
+    ------
+    RequestError
+        The seed is no whole number from 0 to 2**32 - 1.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+        raise RequestError(f"The seed {seed!r} is no whole number.")
+    if not 0 <= seed <= LARGEST_SEED:
+        raise RequestError(f"The seed {seed} is outside 0 to {LARGEST_SEED}.")
+    return np.random.RandomState(int(seed))
+
+
+def truncate(probabilities: np.ndarray, sampling: Sampling) -> np.ndarray:
+    """Apply top-k, nucleus and temperature to probabilities.
+
+    Parameters
+    ----------
+    probabilities : ndarray, (rows, 128)
+        The softmax of the logits; any float type.
+    sampling : Sampling
+
+    Returns
+    -------
+    ndarray, (rows, 128), float64
+        Probabilities to draw from.
+    """
+    p = _normalise(np.nan_to_num(probabilities.astype(np.float64), nan=0.0))
+    order = np.argsort(-p, axis=1)
+    ranked = np.take_along_axis(p, order, axis=1)
+    if 0 < sampling.top_k < VOCABULARY:
+        ranked[:, sampling.top_k :] = 0
+        ranked /= ranked.sum(axis=1, keepdims=True)
+        np.put_along_axis(p, order, ranked, axis=1)
+        p = _normalise(p)
+        ranked = np.take_along_axis(p, order, axis=1)
+    if sampling.top_p < 1:
+        before = np.cumsum(ranked, axis=1)[:, :-1]
+        ranked[:, 1:][before > sampling.top_p] = 0
+        np.put_along_axis(p, order, ranked, axis=1)
+    # Normalised again even where nothing was cut: the floor is part of the distribution.
+    p = _normalise(p)
+    if sampling.temperature != 1:
+        p = p ** (1 / sampling.temperature)
+    return p / p.sum(axis=1, keepdims=True)
+
+
+def draw(probabilities: np.ndarray, uniforms: np.ndarray, sampling: Sampling) -> np.ndarray:
+    """Draw one character a row.
+
+    Parameters
+    ----------
+    probabilities : ndarray, (rows, 128)
+        The softmax of the logits.
+    uniforms : ndarray, (rows,)
+        Random numbers in [0, 1).
+    sampling : Sampling
+
+    Returns
+    -------
+    ndarray, (rows,), int64
+        The first code whose cumulative probability is above the random number.
+    """
+    edges = np.cumsum(truncate(probabilities, sampling), axis=1)
+    edges /= edges[:, -1:]
+    return (edges > uniforms[:, None]).argmax(axis=1)
+
+
+def _normalise(p: np.ndarray) -> np.ndarray:
+    """Lift probabilities off zero and make them sum to 1."""
+    p = np.where(p > 0, p, 0.0) + FLOOR
+    return p / p.sum(axis=1, keepdims=True)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)

@@ -1,0 +1,203 @@
+"""Which weights there are, where they lie, and what was learnt from what.
+
+The embedded model comes with the package. The released ones are known by short names; once
+fetched (:mod:`notagen.hub`) they lie in the folder of the user's data.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from notagen.checkpoint import Checkpoint, open_checkpoint
+from notagen.shape import ModelShape
+from notagen.styles import NOTAGEN_X, Style, parse
+from scoregate.errors import RequestError, WeightsError
+
+EMBEDDED = "chorales"
+_EMBEDDED_FILE = Path(__file__).parent / "weights" / f"{EMBEDDED}.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Weights that NotaGen's authors released.
+
+    Parameters
+    ----------
+    name : str
+        Ours, for the command line.
+    file : str
+        Theirs, on the hub.
+    shape : ModelShape
+    about : str
+        What the weights were trained for.
+    styled : bool
+        Whether they take NotaGen-X's prompts.
+    """
+
+    name: str
+    file: str
+    shape: ModelShape
+    about: str
+    styled: bool = False
+
+
+_SMALL, _MEDIUM, _LARGE = (
+    ModelShape(768, 12, 3, 2048),
+    ModelShape(1024, 16, 3, 2048),
+    ModelShape(1280, 20, 6, 1024),
+)
+_RL = (
+    "weights_notagen_pretrain-finetune-RL{}_beta_0.1_lambda_10_p_size_16_p_length_1024"
+    "_p_layers_20_c_layers_6_h_size_1280_lr_1e-06_batch_1.pth"
+)
+RELEASES: tuple[Release, ...] = (
+    Release(
+        "small",
+        "weights_notagen_pretrain_p_size_16_p_length_2048_p_layers_12_c_layers_3"
+        "_h_size_768_lr_0.0002_batch_8.pth",
+        _SMALL,
+        "pre-trained; takes no prompt",
+    ),
+    Release(
+        "medium",
+        "weights_notagen_pretrain_p_size_16_p_length_2048_p_layers_16_c_layers_3"
+        "_h_size_1024_lr_0.0001_batch_4.pth",
+        _MEDIUM,
+        "pre-trained; takes no prompt",
+    ),
+    Release(
+        "large",
+        "weights_notagen_pretrain_p_size_16_p_length_1024_p_layers_20_c_layers_6"
+        "_h_size_1280_lr_0.0001_batch_4.pth",
+        _LARGE,
+        "pre-trained; takes no prompt",
+    ),
+    Release(
+        "finetuned",
+        "weights_notagen_pretrain-finetune_p_size_16_p_length_1024_p_layers_c_layers_6_20"
+        "_h_size_1280_lr_1e-05_batch_1.pth",
+        _LARGE,
+        "fine-tuned on classical styles",
+    ),
+    *(
+        Release(f"rl{n}", _RL.format(n), _LARGE, f"reinforcement learning, round {n}")
+        for n in (1, 2, 3)
+    ),
+    Release(
+        "x",
+        "weights_notagenx_p_size_16_p_length_1024_p_layers_20_h_size_1280.pth",
+        _LARGE,
+        "NotaGen-X: 112 styles",
+        styled=True,
+    ),
+)
+
+
+def data_folder() -> Path:
+    """Return where fetched weights lie: SCOREGATE_WEIGHTS, or the user's data folder."""
+    chosen = os.environ.get("SCOREGATE_WEIGHTS")
+    if chosen:
+        return Path(chosen)
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "scoregate" / "weights"
+
+
+def release(name: str) -> Release:
+    """Return a release by its name.
+
+    Raises
+    ------
+    RequestError
+    """
+    for known in RELEASES:
+        if known.name == name.casefold():
+            return known
+    names = ", ".join(known.name for known in RELEASES)
+    raise RequestError(f"No released weights are called {name!r}.", f"There are: {names}.")
+
+
+def find(name_or_path: str | os.PathLike[str] | None = None) -> Path:
+    """Return the file that a name or a path means.
+
+    Parameters
+    ----------
+    name_or_path : str, path or None
+        None or ``chorales`` for the embedded model, the name of a release that has been
+        fetched, or a file.
+
+    Raises
+    ------
+    WeightsError
+        The embedded model or the fetched release is not there.
+    RequestError
+        Neither a known name nor a file.
+    """
+    if name_or_path is None or name_or_path == EMBEDDED:
+        if not _EMBEDDED_FILE.is_file():
+            raise WeightsError(
+                f"The embedded model is missing: {_EMBEDDED_FILE}.",
+                "Install the package again, or train one: `scoregate train`.",
+            )
+        return _EMBEDDED_FILE
+    text = os.fspath(name_or_path)
+    if Path(text).is_file():
+        return Path(text)
+    looks_like_path = os.sep in text or text.endswith((".pth", ".safetensors"))
+    if not looks_like_path:
+        known = release(text)
+        for path in (
+            data_folder() / f"{known.name}.safetensors",
+            data_folder() / known.file,
+        ):
+            if path.is_file():
+                return path
+        raise WeightsError(
+            f"The weights {known.name!r} have not been fetched.",
+            f"Fetch them: scoregate weights get {known.name}",
+        )
+    raise WeightsError(
+        f"There are no weights at {text}.", "`scoregate weights list` names what can be had."
+    )
+
+
+def styles_of(checkpoint: Checkpoint) -> tuple[Style, ...] | None:
+    """Return the styles that weights were trained on, or None where they name none.
+
+    Safetensors carry them in their metadata (``styles``, a JSON array); NotaGen-X's own file
+    is known by its name.
+    """
+    listed = checkpoint.metadata.get("styles")
+    if listed is None:
+        named = {r.file for r in RELEASES if r.styled}
+        return NOTAGEN_X if checkpoint.path.name in named else None
+    try:
+        return tuple(sorted({parse(text) for text in json.loads(listed)}))
+    except (ValueError, TypeError, RequestError) as error:
+        raise WeightsError(
+            f"{checkpoint.path}: the list of styles can't be read ({error})."
+        ) from None
+
+
+def trained_styles(name_or_path: str | os.PathLike[str] | None) -> tuple[Style, ...] | None:
+    """Return the styles of weights by their name or file, without reading the tensors.
+
+    Raises
+    ------
+    WeightsError, RequestError, UnreadableError
+    """
+    return styles_of(open_checkpoint(find(name_or_path)))
+
+
+def card(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return the metadata of weights with its JSON parts read."""
+    found: dict[str, Any] = {}
+    for key, value in checkpoint.metadata.items():
+        try:
+            found[key] = json.loads(value)
+        except ValueError:
+            found[key] = value
+    return found
