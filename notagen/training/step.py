@@ -76,15 +76,16 @@ def char_states(
     Tensor (sum of lengths, hidden)
     """
     stack = model.char_level_decoder.base.transformer
+    device = encoded.device
     rows, width = len(lengths), int(lengths.max())
     real = np.arange(width)[None] < lengths[:, None]
-    where = torch.from_numpy(np.flatnonzero(real))
-    position = torch.from_numpy(np.nonzero(real)[1])
+    where = _tensor(np.flatnonzero(real), device)
+    position = _tensor(np.nonzero(real)[1], device)
     # The input at position k > 0 is the character before; position 0 is the patch's vector.
     before = np.zeros((rows, width), np.int64)
     before[:, 1:] = targets[:, : width - 1]
-    inputs = F.embedding(torch.from_numpy(before[real]), stack.wte.weight)
-    first = torch.from_numpy(np.concatenate([[0], np.cumsum(lengths)[:-1]]))
+    inputs = F.embedding(_tensor(before[real], device), stack.wte.weight)
+    first = _tensor(np.concatenate([[0], np.cumsum(lengths)[:-1]]), device)
     inputs = inputs.to(encoded.dtype).index_copy(0, first, encoded)
     x = stack.drop(inputs + F.embedding(position, stack.wpe.weight))
     for block in stack.h:
@@ -93,6 +94,11 @@ def char_states(
         x = x + block.drop(_attend(block, block.ln_1(x), rows, width, where, p))
         x = x + block.drop(block.mlp(block.ln_2(x)))
     return stack.ln_f(x)
+
+
+def _tensor(values: np.ndarray, device: torch.device) -> Tensor:
+    """Whole numbers as int64 on a device."""
+    return torch.from_numpy(values.astype(np.int64)).to(device)
 
 
 def losses(model: NotaGen, example: Example, heads: AuxiliaryHeads | None = None) -> Losses:
@@ -109,42 +115,50 @@ def losses(model: NotaGen, example: Example, heads: AuxiliaryHeads | None = None
     limit = model.shape.length + 1
     patches = example.patches[:limit]
     device = next(model.parameters()).device
-    inputs = torch.from_numpy(patches[:-1].astype(np.int64)).to(device)
-    encoded = model.encode(inputs.unsqueeze(0))[0]
+    encoded = model.encode(_tensor(patches[None, :-1], device))[0]
     targets = patches[1:]
-    lengths = (targets != 0).sum(1)
-    states = char_states(model, encoded, targets, lengths)
     real = targets != 0
-    gold = torch.from_numpy(targets[real].astype(np.int64)).to(device)
+    states = char_states(model, encoded, targets, real.sum(1))
+    gold = _tensor(targets[real], device)
     logits = model.char_level_decoder.base.lm_head(states)
     text = F.cross_entropy(logits.float(), gold)
     if heads is None:
         return Losses(text, text.new_zeros(()), len(gold))
-    extra = text.new_zeros(())
+    return Losses(text, _auxiliary(heads, encoded, states, example, real, limit), len(gold))
+
+
+def _auxiliary(
+    heads: AuxiliaryHeads,
+    encoded: Tensor,
+    states: Tensor,
+    example: Example,
+    real: np.ndarray,
+    limit: int,
+) -> Tensor:
+    """The auxiliary losses in one sum; the time reached counts .3."""
+    device = states.device
+    total = states.new_zeros((), dtype=torch.float32)
     time = example.time[1:limit][real]
-    picked = torch.from_numpy(np.flatnonzero(time >= 0))
-    if len(picked):
-        music = states.index_select(0, picked)
-        keep = picked.numpy()
-        extra = extra + 0.3 * F.cross_entropy(
-            heads.time(music).float(), torch.from_numpy(time[keep].astype(np.int64))
-        )
-        above = torch.from_numpy(example.above[1:limit][real][keep].astype(np.int64))
+    music = np.flatnonzero(time >= 0)
+    if len(music):
+        picked = states.index_select(0, _tensor(music, device))
+        reached = _tensor(time[music], device)
+        total = total + 0.3 * F.cross_entropy(heads.time(picked).float(), reached)
+        above = example.above[1:limit][real][music]
         if (above >= 0).any():
-            extra = extra + F.cross_entropy(
-                heads.above(music).float().view(-1, 13), above.view(-1), ignore_index=-1
-            )
-        bits = example.chord[1:limit][real][keep].astype(np.int64)
-        sounding = np.flatnonzero(bits >= 0)
-        if len(sounding):
-            wanted = (bits[sounding][:, None] >> np.arange(12)) & 1
-            extra = extra + F.binary_cross_entropy_with_logits(
-                heads.chord(music.index_select(0, torch.from_numpy(sounding))).float(),
-                torch.from_numpy(wanted.astype(np.float32)),
-            )
-    grid = torch.from_numpy(example.grid[1:limit].astype(np.int64))
+            guess = heads.above(picked).float().view(-1, 13)
+            wanted = _tensor(above, device).view(-1)
+            total = total + F.cross_entropy(guess, wanted, ignore_index=-1)
+        bits = example.chord[1:limit][real][music]
+        known = np.flatnonzero(bits >= 0)
+        if len(known):
+            classes = (bits[known][:, None].astype(np.int64) >> np.arange(12)) & 1
+            guess = heads.chord(picked.index_select(0, _tensor(known, device)))
+            wanted = _tensor(classes, device).float()
+            total = total + F.binary_cross_entropy_with_logits(guess.float(), wanted)
+    grid = example.grid[1:limit]
     if (grid >= 0).any():
-        extra = extra + F.cross_entropy(
-            heads.grid(encoded).float().view(-1, 13), grid.view(-1), ignore_index=-1
-        )
-    return Losses(text, extra, len(gold))
+        guess = heads.grid(encoded).float().view(-1, 13)
+        wanted = _tensor(grid, device).view(-1)
+        total = total + F.cross_entropy(guess, wanted, ignore_index=-1)
+    return total

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from notagen.patches import encode
 from notagen.training.notation import interval_steps, key_fifths, transpose_key, transpose_music
 
 VOICE_BAR = re.compile(r"\[V:[^\]]*\](?:\"[^\"]*\"|\[[^\]|]*\]|[^|:\[\]\"])*[|:\[\]]+(?=\[V:|$)")
@@ -36,6 +37,40 @@ def stream_text(text: str, style: tuple[str, str, str] | None = None) -> str:
     for i, line in enumerate(body):
         out.append(f"[r:{i}/{len(body) - 1 - i}]{leave_out_rests(line)}\n")
     return (prompt_lines(style) if style else "") + "".join(out)
+
+
+def crop(text: str, limit: int, at: float) -> str:
+    """A stretch of a stream-form piece that fits a context: header and successive lines.
+
+    Parameters
+    ----------
+    text : str
+        From :func:`stream_text`.
+    limit : int
+        Most patches, the one before the first and the one after the last included.
+    at : float
+        0..1: where between the earliest and the latest stretch.
+    """
+    lines = text.splitlines(keepends=True)
+    first = next((i for i, line in enumerate(lines) if line.startswith("[r:")), len(lines))
+    head, body = lines[:first], lines[first:]
+    room = limit - len(encode("".join(head), finished=True))
+    sizes = [len(encode(line)) - 1 for line in body]
+    if sum(sizes) <= room:
+        return text
+    last = len(body)
+    rest = 0
+    while last and rest + sizes[last - 1] <= room:
+        last -= 1
+        rest += sizes[last]
+    start = round(at * last)
+    kept, used = [], 0
+    for line, size in zip(body[start:], sizes[start:], strict=True):
+        if used + size > room:
+            break
+        kept.append(line)
+        used += size
+    return "".join(head + kept)
 
 
 def leave_out_rests(line: str) -> str:

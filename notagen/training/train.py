@@ -11,20 +11,20 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from notagen.model import NotaGen
+from notagen.model import Attention, NotaGen
 from notagen.shape import ModelShape
 from notagen.training.encode import Example, encode_example
 from notagen.training.notation import key_fifths
 from notagen.training.optimiser import optimisers
 from notagen.training.step import AuxiliaryHeads, losses
-from notagen.training.stream import stream_text, transpose_text
+from notagen.training.stream import crop, stream_text, transpose_text
 from notagen.training.synthetic import chorale
 from scoregate.errors import ScoregateError, WeightsError
 
@@ -45,6 +45,7 @@ class Stage:
         The same at its end.
     lr : float
         Learning rate at its beginning; ``lr_end`` at its end, linear between.
+    dropout : float
     """
 
     steps: int
@@ -52,6 +53,7 @@ class Stage:
     synthetic_end: float
     lr: float
     lr_end: float
+    dropout: float = 0.0
 
 
 @dataclass(slots=True)
@@ -62,7 +64,6 @@ class Settings:
     patch_layers: int = 4
     char_layers: int = 2
     length: int = 512
-    dropout: float = 0.0
     auxiliary: float = 0.5
     muon: bool = False
     weight_decay: float = 0.1
@@ -85,14 +86,23 @@ class Settings:
 
 def load_settings(path: Path) -> Settings:
     """Read settings from a JSON file."""
-    raw = json.loads(path.read_text())
-    return Settings(**{**raw, "stages": [Stage(**s) for s in raw["stages"]]})
+    return settings_from(json.loads(path.read_text()))
+
+
+def settings_from(raw: dict) -> Settings:
+    """Settings from their plain form."""
+    settings = Settings(**{k: v for k, v in raw.items() if k not in ("stages", "dropout")})
+    settings.stages = [Stage(**stage) for stage in raw["stages"]]
+    return settings
 
 
 class Material:
     """Pieces by name, encoded in any key when they are first asked for."""
 
-    def __init__(self, texts: dict[str, str], style: tuple[str, str, str] | None) -> None:
+    def __init__(
+        self, texts: dict[str, str], style: tuple[str, str, str] | None, limit: int = 512
+    ) -> None:
+        self.limit = limit
         self.texts = texts
         self.names = sorted(texts)
         self.style = style
@@ -103,16 +113,27 @@ class Material:
         """A piece moved by so many fifths."""
         at = (name, fifths)
         if at not in self._encoded:
-            text = transpose_text(self.texts[name], fifths)
-            self._encoded[at] = encode_example(stream_text(text, self.style))
+            self._encoded[at] = encode_example(self._stream(name, fifths))
         return self._encoded[at]
+
+    def _stream(self, name: str, fifths: int) -> str:
+        return stream_text(transpose_text(self.texts[name], fifths), self.style)
+
+    def at_home(self, name: str) -> Example:
+        """A piece in its own key, from its beginning, cut where the context ends."""
+        return encode_example(crop(self._stream(name, 0), self.limit, 0.0))
 
     def draw(self, rng: np.random.Generator) -> Example:
         """Any piece in any of the twelve signatures."""
         name = self.names[rng.integers(len(self.names))]
         line = self.texts[name].split("\nK:", 1)[1].split("\n", 1)[0]
         wanted = SIGNATURES[int(rng.integers(len(SIGNATURES)))]
-        return self.piece(name, wanted - key_fifths(line))
+        fifths = wanted - key_fifths(line)
+        whole = self.piece(name, fifths)
+        if len(whole.patches) <= self.limit:
+            return whole
+        # Longer than the context: another stretch of it each time.
+        return encode_example(crop(self._stream(name, fifths), self.limit, float(rng.random())))
 
     def rule_made(self, rng: np.random.Generator, pool: int = 6000) -> Example:
         """A rule-made chorale, under the same prompt."""
@@ -124,18 +145,27 @@ class Material:
         return self._made[number]
 
 
-def place_in_schedule(settings: Settings, step: int) -> tuple[float, float]:
-    """Learning rate and share of rule-made pieces at a step."""
+def place_in_schedule(settings: Settings, step: int) -> tuple[float, float, float]:
+    """Learning rate, share of rule-made pieces and dropout at a step."""
     at = step
     for stage in settings.stages:
         if at < stage.steps:
             part = at / max(stage.steps, 1)
             lr = stage.lr + (stage.lr_end - stage.lr) * part
             share = stage.synthetic + (stage.synthetic_end - stage.synthetic) * part
-            return lr * min(1.0, (step + 1) / settings.warmup), share
+            return lr * min(1.0, (step + 1) / settings.warmup), share, stage.dropout
         at -= stage.steps
     last = settings.stages[-1]
-    return last.lr_end, last.synthetic_end
+    return last.lr_end, last.synthetic_end, last.dropout
+
+
+def set_dropout(model: NotaGen, p: float) -> None:
+    """Use this dropout in every layer of a model from now on."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = p
+        elif isinstance(module, Attention):
+            module.dropout = p
 
 
 @dataclass(slots=True)
@@ -171,7 +201,7 @@ class Run:
     def __init__(self, settings: Settings, initial: dict[str, torch.Tensor] | None = None) -> None:
         torch.manual_seed(settings.seed)
         self.settings = settings
-        self.model = NotaGen(settings.shape, settings.dropout)
+        self.model = NotaGen(settings.shape)
         if initial is not None:
             self.model.load_state_dict(initial)
         self.heads = AuxiliaryHeads(settings.hidden)
@@ -182,6 +212,10 @@ class Run:
         self.step = 0
         self.patches = 0
         self.curve: list[dict] = []
+        self._dropout = 0.0
+        self.device = "cpu"
+        self.best: tuple[float, dict[str, torch.Tensor]] | None = None
+        self.worse = 0
         self.sums = [0.0, 0.0]  # text and auxiliary loss since the last report
 
     def train_step(self, material: Material) -> tuple[float, float]:
@@ -189,11 +223,14 @@ class Run:
         settings = self.settings
         rng = np.random.default_rng((settings.seed, self.step))
         torch.manual_seed(settings.seed * 1_000_003 + self.step)
-        lr, share = place_in_schedule(settings, self.step)
+        lr, share, dropout = place_in_schedule(settings, self.step)
+        if dropout != self._dropout:
+            set_dropout(self.model, dropout)
+            self._dropout = dropout
         text = auxiliary = 0.0
         for _ in range(settings.pieces):
             example = material.rule_made(rng) if rng.random() < share else material.draw(rng)
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast(self.device, torch.bfloat16):
                 found = losses(self.model, example, self.heads if settings.auxiliary else None)
             total = found.text + settings.auxiliary * found.auxiliary
             (total / settings.pieces).backward()
@@ -213,6 +250,27 @@ class Run:
             self._update_average()
         return text, auxiliary
 
+    def note_validation(self, bits: float, patience: int) -> None:
+        """Keep the average where it is the best so far, if early stopping is wanted."""
+        if not patience:
+            return
+        if self.best is None or bits < self.best[0]:
+            self.best = (bits, {k: v.clone() for k, v in self.average.items()})
+            self.worse = 0
+        else:
+            self.worse += 1
+
+    def to(self, device: str) -> None:
+        """Move everything to a device; the optimisers' state follows."""
+        if device == self.device:
+            return
+        self.device = device
+        self.model.to(device)
+        self.heads.to(device)
+        self.average = {k: v.to(device) for k, v in self.average.items()}
+        for optimiser in self.optimisers:
+            optimiser.load_state_dict(optimiser.state_dict())
+
     @torch.no_grad()
     def _update_average(self) -> None:
         # A young average forgets faster, or it would remember the random start.
@@ -224,7 +282,7 @@ class Run:
         """The model with averaged weights."""
         model = NotaGen(self.settings.shape)
         model.load_state_dict(self.average)
-        return model.eval()
+        return model.to(self.device).eval()
 
     def save(self, path: Path) -> None:
         """Write a checkpoint whole or not at all.
@@ -238,6 +296,7 @@ class Run:
             "settings": asdict(self.settings), "step": self.step, "patches": self.patches,
             "model": self.model.state_dict(), "average": self.average,
             "heads": self.heads.state_dict(), "curve": self.curve, "sums": self.sums,
+            "best": self.best, "worse": self.worse,
             "optimisers": [o.state_dict() for o in self.optimisers],
         }  # fmt: skip
         partial = path.with_suffix(".partial")
@@ -258,8 +317,7 @@ class Run:
     def load(cls, path: Path, settings: Settings | None = None) -> Run:
         """Go on from a checkpoint; ``settings`` may differ in stages and rates, not in shape."""
         state = torch.load(path, map_location="cpu", weights_only=True)
-        stored = state["settings"]
-        stored = Settings(**{**stored, "stages": [Stage(**s) for s in stored["stages"]]})
+        stored = settings_from(state["settings"])
         settings = settings or stored
         if settings.shape != stored.shape:
             raise WeightsError(
@@ -274,6 +332,7 @@ class Run:
             optimiser.load_state_dict(stored_state)
         run.step, run.patches, run.curve = state["step"], state["patches"], state["curve"]
         run.sums = list(state.get("sums", run.sums))
+        run.best, run.worse = state.get("best"), state.get("worse", 0)
         return run
 
 
@@ -284,15 +343,22 @@ def train(
     checkpoint: Path,
     report_every: int = 500,
     validate_every: int = 2000,
+    patience: int = 0,
 ) -> Iterator[Progress]:
     """Train to the end of the schedule, yielding progress.
 
-    Checkpoints every two minutes, at every validation, and at the end.
+    Checkpoints every two minutes and at the end.
+
+    Parameters
+    ----------
+    patience : int
+        Where it is not 0: the best average by validation is kept, and training stops after
+        so many validations without a better one.
     """
     started, first = time.monotonic(), run.step
     saved = started
     run.model.train()
-    while run.step < run.settings.steps:
+    while run.step < run.settings.steps and not (patience and run.worse >= patience):
         for i, loss in enumerate(run.train_step(material)):
             run.sums[i] += loss
         now = time.monotonic()
@@ -300,6 +366,7 @@ def train(
             bits = None
             if run.step % validate_every == 0 or run.step == run.settings.steps:
                 bits = bits_per_character(run.averaged(), validation)
+                run.note_validation(bits, patience)
             pace = (now - started) / (run.step - first)
             text, auxiliary = (total / report_every for total in run.sums)
             run.sums = [0.0, 0.0]
@@ -314,6 +381,7 @@ def train(
         if now - saved > CHECKPOINT_EVERY or run.step == run.settings.steps:
             run.save(checkpoint)
             saved = now
-
-
-Callback = Callable[[Progress], None]
+    if patience:
+        if run.best is not None:
+            run.average = run.best[1]
+        run.save(checkpoint)

@@ -1,0 +1,329 @@
+"""A training project as plain steps: collect, prepare, train, evaluate, write.
+
+Each step takes what the one before gave and can be run again: what a killed run had done
+is found in its folder. ``scoregate train`` strings them together.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from notagen.checkpoint import open_checkpoint, write_safetensors
+from notagen.shape import shape_of
+from notagen.training.baselines import ngram_bits, unigram_bits
+from notagen.training.convert import Loss, tally
+from notagen.training.corpus import (
+    CORPORA,
+    Corpus,
+    bach_chorales,
+    collect,
+    folder_files,
+    split,
+)
+from notagen.training.measures import CopyIndex, measure, summary
+from notagen.training.sampling import sample
+from notagen.training.stream import crop, prompt_lines, stream_text
+from notagen.training.train import (
+    Material,
+    Progress,
+    Run,
+    Settings,
+    Stage,
+    bits_per_character,
+    load_settings,
+    train,
+)
+from scoregate.errors import InputError
+
+Style = tuple[str, str, str]
+LM_HEAD = "char_level_decoder.base.lm_head.weight"
+CHAR_WTE = "char_level_decoder.base.transformer.wte.weight"
+SETTINGS = Path(__file__).parent / "settings"
+LEAST_PIECES = 2
+
+
+@dataclass(slots=True)
+class Prepared:
+    """Pieces ready to train on, split by tune.
+
+    ``small`` says that there were too few tunes to hold any back: validation and test then
+    repeat the training pieces, and their figures say nothing about new music.
+    """
+
+    style: Style
+    train: dict[str, str]
+    validation: dict[str, str]
+    test: dict[str, str]
+    losses: list[Loss] = field(default_factory=list)
+    small: bool = False
+
+
+@dataclass(slots=True)
+class Evaluation:
+    """Figures of a trained model, raw: nothing repaired, nothing drawn again."""
+
+    test_bits: float
+    unigram_bits: float
+    ngram_bits: float
+    raw: dict[str, float]
+    pieces: int
+    seeds: list[int]
+    texts: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict:
+        """JSON-ready, without the texts."""
+        found = asdict(self)
+        del found["texts"]
+        return found
+
+
+def collect_scores(
+    source: str | Path, folder: Path, on_file: Callable[[int], None] | None = None
+) -> Corpus:
+    """Convert a named corpus or a folder of scores; kept in ``folder`` for the next time.
+
+    Parameters
+    ----------
+    source : str or Path
+        ``bach-chorales``, or a folder of MusicXML, MXL, ABC or MIDI.
+    folder : Path
+        The project's own.
+    on_file : callable, optional
+        Told how many files are done.
+
+    Raises
+    ------
+    InputError
+        Nothing was found, or fewer than two scores convert; the reasons are named.
+    """
+    if str(source) in CORPORA:
+        return bach_chorales(folder / "corpus.json")
+    corpus = collect(folder_files(Path(source)), on_file=on_file)
+    if len(corpus.texts) < LEAST_PIECES:
+        reasons = "; ".join(f"{x.name}: {x.reason}" for x in corpus.losses[:5])
+        raise InputError(
+            f"Only {len(corpus.texts)} of {len(corpus.texts) + len(corpus.losses)} scores "
+            f"in {source} can be used. {reasons}",
+            "Training needs two or more; mend the scores named, or name another folder.",
+        )
+    return corpus
+
+
+def prepare(corpus: Corpus, style: Style) -> Prepared:
+    """Split a corpus by tune."""
+    sides = split(corpus.texts)
+    parts = [{n: corpus.texts[n] for n in names} for names in
+             (sides.train, sides.validation, sides.test)]  # fmt: skip
+    return Prepared(style, *parts, losses=corpus.losses, small=sides.train == sides.test)
+
+
+def read_initial(path: Path) -> dict[str, torch.Tensor]:
+    """The state dict of any NotaGen checkpoint to go on from, in single precision."""
+    checkpoint = open_checkpoint(path)
+    state = dict(checkpoint.read())
+    for name, dims in checkpoint.shape.tensors().items():
+        if name == LM_HEAD:
+            state[name] = state[CHAR_WTE]
+        elif name not in state:
+            # The patch level's own embedding is never used and may be left out.
+            state[name] = torch.zeros(dims)
+    return state
+
+
+def fine_tuning(
+    initial: dict[str, torch.Tensor], pieces: int, steps: int | None = None, seed: int = 1
+) -> Settings:
+    """Settings for going on from weights, their shape taken from them.
+
+    Small rates and early stopping: a model that can write is to change its dialect, not to
+    forget. Without ``steps``, forty passes over the pieces, 200 to 4000.
+    """
+    shape = shape_of({k: v.shape for k, v in initial.items()})
+    steps = steps or max(200, min(4000, 40 * pieces))
+    lr = 3e-4 if shape.hidden <= 256 else 1e-5
+    return Settings(
+        hidden=shape.hidden, patch_layers=shape.patch_layers, char_layers=shape.char_layers,
+        length=shape.length, auxiliary=0.0, muon=False, ema=0.99, seed=seed,
+        warmup=min(50, steps // 4),
+        stages=[Stage(steps, 0.0, 0.0, lr, lr / 10, 0.1)],
+    )  # fmt: skip
+
+
+def from_scratch(name: str = "chorales", seed: int = 1) -> Settings:
+    """The committed settings of the embedded model."""
+    settings = load_settings(SETTINGS / f"{name}.json")
+    settings.seed = seed
+    return settings
+
+
+def examples_of(material: Material) -> list:
+    """One example a piece, in its own key; what is longer than the context is cut."""
+    found = []
+    for name in material.names:
+        found.append(material.at_home(name))
+    return found
+
+
+def train_model(
+    prepared: Prepared,
+    settings: Settings,
+    folder: Path,
+    *,
+    initial: dict[str, torch.Tensor] | None = None,
+    device: str = "cpu",
+    patience: int = 0,
+    threads: int | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Run:
+    """Train, or go on from the checkpoint in ``folder``.
+
+    Parameters
+    ----------
+    patience : int
+        Stop after so many validations without a better one and keep the best; 0 trains to
+        the end of the schedule and keeps the last average.
+
+    Raises
+    ------
+    WeightsError
+        The folder's checkpoint is of another shape.
+    ScoregateError
+        A checkpoint can't be written, or the accelerator's memory is used up.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    material = Material(prepared.train, prepared.style, settings.length)
+    held = examples_of(Material(prepared.validation, prepared.style, settings.length))
+    checkpoint = folder / "checkpoint.pt"
+    run = Run.load(checkpoint, settings) if checkpoint.exists() else Run(settings, initial)
+    run.to(device)
+    report = max(10, min(500, settings.steps // 20))
+    for progress in train(run, material, held, checkpoint, report, report * 4, patience):
+        write_curve(folder, run.curve)
+        if on_progress:
+            on_progress(progress)
+    return run
+
+
+def write_curve(folder: Path, curve: list[dict]) -> None:
+    """The curve as CSV and as a picture."""
+    if not curve:
+        return
+    with (folder / "curve.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(curve[0]))
+        writer.writeheader()
+        writer.writerows(curve)
+
+
+def evaluate_model(
+    run: Run,
+    prepared: Prepared,
+    *,
+    pieces: int = 100,
+    seeds: tuple[int, ...] = (1, 2, 3),
+    temperature: float = 1.0,
+    on_piece: Callable[[int], None] | None = None,
+) -> Evaluation:
+    """Bits per character on the untouched pieces, and raw figures of what it writes."""
+    model = run.averaged()
+    held = examples_of(Material(prepared.test, prepared.style, run.settings.length))
+    train_text = [stream_text(t, prepared.style) for t in prepared.train.values()]
+    test_text = [stream_text(t, prepared.style) for t in prepared.test.values()]
+    copies = CopyIndex(prepared.train.values())
+    prompt = "".join(prompt_lines(prepared.style).splitlines(keepends=True)[:3])
+    texts: list[str] = []
+    each = math.ceil(pieces / len(seeds))
+    for seed in seeds:
+        wanted = [seed * 100_000 + i for i in range(each)]
+        for i in range(0, each, 16):
+            texts += sample(model, prompt, wanted[i : i + 16], temperature=temperature)
+            if on_piece:
+                on_piece(len(texts))
+    measured = [measure(t, copies) for t in texts]
+    return Evaluation(
+        bits_per_character(model, held), unigram_bits(train_text, test_text),
+        ngram_bits(train_text, test_text), summary(measured), len(texts), list(seeds), texts,
+    )  # fmt: skip
+
+
+def write_result(
+    folder: Path, run: Run, prepared: Prepared, evaluation: Evaluation, name: str, trained_on: str
+) -> dict[str, Path]:
+    """Weights, card and figures of a run; returns their paths."""
+    card = evaluation.as_dict() | {"steps": run.step, "patches": run.patches}
+    weights = folder / f"{name}.safetensors"
+    write_weights(weights, run, name, [prepared.style], trained_on, card)
+    figures = folder / "evaluation.json"
+    figures.write_text(json.dumps(card, indent=1) + "\n")
+    text = folder / f"{name}.md"
+    text.write_text(model_card(name, prepared, evaluation, run, trained_on))
+    write_curve(folder, run.curve)
+    return {"weights": weights, "card": text, "figures": figures, "curve": folder / "curve.csv"}
+
+
+def write_weights(
+    path: Path, run: Run, name: str, styles: list[Style], trained_on: str, card: dict
+) -> None:
+    """The averaged weights in half precision, with what a reader must know as metadata."""
+    metadata = {
+        "name": name,
+        "styles": json.dumps([list(style) for style in styles]),
+        "trained_on": trained_on,
+        "card": json.dumps(card, sort_keys=True),
+    }
+    tensors = ((key, value) for key, value in run.average.items() if key != LM_HEAD)
+    write_safetensors(path, tensors, metadata, run.settings.shape, "F16")
+
+
+def model_card(
+    name: str, prepared: Prepared, evaluation: Evaluation, run: Run, trained_on: str
+) -> str:
+    """A model card in Markdown, figures raw."""
+    shape = run.settings.shape
+    lost = "".join(f"\n  - {reason}: {n}" for reason, n in tally(prepared.losses).items())
+    rows = "".join(f"| {key} | {value:.3f} |\n" for key, value in evaluation.raw.items())
+    warning = (
+        "\n**Too few tunes to hold any back: the test figures repeat training pieces.**\n"
+        if prepared.small
+        else ""
+    )
+    return f"""# {name}
+
+A NotaGen model of {shape.parameters():,} parameters (width {shape.hidden}, {shape.patch_layers}
+patch layers, {shape.char_layers} character layers, {shape.length} patches), trained for
+{run.step:,} steps on {trained_on}.
+
+- Prompt: {" / ".join("%" + part for part in prepared.style)}
+- Pieces: {len(prepared.train)} to train, {len(prepared.validation)} to validate,
+  {len(prepared.test)} to test, split by tune; {len(prepared.losses)} lost{lost}
+{warning}
+## Figures
+
+Bits per character on the test pieces: {evaluation.test_bits:.3f}
+(unigram {evaluation.unigram_bits:.3f}, 7-gram {evaluation.ngram_bits:.3f}).
+
+{evaluation.pieces} pieces drawn at temperature 1.0, top_k 9, top_p 0.9, as written: nothing
+repaired, nothing drawn again.
+
+| figure | value |
+|---|---|
+{rows}"""
+
+
+def seeds_of(count: int) -> list[int]:
+    """Seeds for a study of several runs."""
+    return [int(s) for s in np.random.SeedSequence(1).generate_state(count)]
+
+
+__all__ = [
+    "Evaluation", "Prepared", "collect_scores", "crop", "evaluate_model", "fine_tuning",
+    "from_scratch", "prepare", "read_initial", "train_model", "write_result",
+]  # fmt: skip
