@@ -20,6 +20,7 @@ from prefect.cache_policies import NO_CACHE
 from scoregate.errors import ArchiveError, ScoregateError, UnreadableError
 from scoregate.progress import report
 from tasks.checking import Checked, check_bytes, unjudged
+from tasks.convert import as_abc, is_foreign
 from tasks.draft import Batch
 from tasks.journal import Journal, known_row
 from tasks.pool import Pool
@@ -79,7 +80,7 @@ def judge_job(job: Job) -> dict[str, Any]:
     """
     started = time.perf_counter()
     size, changed = size_and_time(job.source)
-    digest, content = "", b""
+    digest, content, converted = "", b"", b""
     try:
         content = read_bytes(job.source)
         digest = hashlib.sha256(content).hexdigest()
@@ -89,12 +90,14 @@ def judge_job(job: Job) -> dict[str, Any]:
             if os.path.exists(os.path.join(job.out, known["output"])):
                 return row
         with _time_limit(SECONDS_A_PIECE):
-            checked = check_bytes(job.source.name, content, job.style)
+            if is_foreign(job.source.ending):
+                converted = as_abc(content, job.source.ending, job.source.name).encode()
+            checked = check_bytes(job.source.name, converted or content, job.style)
     except _TimeIsUp:
         checked = unjudged(job.source.name, f"it took longer than {SECONDS_A_PIECE} s")
     except ScoregateError as error:
         checked = unjudged(job.source.name, error.problem)
-    output = _file(job, checked, content, digest)
+    output = _file(job, checked, content, digest, converted)
     return _row(checked, digest, size, changed, output, time.perf_counter() - started)
 
 
@@ -112,8 +115,13 @@ def unread_row(error: UnreadableError) -> dict[str, Any]:
     return _row(checked, "", 0, 0, "", 0.0)
 
 
-def _file(job: Job, checked: Checked, content: bytes, digest: str) -> str:
-    """Copy the piece and its findings; return the copy's path below the output folder."""
+def _file(
+    job: Job, checked: Checked, content: bytes, digest: str, converted: bytes = b""
+) -> str:
+    """Copy the piece and its findings; return the copy's path below the output folder.
+
+    Beside MusicXML and MIDI lies the ABC that was judged: findings name its lines.
+    """
     name = _safe_name(job.source, digest)
     folder = Path(job.out, FOLDERS[checked.status])
     findings = json.dumps(checked.as_dict(), ensure_ascii=False, indent=1)
@@ -121,6 +129,8 @@ def _file(job: Job, checked: Checked, content: bytes, digest: str) -> str:
         folder.mkdir(parents=True, exist_ok=True)
         if content:
             _write(folder / name, content)
+        if converted:
+            _write(folder / f"{name}.abc", converted)
         _write(folder / f"{name}.findings.json", findings.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise ArchiveError(

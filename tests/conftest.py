@@ -41,8 +41,8 @@ def prefect_server() -> Iterator[server_module.Server]:
     patch.setattr(server_module, "DEFAULT_PORT", 0)
     try:
         server = server_module.ensure_server()
+        del os.environ["PREFECT_API_URL"]  # tests say themselves which server they mean
         yield server
     finally:
-        os.environ.pop("PREFECT_API_URL", None)
         server_module.stop_server()
         patch.undo()

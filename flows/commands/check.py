@@ -12,6 +12,7 @@ import typer
 from flows.printing import printable
 from scoregate.errors import ScoregateError, UnreadableError
 from tasks.checking import Checked, check_bytes, unjudged
+from tasks.convert import as_abc, is_foreign
 from tasks.sources import MAX_BYTES, Source, read_bytes
 
 HELP = """Judge pieces of ABC: syntax, bars, ranges, repetition.
@@ -90,9 +91,11 @@ def command(
     raise typer.Exit(1 if tally["rejected"] else 0)
 
 
-def _content(name: str) -> bytes:
+def _content(name: str) -> bytes | str:
     if name != "-":
-        return read_bytes(Source(name))
+        source = Source(name)
+        content = read_bytes(source)
+        return as_abc(content, source.ending, name) if is_foreign(source.ending) else content
     content = sys.stdin.buffer.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise UnreadableError(f"Standard input holds more than {MAX_BYTES // 2**20} MiB.")

@@ -1,0 +1,152 @@
+"""`scoregate screen`: any source, filed by verdict, resumable, stopped by no bad file."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+SCOREGATE = Path(sys.executable).with_name("scoregate")
+GOOD = 'X:1\nL:1/8\nQ:1/4=90\nM:4/4\nK:C\nV:1 treble nm="Flute"\n[V:1]c2 d2 e2 f2|\n[V:1]g8|]\n'
+SHORT = GOOD.replace("c2 d2 e2 f2|", "c2 d2 e2 f2|\n[V:1]c2 d2 e2 f|\n[V:1]c2 d2 e2 f2|")
+
+pytestmark = [pytest.mark.slow, pytest.mark.server]
+
+
+@pytest.fixture(scope="module")
+def environment(prefect_server) -> dict[str, str]:
+    return os.environ | {"PREFECT_API_URL": prefect_server.url}
+
+
+def screen(environment, *words: object) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [SCOREGATE, "screen", *map(str, words)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def rows(out: Path) -> dict[str, dict]:
+    return {
+        Path(row["file"]).name: row for row in pq.read_table(out / "results.parquet").to_pylist()
+    }
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("mixed")
+    (folder / "good.abc").write_text(GOOD)
+    (folder / "short.abc").write_text("%short\n" + SHORT)
+    (folder / "empty.abc").write_bytes(b"")
+    (folder / "binary.abc").write_bytes(bytes(range(256)) * 40)
+    (folder / "new\nline.abc").write_text("% 2\n" + GOOD)
+    os.mkfifo(folder / "pipe.abc")
+    (folder / "gone.abc").symlink_to(folder / "nowhere")
+    with zipfile.ZipFile(folder / "more.zip", "w") as archive:
+        archive.writestr("../../climbs.abc", "% 3\n" + GOOD)
+    lines = ("% 4\n" + GOOD, "% 5\n" + SHORT)
+    (folder / "more.jsonl").write_text("".join(json.dumps({"abc": t}) + "\n" for t in lines))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def screened(environment, mixed, tmp_path_factory):
+    out = tmp_path_factory.mktemp("screened")
+    return out, screen(environment, mixed, "--out", out)
+
+
+def test_every_piece_gets_its_verdict_and_nothing_stops_the_run(screened):
+    out, done = screened
+    assert done.returncode == 1, done.stderr
+    assert {name: row["status"] for name, row in rows(out).items()} == {
+        "good.abc": "passed",
+        "short.abc": "rejected",
+        "empty.abc": "rejected",
+        "binary.abc": "rejected",
+        "new\nline.abc": "passed",
+        "pipe.abc": "could not be judged",
+        "gone.abc": "could not be judged",
+        "climbs.abc": "passed",
+        "more.jsonl:1": "passed",
+        "more.jsonl:2": "rejected",
+    }
+
+
+def test_pieces_lie_by_verdict_with_their_findings_beside_them(screened):
+    out, _ = screened
+    for row in rows(out).values():
+        path = out / row["output"]
+        assert path.resolve().is_relative_to(out.resolve())
+        assert path.parent.name == ("passed" if row["status"] == "passed" else "rejected")
+    short = out / rows(out)["short.abc"]["output"]
+    findings = json.loads(Path(f"{short}.findings.json").read_text())["findings"]
+    assert (findings[0]["code"], findings[0]["line"]) == ("bars.too-short", 9)
+
+
+def test_the_same_command_again_judges_nothing(environment, mixed, screened):
+    out, _ = screened
+    before = rows(out)
+    done = screen(environment, mixed, "--out", out)
+    assert done.stdout.startswith("0 judged")
+    assert rows(out) == before
+
+
+def test_the_same_content_under_another_name_is_known(environment, mixed, screened):
+    out, _ = screened
+    shutil.copy(mixed / "short.abc", mixed / "copy.abc")
+    screen(environment, mixed, "--out", out)
+    assert rows(out)["copy.abc"]["output"] == rows(out)["short.abc"]["output"]
+    (mixed / "copy.abc").unlink()
+
+
+def test_musicxml_is_judged_by_its_abc(environment, tmp_path):
+    from music21 import converter
+
+    converter.parse("tinynotation: 4/4 c4 d e f g1").write("musicxml", tmp_path / "a.musicxml")
+    done = screen(environment, tmp_path, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stdout
+    assert len(list((tmp_path / "out" / "passed").glob("*.musicxml.abc"))) == 1
+
+
+def test_a_run_that_was_killed_goes_on_where_it_was(environment, tmp_path):
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(600):
+        (folder / f"{number}.abc").write_text(f"% {number}\n" + GOOD)
+    out = tmp_path / "out"
+    running = subprocess.Popen(
+        [SCOREGATE, "screen", str(folder), "--out", str(out)],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while not list(out.glob("passed/*.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.3)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    done = screen(environment, folder, "--out", out)
+    judged = int(done.stdout.split()[0])
+    assert 0 < judged < 600
+    assert len(rows(out)) == 600
+    assert done.returncode == 0
+
+
+def test_nothing_to_read_is_said(environment, tmp_path):
+    done = screen(environment, tmp_path / "none.abc", "--out", tmp_path / "out")
+    assert done.returncode == 1
+    assert "no such file" in done.stdout
