@@ -21,6 +21,7 @@ from validators.abc.header import FIELD_LINE, Header, looks_like_music, read_hea
 from validators.abc.lengths import wholes
 from validators.abc.remarks import Remarks
 from validators.abc.voice import VoiceReader
+from validators.findings import Finding
 from validators.score import Score, Voice
 
 MAX_BYTES = 16 * 2**20
@@ -124,8 +125,8 @@ def _decode(data: bytes, remarks: Remarks) -> str:
 
 
 def _refused(text: str, remarks: Remarks, why: str) -> Score:
-    remarks.add("refused", f"not judged further: {why}")
-    return Score(text=text, findings=remarks.close())
+    finding = Finding("syntax", REFUSED, "critical", f"not judged further: {why}")
+    return Score(text=text, findings=[finding, *remarks.close()])
 
 
 def _end_of_tune(lines: list[str], head: Header) -> int:

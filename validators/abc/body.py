@@ -31,19 +31,22 @@ class TooMuchError(Exception):
 def is_interleaved(lines: list[str], begin: int) -> bool:
     """Whether a line holds one bar of all voices.
 
-    True for text with ``[r:i/j]`` markers, and where most lines of music name two voices or
-    more inline (``[V:1]...|[V:2]...|``).
+    True for text with ``[r:i/j]`` markers; where most lines of music name two voices or
+    more inline (``[V:1]...|[V:2]...|``); and where some do and every line begins with one,
+    as in text that lacks voices here and there.
     """
-    music = several = 0
+    music = several = led = 0
     for line in lines[begin:]:
         if line.startswith("[r:"):
             return True
-        if "|" not in line or line.startswith("%") or line[1:2] == ":":
+        if line[1:2] == ":" or line.startswith("%"):
             continue
-        music += 1
-        if line.count("[V:") >= 2:
-            several += 1
-    return music > 0 and 2 * several > music
+        voices = line.count("[V:")
+        if voices or "|" in line:
+            music += 1
+            several += voices >= 2
+            led += line.startswith("[V:")
+    return several > 0 and (2 * several > music or led == music)
 
 
 class Body:
@@ -68,6 +71,7 @@ class Body:
         self.row_voices: list[list[str]] = []
         self.marks: list[tuple[int, int, int]] = []
         self.any_music = False
+        self.first_line = head.body + 1
         self.block = ""
         self.total = 0
         self.metre, self.unit = head.metre, head.unit
@@ -140,7 +144,8 @@ class Body:
             if mark is not None:
                 self.marks.append((int(mark[1]), int(mark[2]), number))
                 start = mark.end()
-        self.any_music = True
+        if not self.any_music:
+            self.any_music, self.first_line = True, number
         marks = list(VOICE_MARK.finditer(line, start, end)) if "[V:" in line else []
         if self.interleaved:
             self._row(line, number, start, end, marks)

@@ -54,7 +54,7 @@ def _report(missing: dict[int, list[str]], body: Body, remarks: Remarks) -> None
         remarks.add("voice-silent", "declared, but no line of music names it", voice=name)
     for index, names in sorted(missing.items()):
         for name in names:
-            if name not in never:
+            if name not in never and name not in body.undeclared:
                 remarks.add(
                     "voice-missing",
                     "the voice is missing from its line",

@@ -9,8 +9,11 @@ from validators.score import Score
 
 def check_ending(score: Score, body: Body, remarks: Remarks) -> None:
     """Remark on a stream that breaks off and on a tune without a final barline."""
-    if not body.any_music:
-        remarks.add("no-music", "there is no music", line=max(1, body.head.body), column=1)
+    if not score.text.strip():
+        return
+    if not any(event.pitches for v in score.voices for bar in v.bars for event in bar.events):
+        line = body.row_lines[0] if body.row_lines else max(1, body.first_line)
+        remarks.add("no-music", "there is not one note", line=line, column=1)
         return
     if body.marks:
         _check_marks(body, remarks)

@@ -120,6 +120,9 @@ def read_header(lines: list[str], remarks: Remarks) -> Header:
             if head.has_key or (started and _music_follows(lines, index)):
                 # The tune ends here: the body's reader says so with its place.
                 break
+            if started and head.has_reference and _more_follows(lines, index):
+                message = "a blank line within the header ends the tune"
+                remarks.add("blank-line", message, line=number, column=1)
             continue
         match = FIELD_LINE.match(line)
         if match is None:
@@ -147,6 +150,14 @@ def read_header(lines: list[str], remarks: Remarks) -> Header:
         remarks.add("block-open", f"%%begin{block} is never ended", line=len(lines), column=1)
     _settle(head)
     return head
+
+
+def _more_follows(lines: list[str], index: int) -> bool:
+    """Whether the header goes on behind a blank line, rather than another tune."""
+    for line in lines[index : index + 50]:
+        if line.strip() and not line.startswith("%"):
+            return not line.startswith("X:")
+    return False
 
 
 def _music_follows(lines: list[str], index: int) -> bool:
