@@ -213,25 +213,34 @@ def _write_transposition(transpose: ElementTree.Element, shift: int | None) -> N
 
 
 def _join_attributes(measure: ElementTree.Element) -> None:
-    """Join the ``attributes`` before a measure's first note into one, later ones winning."""
+    """Join all ``attributes`` at the beginning of a measure into one, later ones winning.
+
+    Those of a lower staff stand behind a ``backup``, where engravers would take its clef
+    for a change in mid-measure.
+    """
     first: ElementTree.Element | None = None
+    position = 0
     for element in list(measure):
-        if element.tag in ("note", "backup", "forward"):
-            return
-        if element.tag != "attributes":
-            continue
-        if first is None:
-            first = element
-            continue
-        for child in list(element):
-            same = [
-                old for old in first.findall(child.tag) if old.get("number") == child.get("number")
-            ]
-            for old in same:
+        length = int(element.findtext("duration") or 0)
+        if element.tag == "backup":
+            position -= length
+        elif element.tag == "forward" or (element.tag == "note" and element.find("chord") is None):
+            position += length
+        elif element.tag == "attributes" and position == 0:
+            if first is None:
+                first = element
+            else:
+                _take_over(first, element)
+                measure.remove(element)
+
+
+def _take_over(first: ElementTree.Element, later: ElementTree.Element) -> None:
+    for child in list(later):
+        for old in first.findall(child.tag):
+            if old.get("number") == child.get("number"):
                 first.remove(old)
-            first.append(child)
-        first[:] = sorted(first, key=_place_of_attribute)
-        measure.remove(element)
+        first.append(child)
+    first[:] = sorted(first, key=_place_of_attribute)
 
 
 def _give_clef(part: ElementTree.Element) -> None:

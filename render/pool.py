@@ -24,6 +24,7 @@ from typing import Any
 from render.audio import preview
 from render.marks import marks_of
 from render.midi import midi_of
+from render.worker import WAIT
 from validators.score import Score
 
 MAX_TEXT = 2_000_000
@@ -97,7 +98,8 @@ def render_pieces(
     workers : int or None
         Processes; None for one a core, four at most.
     limit_s : float
-        Seconds that one piece may take to convert and engrave.
+        Seconds of processor time that one piece may take to convert and engrave; by the
+        clock it may take eight times as long.
     on_done : callable or None
         Called with the index and the result of each piece as it is done, from any thread.
     """
@@ -177,16 +179,17 @@ class _Worker:
                 self.close()  # It died after its last answer: once more with a new one.
 
     def receive(self, result: Rendering) -> None:
-        deadline = time.monotonic() + self.limit_s
+        deadline = time.monotonic() + self.limit_s * WAIT
         while (answer := self._line(deadline)) is not None:
             if "name" in answer:
                 result.files[answer["name"]] = answer["content"].encode()
             if answer.get("done"):
                 result.notes.extend(answer["notes"])
                 return
-        overdue = time.monotonic() >= deadline
         what = "engraving" if "score.musicxml" in result.files else "MusicXML and no engraving"
+        overdue = time.monotonic() >= deadline
         code = self.close()
+        overdue = overdue or code == -signal.SIGPROF
         how = f"it took longer than {self.limit_s:g} s" if overdue else _death(code)
         # Half a set of pages is worse than none.
         for name in [name for name in result.files if name.endswith(".svg")]:

@@ -55,6 +55,14 @@ def test_the_key_of_a_transposing_part_is_in_the_first_attributes():
     assert [child.tag for child in attributes] == ["divisions", "key", "time", "clef", "transpose"]
 
 
+def test_the_clef_of_a_lower_staff_is_in_the_first_attributes():
+    head = HEAD.replace("K:", "%%score { 1 | 2 }\nK:") + 'V:1 treble nm="P"\nV:2 bass\n'
+    (part,) = parts(head + "[V:1]C4|][V:2]C,4|]\n")
+    (attributes,) = part.findall("measure/attributes")
+    signs = [(clef.get("number"), clef.findtext("sign")) for clef in attributes.findall("clef")]
+    assert signs == [("1", "G"), ("2", "F")]
+
+
 def test_a_literal_newline_in_a_name_is_a_space():
     xml = to_musicxml(HEAD + 'V:1 treble nm="Singstimme\\nVoice"\n[V:1]C4|]\n').decode()
     assert "<part-name>Singstimme Voice</part-name>" in xml
@@ -180,7 +188,7 @@ def test_only_findings_that_name_a_bar_are_marked():
 
 
 def test_a_page_limit_is_kept_and_told():
-    text = HEAD + "".join("CDEF|GABc|" * 8 + "\n" for _ in range(40)) + "C4|]\n"
+    text = HEAD + "".join("CDEF|GABc|" * 4 + "\n" for _ in range(15)) + "C4|]\n"
     engraving = engrave(to_musicxml(text), max_pages=1)
     assert (len(engraving.pages), engraving.page_count > 1) == (1, True)
 
