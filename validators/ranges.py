@@ -17,10 +17,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from validators.counterpoint import moments
 from validators.findings import Finding, Outcome
 from validators.hands import check_hands
 from validators.instruments import Alternatives, Instrument, pitch_name, resolve, table, union
 from validators.score import Bar, Event, Score, Voice
+from validators.slips import octave_slips
 from validators.sounding import Notes, notes
 
 GATE = "ranges"
@@ -68,6 +70,8 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
         out += outside
         uncomfortable += strained
     outcome.findings += check_hands(score, parts)
+    if is_choral(score, style):
+        outcome.findings += _slips(score, parts)
     total = max(len(every.pitch), 1)
     outcome.measures = {
         "ranges.out": out / total,
@@ -282,6 +286,42 @@ def _uncomfortable(voice: Voice, part: Instrument, strained: int, total: int) ->
         f"{strained / total:.1%} of the notes",
         limits,
     )
+
+
+def _slips(score: Score, parts: list[Instrument | None]) -> list[Finding]:
+    choir = [
+        index for index, part in enumerate(parts) if part is not None and part.family == "voice"
+    ]
+    found = moments(score, choir)
+    findings = []
+    for row, moment, octave in octave_slips(found)[:_MOST]:
+        voice, pitch = score.voices[choir[row]], int(found.pitch[row, moment])
+        number = int(found.bar[moment]) + 1
+        event = _sounding(voice, number, pitch)
+        findings.append(
+            Finding(
+                GATE,
+                "ranges.octave-slip",
+                "warning",
+                f"this note looks an octave too {'high' if octave > 0 else 'low'}",
+                voice.id,
+                number,
+                event.line if event is not None else None,
+                event.column if event is not None else None,
+                pitch_name(pitch),
+                pitch_name(pitch - octave),
+            )
+        )
+    return findings
+
+
+def _sounding(voice: Voice, number: int, pitch: int) -> Event | None:
+    for bar in voice.bars:
+        if bar.number == number:
+            for event in bar.events:
+                if pitch in event.pitches:
+                    return event
+    return None
 
 
 def _first_beyond(voice: Voice, part: Instrument) -> tuple[Bar | None, Event | None]:
