@@ -1,0 +1,282 @@
+"""The pages: self-contained, safe with text from anyone, complete."""
+
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import pytest
+
+from archive.records import PieceReport, PieceRow, RoundRecord, RunRecord
+from archive.store import Archive
+from dashboard.engraving import Sheet
+from dashboard.piece import piece_page
+from dashboard.report import run_page
+from render.pool import Job, render_pieces
+from validators.reader import read
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=//evil.example/x onerror=alert(2)>"
+PIECE = (
+    "X:1\nT:{title}\nL:1/4\nQ:1/4=90\nM:4/4\nK:C\n"
+    'V:1 treble nm="{title}"\nV:2 bass\n'
+    '[V:1]"^{title}"CDEF|[V:2]C,4|\n[V:1]GAB|][V:2]G,4|]\n'
+)
+FINDING = {
+    "gate": "bars",
+    "code": "bars.voices-disagree",
+    "severity": "critical",
+    "message": f"3/4 found, 4/4 expected {HOSTILE}",
+    "voice": "1",
+    "bar": 2,
+    "line": 10,
+    "column": 6,
+    "found": "3/4",
+    "expected": "4/4",
+}
+
+
+class Elements(HTMLParser):
+    """Every tag with its attributes, and every address that a browser would follow."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.ids: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        attributes = {name: value or "" for name, value in attrs}
+        self.tags.append((tag, attributes))
+        if "id" in attributes:
+            self.ids.append(attributes["id"])
+
+    def addresses(self) -> list[str]:
+        names = ("src", "href", "xlink:href", "data", "action", "poster", "srcset", "formaction")
+        return [attrs[name] for _, attrs in self.tags for name in names if name in attrs]
+
+
+@pytest.fixture(scope="module")
+def produced(tmp_path_factory):
+    """An archive with two passing pieces, a rejected one and one that was not judged."""
+    store = Archive(tmp_path_factory.mktemp("out"))
+    run = RunRecord(
+        run_id="20261120-090000-abcdef",
+        started="2026-11-20T09:00:00+00:00",
+        finished="2026-11-20T09:01:04+00:00",
+        version="0.1.0",
+        request={"style": "Baroque/Bach, Johann Sebastian/Choral", "count": 3, "note": HOSTILE},
+        engine={"weights": {"name": HOSTILE}},
+        rounds=[RoundRecord(round=1, drawn=4, passed=2, rejected=1, not_judged=1,
+                            seconds={"generate": 12.5, "check": 0.25})],
+        missing=1,
+        seconds=64.2,
+        orchestration_seconds=11.0,
+    )  # fmt: skip
+    titles = ["Plain", HOSTILE, HOSTILE + " rejected", "Not judged"]
+    statuses = ["passed", "passed", "rejected", "could not be judged"]
+    texts = [PIECE.format(title=title.replace('"', "”")) for title in titles]
+    finding = PieceReport(status="rejected", findings=[FINDING]).findings[0]
+    jobs = [
+        Job(text, read(text), [finding] if status == "rejected" else [])
+        for text, status in zip(texts, statuses, strict=True)
+    ]
+    renderings = render_pieces(jobs)
+    for number, status in enumerate(statuses):
+        report = PieceReport(
+            status=status,
+            title=titles[number],
+            style=HOSTILE if number else "Baroque/Bach, Johann Sebastian/Choral",
+            run_id=run.run_id,
+            round=1,
+            summary={"bars": 2, "voices": 2, "key": HOSTILE, "metre": "4/4"},
+            provenance={"seed": number, "sampling": {"name": HOSTILE, "values": [1, 2]}},
+            findings=[FINDING] if status == "rejected" else [],
+            measures={
+                "measures.groove_consistency": 0.8 + number / 100,
+                "repetition.loop_share": 0.3 if status == "rejected" else 0.0,
+                "measures.harmony_fit": float("nan"),
+                "other.measure": 12345.0,
+            },
+            thresholds={"measures": {"repetition.loop_share": {"side": "high", "critical": 0.25}}},
+            reasons=[] if status == "passed" else [HOSTILE],
+            notes=[HOSTILE],
+        )
+        files = {"score.abc": texts[number], "raw.abc": texts[number], **renderings[number].files}
+        if status == "passed":
+            entry = store.add(files, report)
+        else:
+            entry = store.reject(run.run_id, files, report)
+        run.pieces.append(PieceRow(piece_id=entry.piece_id, status=status, round=1))
+    store.write_run(run, run_page(store, run))
+    return store, run
+
+
+@pytest.fixture(scope="module")
+def page(produced):
+    store, run = produced
+    return (store.run_folder(run.run_id) / "report.html").read_text()
+
+
+def test_nothing_is_requested_from_outside(page):
+    plain = re.sub(r"[A-Za-z0-9+/]{60,}=*", "", page)  # fonts and MIDI, in base64
+    # What a hostile text says stands there as text, escaped; it is no address.
+    assert set(re.findall(r"(?:\w+:)?//[^\s\"'<>);&]+", plain)) == {"//evil.example/x"}
+    for address in Elements(page).addresses():
+        assert re.match(r"#|data:|\.\./", address), address
+    assert "@import" not in page
+    assert set(re.findall(r"url\(([a-z]*:?)", page)) <= {"data:"}
+
+
+def test_hostile_text_is_escaped_everywhere(page):
+    elements = Elements(page)
+    assert "alert(1)" in page
+    assert [tag for tag, _ in elements.tags if tag == "script"] == ["script"]
+    assert not [tag for tag, _ in elements.tags if tag in ("img", "iframe", "object", "embed")]
+    assert not [name for _, attrs in elements.tags for name in attrs if name.startswith("on")]
+
+
+def test_the_policy_lets_only_the_pages_own_script_run(page):
+    policy = next(a["content"] for t, a in Elements(page).tags if a.get("http-equiv"))
+    assert "default-src 'none'" in policy
+    assert "unsafe-inline" not in policy.replace("style-src 'unsafe-inline'", "")
+    assert re.search(r"script-src 'sha256-[A-Za-z0-9+/=]{44}'", policy)
+
+
+def test_ids_are_unique_and_links_inside_the_page_lead_somewhere(page):
+    elements = Elements(page)
+    assert len(elements.ids) == len(set(elements.ids))
+    targets = {address[1:] for address in elements.addresses() if address.startswith("#")}
+    assert targets - set(elements.ids) <= {"rejected", "unjudged"}
+    assert {"rejected", "unjudged", "passed"} <= set(elements.ids)
+
+
+def test_links_to_files_lead_to_files(produced, page):
+    store, run = produced
+    folder = store.run_folder(run.run_id)
+    files = [address for address in Elements(page).addresses() if address.startswith("../")]
+    assert len(files) >= 4 * 5
+    assert [address for address in files if not (folder / address).resolve().is_file()] == []
+
+
+def test_the_page_says_what_came_of_the_run(page):
+    text = re.sub(r"<[^>]+>", " ", page)
+    for sentence in (
+        "2 of 4 pieces passed",
+        "1 of the pieces asked for is missing.",
+        "bars.voices-disagree",
+        "Voice 1, bar 2:",
+        "line 10, column 6",
+        "Loop share",
+        "took 1\u00a0min\u00a04\u00a0s",
+        "critical: below 0.25",
+        "0.3 !",
+    ):
+        assert sentence in text, sentence
+
+
+def test_the_failing_bar_is_boxed_and_glyphs_are_shared(page):
+    assert page.count('class="mark"') == 1
+    assert page.count("<defs>") == 1
+    assert page.count("@font-face") == 1
+    assert page.count('<svg class="engraving"') == 4
+
+
+def test_the_page_is_small(page):
+    assert len(page) < 400_000
+
+
+def test_the_same_archive_gives_the_same_page(produced, page):
+    store, run = produced
+    assert run_page(store, run) == page
+
+
+def test_a_run_without_pieces_has_a_page(tmp_path):
+    html = run_page(Archive(tmp_path), RunRecord(run_id="r", missing=4))
+    assert "No piece was drawn" in html
+    assert "still under way" in html
+
+
+def test_a_piece_that_is_gone_is_told(produced, tmp_path):
+    store, run = produced
+    copy = tmp_path / "out"
+    shutil.copytree(store.out, copy)
+    entry = Archive(copy).path_of(run.pieces[0].piece_id)
+    (entry / "report.json").unlink()
+    (Archive(copy).path_of(run.pieces[1].piece_id) / "score-1.svg").write_text("<svg")
+    html = run_page(Archive(copy), run)
+    assert "report.json is missing" in html
+    assert html.count('<svg class="engraving"') == 2
+
+
+def test_pages_beyond_the_budget_are_linked():
+    svg = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><path d="M0 0"/></svg>'
+    sheet = Sheet(budget=30)
+    assert sheet.page(svg, "one") is not None
+    assert sheet.page(svg, "two") is None
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        "<script>alert(1)</script>",
+        '<a href="//evil/x" onclick="alert(1)"><path d="M0"/></a>',
+        '<use href="//evil/x#a"/><path fill="url(//evil/x)" onload="alert(1)"/>',
+        '<defs><g id="x&quot;&gt;&lt;script&gt;"><path/></g></defs>',
+        '<style>@import "//evil/x";</style>',
+        '<foreignObject><b xmlns="x">y</b></foreignObject>',
+        "<text>&secret;</text>",
+    ],
+)
+def test_only_what_an_engraving_is_made_of_comes_through(inside):
+    entity = '<!DOCTYPE svg [<!ENTITY secret SYSTEM "file:///etc/passwd">]>'
+    svg = f'{entity}<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)">{inside}</svg>'
+    sheet = Sheet()
+    written = f"{sheet.page(svg, HOSTILE)}{sheet.definitions}{sheet.fonts}"
+    tags = Elements(written).tags
+    assert {tag for tag, _ in tags} <= {"svg", "path", "use", "text", "g", "defs"}
+    assert "evil/" not in written
+    assert "@import" not in written
+    assert not [name for _, attrs in tags for name in attrs if name.startswith("on")]
+
+
+def test_a_piece_has_a_page_of_its_own():
+    report = PieceReport(status="rejected", title=HOSTILE, findings=[FINDING], notes=["n"])
+    text = PIECE.format(title="x")
+    (rendering,) = render_pieces([Job(text, read(text), report.findings)])
+    html = piece_page(report, rendering.pages, source=HOSTILE, midi=rendering.files["score.mid"])
+    elements = Elements(html)
+    assert [
+        address for address in elements.addresses() if not address.startswith(("#", "data:"))
+    ] == []
+    assert [tag for tag, _ in elements.tags if tag == "script"] == ["script"]
+    assert html.count('class="mark"') == 1
+    assert "data-midi=" in html
+
+
+def test_a_piece_that_cannot_be_engraved_has_a_page_too():
+    html = piece_page(PieceReport(status="could not be judged", reasons=[HOSTILE]), source="a.abc")
+    assert "could not be judged" in html
+    assert "a.abc" in html
+
+
+def _chromium() -> str:
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if path := shutil.which(name):
+            return path
+    pytest.skip("no chromium on this machine")
+
+
+@pytest.mark.slow
+def test_a_browser_opens_the_page_without_a_complaint(produced, tmp_path):
+    """The page's own script runs (it shows the listening buttons), no other does."""
+    store, run = produced
+    path = store.run_folder(run.run_id) / "report.html"
+    options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"]
+    command = [_chromium(), *options, f"--user-data-dir={tmp_path}", "--dump-dom", path.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0
+    complaints = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    assert complaints == []
+    buttons = re.findall(r"<button[^>]*>", done.stdout)
+    assert len(buttons) == 4
+    assert not [button for button in buttons if "hidden" in button]
