@@ -6,12 +6,13 @@ parameters and for the form that Prefect's pages make of it.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scoregate.errors import RequestError
 
+Model = TypeVar("Model", bound=BaseModel)
 DEFAULT_STYLE = "Baroque/Bach, Johann Sebastian/Choral"
 
 
@@ -70,8 +71,13 @@ def make_request(**values: object) -> ProduceRequest:
     RequestError
         A value is out of its range or of the wrong type.
     """
+    return checked(ProduceRequest, **values)
+
+
+def checked(model: type[Model], **values: object) -> Model:
+    """Return an instance of a request's model; raises as :func:`make_request` does."""
     try:
-        return ProduceRequest.model_validate(values)
+        return model.model_validate(values)
     except ValidationError as error:
         faults = []
         for fault in error.errors():
@@ -79,5 +85,5 @@ def make_request(**values: object) -> ProduceRequest:
             faults.append(f"{name}: {fault['msg'].lower()}, but it is {fault['input']!r}")
         raise RequestError(
             "This can't be asked for: " + "; ".join(faults) + ".",
-            "See `scoregate produce --help` for the ranges.",
+            "The command's --help gives the ranges.",
         ) from error

@@ -115,9 +115,7 @@ def unread_row(error: UnreadableError) -> dict[str, Any]:
     return _row(checked, "", 0, 0, "", 0.0)
 
 
-def _file(
-    job: Job, checked: Checked, content: bytes, digest: str, converted: bytes = b""
-) -> str:
+def _file(job: Job, checked: Checked, content: bytes, digest: str, converted: bytes = b"") -> str:
     """Copy the piece and its findings; return the copy's path below the output folder.
 
     Beside MusicXML and MIDI lies the ABC that was judged: findings name its lines.

@@ -44,9 +44,12 @@ def command(
     from flows.starting import prepare, run_flow
 
     prepare(verbose)
+    from flows.request import checked
     from flows.screen import ScreenRequest
 
-    request = ScreenRequest(paths=paths, out=str(out), style=style, processes=processes, dask=dask)
+    request = checked(
+        ScreenRequest, paths=paths, out=str(out), style=style, processes=processes, dask=dask
+    )
     record = run_flow("flows.screen:screen", request=request)
     _summarise(record, out)
     while watch:

@@ -1,0 +1,92 @@
+"""The steps of a training project as tasks: collect, train, evaluate, write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from notagen import styles
+from notagen.training import project
+from scoregate.progress import report
+
+if TYPE_CHECKING:
+    from flows.train import TrainRequest
+    from notagen.training.project import Evaluation, Prepared
+    from notagen.training.train import Progress, Run
+
+
+@task(name="collect scores", cache_policy=NO_CACHE)
+def collect(request: TrainRequest) -> Prepared:
+    """Convert the scores to interleaved ABC and split them by tune.
+
+    Raises
+    ------
+    InputError
+        Nothing was found, or too little converts; the reasons are named.
+    """
+    style = styles.parse(request.style)
+    corpus = project.collect_scores(
+        request.source,
+        Path(request.folder),
+        on_file=lambda done: report("converting", done, None, f"{done} scores"),
+    )
+    return project.prepare(corpus, (style.period, style.composer, style.instrumentation))
+
+
+@task(name="train", cache_policy=NO_CACHE)
+def train(request: TrainRequest, prepared: Prepared) -> Run:
+    """Train, or go on from the folder's checkpoint; a kill costs the minutes since it."""
+    if request.weights:
+        initial = project.read_initial(Path(request.weights))
+        pieces = len(prepared.train)
+        settings = project.fine_tuning(initial, pieces, request.steps, request.seed)
+    else:
+        initial = None
+        settings = project.from_scratch(request.settings, request.seed)
+
+    def tell(progress: Progress) -> None:
+        bits = "" if progress.validation is None else f", {progress.validation:.3f} bits/char"
+        left = f"loss {progress.loss:.3f}{bits}, {progress.seconds_left / 60:.0f} min left"
+        report("training", progress.step, progress.steps, left)
+
+    return project.train_model(
+        prepared,
+        settings,
+        Path(request.folder),
+        initial=initial,
+        device=request.device,
+        patience=request.patience,
+        threads=request.threads or None,
+        on_progress=tell,
+    )
+
+
+@task(name="evaluate", cache_policy=NO_CACHE)
+def evaluate(request: TrainRequest, prepared: Prepared, run: Run) -> Evaluation:
+    """Draw pieces and measure them raw: nothing repaired, nothing drawn again."""
+    return project.evaluate_model(
+        run,
+        prepared,
+        pieces=request.pieces,
+        on_piece=lambda done: report("evaluating", done, request.pieces, f"{done} pieces"),
+    )
+
+
+@task(name="write weights", cache_policy=NO_CACHE)
+def write(
+    request: TrainRequest, prepared: Prepared, run: Run, evaluation: Evaluation
+) -> dict[str, str]:
+    """Write weights, card, figures and curve; return their paths."""
+    start = f", from {Path(request.weights).name}" if request.weights else ""
+    paths = project.write_result(
+        Path(request.folder),
+        run,
+        prepared,
+        evaluation,
+        request.name,
+        f"{Path(request.source).name}{start}",
+    )
+    return {kind: str(path) for kind, path in paths.items()}
