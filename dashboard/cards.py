@@ -62,7 +62,6 @@ class Card:
     short_id: str
     status: str
     sign: str
-    style: str
     facts: list[str]
     reasons: list[str]
     notes: list[str]
@@ -124,7 +123,6 @@ def card_of(
         short_id=report.piece_id[:12],
         status=report.status,
         sign=STATUS_SIGNS[report.status],
-        style=style_name(report.style),
         facts=_facts(report),
         reasons=report.reasons,
         notes=report.notes,
@@ -219,7 +217,7 @@ def _measure_row(report: PieceReport, name: str) -> MeasureRow:
 
 def _facts(report: PieceReport) -> list[str]:
     summary = report.summary
-    facts = []
+    facts = [style_name(report.style)] if report.style else []
     for key, one, many in (("bars", "bar", "bars"), ("voices", "voice", "voices")):
         if isinstance(summary.get(key), int):
             facts.append(f"{summary[key]} {one if summary[key] == 1 else many}")
