@@ -22,7 +22,7 @@ from tasks.publish import publish
 from tasks.render import render
 from tasks.seeds import seeds_of_round
 from tasks.spent import ledger
-from validators.gate import GATES
+from validators.gate import PRODUCTION
 
 
 @flow(name="produce", flow_run_name="{request.count} x {request.style}", validate_parameters=True)
@@ -49,7 +49,7 @@ def produce(request: ProduceRequest) -> RunRecord:
             progress("pieces", request.count - run.missing, request.count, f"round {number}")
             drafts = generate(request, number, seeds_of_round(request.seed, number, run.missing))
             scores = read(drafts)
-            outcomes = {gate: pass_gate(gate, scores, request.style) for gate in GATES}
+            outcomes = {gate: pass_gate(gate, scores, request.style) for gate in PRODUCTION}
             verdicts = judge(drafts, scores, outcomes)
             renderings = render(request, scores, verdicts)
             run = file_pieces(run, number, drafts, verdicts, renderings)

@@ -13,6 +13,10 @@ from validators.score import Score
 GATES = ("syntax", "bars", "ranges", "repetition", "measures", "harmony")
 """The gates in their order, by name; each is the module ``validators.<name>``."""
 
+PRODUCTION = (*GATES, "novelty")
+"""The gates for what a model wrote: it must not be a copy. A score that somebody hands in
+may well be one, of his own work or of Bach's, so `GATES` leaves that open."""
+
 
 @dataclass(slots=True)
 class Examination:
