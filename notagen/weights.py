@@ -175,7 +175,9 @@ def styles_of(checkpoint: Checkpoint) -> tuple[Style, ...] | None:
         named = {r.file for r in RELEASES if r.styled}
         return NOTAGEN_X if checkpoint.path.name in named else None
     try:
-        return tuple(sorted({parse(text) for text in json.loads(listed)}))
+        entries = json.loads(listed)
+        # Each is three parts, or the three joined by slashes.
+        return tuple(sorted({parse(e if isinstance(e, str) else "/".join(e)) for e in entries}))
     except (ValueError, TypeError, RequestError) as error:
         raise WeightsError(
             f"{checkpoint.path}: the list of styles can't be read ({error})."
