@@ -96,9 +96,7 @@ def test_faults_within_a_bar(name: str, music: str, expected: list[tuple]) -> No
 def test_oddities_within_a_bar_are_warnings(name: str, music: str, code: str) -> None:
     text = f"{HEAD}[V:1]C4|[V:2]{music}|\n[V:1]C4|]" + "[V:2]C4|]\n"
     assert remarks(text) == []
-    assert [(c, voice, bar) for c, voice, bar, _, _ in remarks(text, "warning")] == [
-        (code, "2", 1)
-    ]
+    assert [(c, voice, bar) for c, voice, bar, _, _ in remarks(text, "warning")] == [(code, "2", 1)]
 
 
 def test_a_tie_over_a_repeat_or_into_an_ending_may_lead_elsewhere() -> None:
@@ -120,9 +118,9 @@ def test_a_tie_at_the_end_leads_nowhere() -> None:
         ("header only", "X:1\nM:4/4\nK:C\n", [("no-music", None, None, 4, 1)]),
         ("rests only", "X:1\nL:1/4\nM:4/4\nK:C\nz4|]\n", [("no-music", None, None, 5, 1)]),
         ("barlines only", "X:1\nM:4/4\nK:C\n||||\n", [("no-music", None, None, 4, 1)]),
-        ("key that is none", "X:1\nL:1/4\nM:4/4\nK:H\nC4|]\n", [("key-unreadable", None, None, 4, 3)]),
-        ("metre that is none", "X:1\nL:1/4\nM:x\nK:C\nC4|]\n", [("metre-unreadable", None, None, 3, 3)]),
-        ("unit that is none", "X:1\nL:0\nM:4/4\nK:C\nC4|]\n", [("unit-unreadable", None, None, 2, 3)]),
+        ("no such key", "X:1\nM:4/4\nK:H\nC8|]\n", [("key-unreadable", None, None, 3, 3)]),
+        ("no such metre", "X:1\nM:x\nK:C\nC8|]\n", [("metre-unreadable", None, None, 2, 3)]),
+        ("no such unit", "X:1\nL:0\nM:4/4\nK:C\nC8|]\n", [("unit-unreadable", None, None, 2, 3)]),
         ("macro", "X:1\nL:1/4\nm:~n=n\nM:4/4\nK:C\nC4|]\n", [("macro", None, None, 3, 1)]),
         (
             "blank line in the header",

@@ -50,6 +50,7 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
         equal += alike
         full += alike and model.metre == length
         _barlines(cells, remarks)
+        _layers(cells, remarks)
     _usual_length(lengths, remarks)
     _metre(columns, lengths, remarks)
     count = len(columns)
@@ -165,6 +166,29 @@ def _barlines(cells: Cells, remarks: Remarks) -> None:
                 bar.column,
                 " ".join(bar.inner),
             )
+
+
+def _layers(cells: Cells, remarks: Remarks) -> None:
+    """Remark on a layer behind ``&`` that is longer or shorter than its bar."""
+    for voice, bar in cells:
+        if not bar.events or not bar.events[-1].overlay:
+            continue
+        lengths: dict[int, Fraction] = {}
+        for event in bar.events:
+            lengths[event.overlay] = event.onset + event.duration
+        for layer, length in lengths.items():
+            if layer and length != bar.duration:
+                remarks.add(
+                    "layer",
+                    f"the layer behind & has {show(length)}, the bar {show(bar.duration)}",
+                    "critical" if length > bar.duration else "warning",
+                    voice.id,
+                    bar.number,
+                    bar.line,
+                    bar.column,
+                    show(length),
+                    show(bar.duration),
+                )
 
 
 def _usual_length(lengths: list[tuple[Fraction, Bar]], remarks: Remarks) -> None:

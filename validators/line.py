@@ -111,11 +111,10 @@ def _judge(before: _State, after: _State, line: str, number: int = 1) -> bool:
     body = after.body
     held = {voice.id for voice in body.voices.values() if voice.ties}
     count = after.remarks.count
+    marks = len(body.marks)
     rows = body.row
     body.line(line, number)
-    cells = [
-        (voice, voice.bars.copy()) for voice in body.voices.values() if voice.bars
-    ]
+    cells = [(voice, voice.bars.copy()) for voice in body.voices.values() if voice.bars]
     for voice, _ in cells:
         voice.bars.clear()
     if body.row == rows:
@@ -129,6 +128,9 @@ def _judge(before: _State, after: _State, line: str, number: int = 1) -> bool:
     absent = [body.voices[name] for name in held - present]
     for voice in absent:
         voice.ties.clear()
+    pair = body.marks[-2:]
+    if len(body.marks) > marks and len(pair) == 2 and pair[1][0] != pair[0][0] + 1:
+        bad = True
     if bad or absent or any(len(bars) != 1 for _, bars in cells):
         _follow(after, bars, None)
         return False

@@ -146,7 +146,7 @@ class Body:
                 start = mark.end()
         if not self.any_music:
             self.any_music, self.first_line = True, number
-        marks = list(VOICE_MARK.finditer(line, start, end)) if "[V:" in line else []
+        marks = self._marks(line, start, end) if "[V:" in line else []
         if self.interleaved:
             self._row(line, number, start, end, marks)
             return
@@ -157,6 +157,23 @@ class Body:
             self.current = voice.id
             stop = marks[index + 1].start() if index + 1 < len(marks) else end
             self._stretch(voice, line, mark.end(), stop, number)
+
+    def _marks(self, line: str, start: int, end: int) -> list[re.Match[str]]:
+        """Return the line's ``[V:id]`` marks.
+
+        A known voice ends a quotation that was never closed; anything else between
+        quotation marks is their content.
+        """
+        marks: list[re.Match[str]] = []
+        quotes, counted = 0, start
+        for mark in VOICE_MARK.finditer(line, start, end):
+            if mark[1] not in self.voices:
+                quotes += line.count('"', counted, mark.start())
+                counted = mark.start()
+                if quotes % 2:
+                    continue
+            marks.append(mark)
+        return marks
 
     def _row(self, line: str, number: int, start: int, end: int, marks: list[re.Match[str]]):
         """Read a line that is one bar of every voice."""

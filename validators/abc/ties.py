@@ -18,3 +18,16 @@ class Tie:
 
 Ties = dict[int, tuple[int, Tie]]
 """Sounding pitch that is held -> its staff step, and where its tie begins."""
+
+
+def copy_ties(ties: Ties) -> Ties:
+    """Return ties of their own: what meets the copy doesn't touch the original."""
+    new: dict[int, Tie] = {}
+    copied: Ties = {}
+    for pitch, (step, tie) in ties.items():
+        twin = new.get(id(tie))
+        if twin is None:
+            twin = new[id(tie)] = Tie(tie.event, tie.number)
+            twin.met = tie.met
+        copied[pitch] = (step, twin)
+    return copied

@@ -11,7 +11,7 @@ from validators.abc.lexer import MUSIC
 from validators.abc.notes import Chord, Note, tokens_of
 from validators.abc.rare import RARE, read_error
 from validators.abc.remarks import Remarks
-from validators.abc.ties import Tie, Ties
+from validators.abc.ties import Tie, Ties, copy_ties
 from validators.findings import Severity
 from validators.score import Bar, Event
 
@@ -102,8 +102,8 @@ class VoiceReader:
             setattr(new, name, getattr(self, name))
         new.remarks = remarks
         new.bars = []
-        new.ties = dict(self.ties)
-        new.other_ties = {layer: dict(ties) for layer, ties in self.other_ties.items()}
+        new.ties = copy_ties(self.ties)
+        new.other_ties = {layer: copy_ties(ties) for layer, ties in self.other_ties.items()}
         new.begin()
         return new
 
