@@ -51,8 +51,9 @@ def prepare(verbose: bool) -> None:
     apply_settings()
     if not verbose:
         os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
-        for worker in ("EventsWorker", "APILogWorker"):  # outside Prefect's own loggers
-            logging.getLogger(worker).setLevel(logging.CRITICAL)
+        # These stand outside Prefect's own loggers.
+        for name in ("EventsWorker", "APILogWorker", "great_expectations"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def run_flow(entrypoint: str, *, request: Any) -> Any:

@@ -93,7 +93,6 @@ def command(
 def _summarise(record: RunRecord, out: Path) -> None:
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
 
     from archive.store import Archive
 
@@ -107,22 +106,17 @@ def _summarise(record: RunRecord, out: Path) -> None:
         f"({drawn} drawn in {len(record.rounds)} rounds, {record.seconds:.0f} s, "
         f"seed {record.request['seed']})"
     )
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("piece", "bars", "folder"):
-        table.add_column(name, no_wrap=True)
     for piece in record.pieces:
         if piece.status == "passed":
-            folder = store.path_of(piece.piece_id)
-            table.add_row(piece.piece_id[:12], str(piece.bars or ""), escape(str(folder)))
-    if passed:
-        console.print(table)
+            folder = escape(str(store.path_of(piece.piece_id)))
+            console.print(f"  {piece.bars or 0:>3} bars  {folder}", soft_wrap=True, highlight=False)
     failed = [piece for piece in record.pieces if piece.status != "passed"]
     if failed:
         console.print(f"\n{len(failed)} did not pass:")
         reasons = Counter(reason for piece in failed for reason in piece.reasons)
         for reason, times in reasons.most_common(8):
             console.print(f"  {times} × {escape(reason)}", highlight=False)
-        console.print(f"  kept in {escape(str(store.rejected / record.run_id))}")
+        console.print(f"  kept in {escape(str(store.rejected / record.run_id))}", soft_wrap=True)
     if record.missing:
         console.print(
             f"\n[yellow]{record.missing} missing[/yellow]: the {record.request['rounds']} rounds "
@@ -130,7 +124,8 @@ def _summarise(record: RunRecord, out: Path) -> None:
         )
     first = next((piece for piece in record.pieces if piece.status == "passed"), None)
     console.print("\nNext:")
-    console.print(f"  open {escape(str(store.run_folder(record.run_id) / 'report.html'))}")
+    page = escape(str(store.run_folder(record.run_id) / "report.html"))
+    console.print(f"  open {page}", soft_wrap=True)
     option = "" if str(out) == "out" else f" --out {escape(str(out))}"
     if first:
         console.print(f"  scoregate archive show {first.piece_id[:12]}{option}")
