@@ -37,6 +37,25 @@ class Record(BaseModel):
         return (text + "\n").encode()
 
 
+class Sealed(Record):
+    """A record that vouches for files beside it, and by its seal for itself."""
+
+    files: dict[str, str] = Field(default_factory=dict)
+    seal: str = ""
+
+    def computed_seal(self) -> str:
+        """Return the SHA-256 of the record without its seal, keys sorted."""
+        content = jsonable(self.model_dump(exclude={"seal"}))
+        text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def as_sealed_json(self) -> bytes:
+        """Return the record as JSON with its seal filled in."""
+        # Through JSON first, so that the seal is over what a reader will see.
+        read = type(self).model_validate_json(self.as_json())
+        return read.model_copy(update={"seal": read.computed_seal()}).as_json()
+
+
 class FindingRecord(Record):
     """A finding as every gate gives it."""
 
@@ -72,7 +91,7 @@ class FindingRecord(Record):
         return ", ".join(parts)
 
 
-class PieceReport(Record):
+class PieceReport(Sealed):
     """One piece: ``report.json`` beside its text."""
 
     format: int = FORMAT
@@ -91,8 +110,6 @@ class PieceReport(Record):
     gates: dict[str, str] = Field(default_factory=dict)
     reasons: list[str] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
-    files: dict[str, str] = Field(default_factory=dict)
-    seal: str = ""
 
     @field_validator("measures", mode="before")
     @classmethod
@@ -100,16 +117,6 @@ class PieceReport(Record):
         if not isinstance(measures, dict):
             return measures
         return {name: finite(value) for name, value in measures.items()}
-
-    def sealed(self) -> PieceReport:
-        """Return a copy whose ``seal`` is the hash of everything else in it."""
-        return self.model_copy(update={"seal": self.computed_seal()})
-
-    def computed_seal(self) -> str:
-        """Return the SHA-256 of the record without its seal, keys sorted."""
-        content = jsonable(self.model_dump(exclude={"seal"}))
-        text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
 
 
 class RoundRecord(Record):
@@ -138,7 +145,7 @@ class PieceRow(Record):
     new: bool = True
 
 
-class RunRecord(Record):
+class RunRecord(Sealed):
     """A run: ``run.json``."""
 
     format: int = FORMAT

@@ -24,6 +24,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -129,13 +130,11 @@ class Archive:
             )
         identifier, contents = _prepared(files, report)
         target = self.path_of(identifier)
-        if write_folder(target, contents, self.incoming):
-            return Entry(identifier, target)
-        if not _is_sound(target, identifier):
+        while not write_folder(target, contents, self.incoming):
+            if _is_sound(target, identifier):
+                return Entry(identifier, target, new=False)
             self._set_aside(target)
-            write_folder(target, contents, self.incoming)
-            return Entry(identifier, target)
-        return Entry(identifier, target, new=False)
+        return Entry(identifier, target)
 
     def reject(self, run_id: str, files: Mapping[str, bytes | str], report: PieceReport) -> Entry:
         """Keep a piece that did not pass, apart from the archive, with its findings.
@@ -157,9 +156,11 @@ class Archive:
         May be called after every round: what stood there is replaced in one step.
         """
         folder = self.run_folder(run.run_id)
+        report = folder / "report.html"
         if page is not None:
-            write_file(folder / "report.html", encoded(page))
-        write_file(folder / "run.json", run.as_json())
+            write_file(report, encoded(page))
+        files = {report.name: hash_of(report)} if report.is_file() else {}
+        write_file(folder / "run.json", run.model_copy(update={"files": files}).as_sealed_json())
         return folder
 
     # Reading
@@ -242,7 +243,9 @@ class Archive:
     def _set_aside(self, folder: Path) -> None:
         with told_as_archive_error(self.damaged):
             self.damaged.mkdir(parents=True, exist_ok=True)
-            os.rename(folder, self.damaged / f"{folder.name}.{secrets.token_hex(4)}")
+            # Another process may have set it aside just now.
+            with suppress(FileNotFoundError):
+                os.rename(folder, self.damaged / f"{folder.name}.{secrets.token_hex(4)}")
 
 
 def read_report(folder: Path) -> PieceReport:
@@ -294,11 +297,16 @@ def faults_of(folder: Path, identifier: str) -> Iterator[tuple[str, str]]:
             yield "damaged", f"{folder / 'report.json'} names a file that can't be there."
         elif path.is_symlink() or not path.is_file():
             yield "missing", f"{path} is missing."
-        elif hashlib.sha256(read_bytes(path)).hexdigest() != expected:
+        elif hash_of(path) != expected:
             yield "damaged", f"{path} is not what was archived."
     for path in sorted(folder.iterdir()):
         if path.name != "report.json" and path.name not in report.files:
             yield "foreign", f"{path} was not put there by the archive."
+
+
+def hash_of(path: Path) -> str:
+    """Return the SHA-256 of a file that ought to be in the archive."""
+    return hashlib.sha256(read_bytes(path)).hexdigest()
 
 
 def encoded(text: str | bytes) -> bytes:
@@ -320,7 +328,6 @@ def _prepared(
             )
     identifier = hashlib.sha256(contents["score.abc"]).hexdigest()
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-    # Round through JSON before sealing, so that the seal is over what a reader will see.
     filled = report.model_copy(
         update={
             "piece_id": identifier,
@@ -329,8 +336,7 @@ def _prepared(
             "seal": "",
         }
     )
-    sealed = parse_report(filled.as_json(), "report.json").sealed()
-    return identifier, {**contents, "report.json": sealed.as_json()}
+    return identifier, {**contents, "report.json": filled.as_sealed_json()}
 
 
 def _is_sound(folder: Path, identifier: str) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from archive.atomic import unfinished_folders
-from archive.store import PIECE_ID, RUN_ID, Archive, faults_of
+from archive.store import PIECE_ID, RUN_ID, Archive, faults_of, hash_of
 from scoregate.errors import CorruptError
 
 KINDS = ("missing", "damaged", "foreign", "unfinished")
@@ -38,10 +38,7 @@ def verify(store: Archive) -> Iterator[Problem]:
     yield from _verify_shelves(store)
     yield from _verify_rejected(store)
     for run_id in store.run_ids():
-        try:
-            store.run(run_id)
-        except CorruptError as error:
-            yield Problem("damaged", store.run_folder(run_id), error.problem)
+        yield from _verify_run(store, run_id)
     for folder in unfinished_folders(store.incoming):
         yield Problem("unfinished", folder, f"{folder} was never finished; it can be deleted.")
 
@@ -78,6 +75,23 @@ def _verify_rejected(store: Archive) -> Iterator[Problem]:
                 yield from _verify_piece(folder)
             else:
                 yield _foreign(folder)
+
+
+def _verify_run(store: Archive, run_id: str) -> Iterator[Problem]:
+    folder = store.run_folder(run_id)
+    try:
+        run = store.run(run_id)
+    except CorruptError as error:
+        yield Problem("damaged", folder, error.problem)
+        return
+    if run.seal != run.computed_seal() or run.run_id != run_id:
+        yield Problem("damaged", folder, f"{folder / 'run.json'} was changed after it was written.")
+    for name, expected in run.files.items():
+        path = folder / name
+        if name != "report.html" or path.is_symlink() or not path.is_file():
+            yield Problem("missing", path, f"{path} is missing.")
+        elif hash_of(path) != expected:
+            yield Problem("damaged", path, f"{path} is not what the run wrote.")
 
 
 def _verify_piece(folder: Path) -> Iterator[Problem]:

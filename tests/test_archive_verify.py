@@ -55,6 +55,11 @@ def change_the_text(store):
         file.write("%\n")
 
 
+def change(path, old, new):
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
 def change_a_measure(store):
     path = first(store) / "report.json"
     path.write_text(path.read_text().replace("0.5", "0.6"))
@@ -94,6 +99,12 @@ def swap_folders(store):
         (lambda store: (store.rejected / "r" / "x").write_text("x"), "foreign"),
         (lambda store: (store.incoming / "1-dead").mkdir(), "unfinished"),
         (lambda store: (store.runs / "r" / "run.json").write_text("{"), "damaged"),
+        (
+            lambda store: change(store.runs / "r" / "run.json", '"missing": 0', '"missing": 1'),
+            "damaged",
+        ),
+        (lambda store: change(store.runs / "r" / "report.html", "html", "htm"), "damaged"),
+        (lambda store: (store.runs / "r" / "report.html").unlink(), "missing"),
     ],
 )
 def test_each_damage_is_named(store, damage, kind):
