@@ -7,11 +7,14 @@ count (a pedal may hold them), nor do grace notes and rolled chords.
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from validators.findings import Finding
 from validators.instruments import Instrument, pitch_name
-from validators.score import Score
+from validators.reader import split_lines
+from validators.score import Bar, Event, Score
 from validators.sounding import notes
 
 REACH = 16
@@ -21,7 +24,7 @@ Music Perception 14 (1997), gives a tenth to a twelfth as the limit of practical
 large hands."""
 FINGERS = 10
 _MOST = 20
-_ROLLED = ("arpeggio", "roll")
+_ROLLED = re.compile(r"!(?:arpeggio|roll)!")
 
 
 def check_hands(score: Score, parts: list[Instrument | None]) -> list[Finding]:
@@ -83,6 +86,16 @@ def reachable(chord: list[int]) -> bool:
     )
 
 
+def rolled(score: Score, bar: Bar, chord: Event) -> bool:
+    """Tell whether a chord is marked to be rolled: what stands since the event before it."""
+    line = split_lines(score.text)[chord.line - 1]
+    earlier = [event for event in bar.events if event.column < chord.column]
+    begin = max(line.rfind(mark, 0, chord.column) for mark in ("|", "[V:"))
+    if earlier:
+        begin = earlier[-1].column - 1 + len(earlier[-1].text)
+    return _ROLLED.search(line, max(begin, 0), chord.column - 1) is not None
+
+
 def _finding(
     score: Score, voices: list[int], bar_index: int, onset: float, chord: list[int]
 ) -> Finding | None:
@@ -93,7 +106,7 @@ def _finding(
                 continue
             for candidate in bar.events:
                 if candidate.pitches and abs(float(candidate.onset) - onset) < 1e-5:
-                    if any(word in candidate.text for word in _ROLLED):
+                    if rolled(score, bar, candidate):
                         return None
                     if event is None:
                         event, voice_id = candidate, score.voices[index].id

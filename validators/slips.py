@@ -45,9 +45,9 @@ def octave_slips(found: Moments) -> list[tuple[int, int, int]]:
             continue
         step = np.diff(line)
         for octave in (OCTAVE, -OCTAVE):
-            # At the ends of the line the one neighbour there is counts twice.
-            before = np.append(-step[:1], step) * np.sign(octave)
-            after = np.append(-step, step[-1:]) * np.sign(octave)
+            # At the ends of the line the next two notes stand for both neighbours.
+            before = np.concatenate(([line[0] - line[2]], step)) * np.sign(octave)
+            after = np.append(-step, line[-1] - line[-3]) * np.sign(octave)
             smaller, larger = np.minimum(before, after), np.maximum(before, after)
             fits = (smaller >= LEAP) & (np.abs(smaller - OCTAVE) <= NEAR)
             fits &= np.abs(larger - OCTAVE) <= NEAR

@@ -1,0 +1,125 @@
+"""abc2midi in its sandbox: what a program may do to us, and what may not happen then."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from scoregate.errors import ToolError
+from validators import abc2midi
+
+TUNE = "X:1\nM:4/4\nL:1/4\nK:C\nCDEF|\n"
+
+
+@pytest.fixture
+def program(tmp_path, monkeypatch):
+    """Put a program of our own in abc2midi's place."""
+
+    def put(body: str) -> None:
+        path = tmp_path / "abc2midi"
+        path.write_text(f"#!/bin/sh\n{body}\n")
+        path.chmod(0o755)
+        found = abc2midi.Program(str(path), "0.0")
+        monkeypatch.setattr(abc2midi, "find", lambda: found)
+
+    return put
+
+
+def test_a_tune_gives_midi_and_words():
+    run = abc2midi.run(TUNE)
+    assert run.failure == ""
+    assert run.midi.startswith(b"MThd")
+    assert "writing MIDI file" in run.words
+
+
+def test_version_and_path_are_known_for_the_provenance():
+    found = abc2midi.find()
+    assert Path(found.path).is_file()
+    assert found.version[0].isdigit()
+
+
+def test_hanging_is_ended(program, monkeypatch):
+    monkeypatch.setattr(abc2midi, "WALL_SECONDS", 0.3)
+    program("sleep 60")
+    begin = time.monotonic()
+    assert abc2midi.run(TUNE).failure.startswith("took longer")
+    assert time.monotonic() - begin < 20
+
+
+def test_the_whole_group_is_killed(program, monkeypatch, tmp_path):
+    monkeypatch.setattr(abc2midi, "WALL_SECONDS", 0.5)
+    program(f"sleep 60 & echo $! > {tmp_path}/child; wait")
+    assert abc2midi.run(TUNE).failure.startswith("took longer")
+    child = int((tmp_path / "child").read_text())
+    for _ in range(100):
+        state = Path(f"/proc/{child}/stat")
+        if not state.exists() or state.read_text().rsplit(")")[-1].split()[0] == "Z":
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail("the program's child goes on")
+
+
+def test_a_program_that_reads_nothing_does_not_block_us(program, monkeypatch):
+    monkeypatch.setattr(abc2midi, "WALL_SECONDS", 0.3)
+    program("exec sleep 60")
+    assert abc2midi.run(TUNE * 50_000).failure.startswith("took longer")
+
+
+def test_crashing_is_named(program):
+    program("kill -SEGV $$")
+    assert abc2midi.run(TUNE).failure == "crashed (SIGSEGV)"
+
+
+def test_endless_output_is_cut_off(program):
+    program("exec yes")
+    run = abc2midi.run(TUNE)
+    assert run.failure == "wrote more than 16 MiB"
+    assert len(run.words) <= abc2midi.OUTPUT_BYTES
+
+
+def test_memory_is_bounded(program):
+    program("ulimit -v")
+    assert abc2midi.run(TUNE).words.strip() == str(abc2midi.MEMORY_BYTES // 1024)
+
+
+def test_environment_and_folder_are_bare(program):
+    program("env; pwd; ls")
+    words = abc2midi.run(TUNE).words
+    assert "HOME" not in words
+    assert os.getcwd() not in words.splitlines()
+
+
+def test_nothing_is_left_behind(program, tmp_path, monkeypatch):
+    monkeypatch.setattr(abc2midi.tempfile, "tempdir", str(tmp_path / "t"))
+    (tmp_path / "t").mkdir()
+    program("echo x > tune.mid")
+    assert abc2midi.run(TUNE).midi == b"x\n"
+    assert list((tmp_path / "t").iterdir()) == []
+
+
+def test_a_text_beyond_the_limit_is_not_run(program):
+    program("echo ran")
+    run = abc2midi.run("x" * (abc2midi.TEXT_BYTES + 1))
+    assert run.words == ""
+    assert "longer than 8 MiB" in run.failure
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_missing_program_says_what_to_install(monkeypatch, inside):
+    abc2midi.find.cache_clear()
+    monkeypatch.setattr(abc2midi.shutil, "which", lambda name: None)
+    monkeypatch.setattr(abc2midi, "_bundled", lambda: None)
+    with pytest.raises(ToolError, match="apt-get install abcmidi"):
+        abc2midi.run(TUNE) if inside else abc2midi.find()
+    abc2midi.find.cache_clear()
+
+
+def test_the_shell_limits_where_processes_cannot_be_limited_from_outside(program, monkeypatch):
+    monkeypatch.delattr(abc2midi.resource, "prlimit")
+    program("ulimit -v; ulimit -t")
+    words = abc2midi.run(TUNE).words.split()
+    assert words == [str(abc2midi.MEMORY_BYTES // 1024), str(abc2midi.CPU_SECONDS)]
