@@ -220,7 +220,15 @@ def read_abc(abc: str, name: str) -> Piece:
     order = [v for v in heads if v in voices] + [v for v in voices if v not in heads]
     fields.setdefault("L", "1/8")
     fields.setdefault("M", "4/4")
+    fields["K"] = short_key(fields["K"])
+    heads = {v: re.sub(r'\s*snm="[^"]*"', "", head) for v, head in heads.items()}
     return Piece(name, fields, {v: heads.get(v, "") for v in order}, {v: voices[v] for v in order})
+
+
+def short_key(key: str) -> str:
+    """``Emin`` as ``Em``, ``Cmaj`` as ``C``; other modes stay."""
+    key = re.sub(r"^([A-G][#b]?)\s*min(?:or)?\b", r"\1m", key)
+    return re.sub(r"^([A-G][#b]?)\s*maj(?:or)?\b", r"\1", key)
 
 
 def convert_file(path: Path) -> Piece:
@@ -360,7 +368,7 @@ def as_chorale(piece: Piece) -> Piece:
         for k in re.findall(r"\[K:([^\]]*)", x.text)
     }
     fifths = key_fifths(piece.fields["K"])
-    key = re.sub(r"(?<=[A-G#b])min(or)?$", "m", piece.fields["K"].split()[0])
+    key = piece.fields["K"].split()[0]
     opening = {key_fifths(k) for t in first.values() for k in re.findall(r"\[K:([^\]]*)", t)}
     if keys - {fifths}:
         if keys != opening or len(keys) != 1:

@@ -198,8 +198,9 @@ def train_model(
     ScoregateError
         A checkpoint can't be written, or the accelerator's memory is used up.
     """
-    if threads:
-        torch.set_num_threads(threads)
+    if threads or settings.hidden <= 256:
+        # Small models lose more by waiting for a second thread than it gives.
+        torch.set_num_threads(threads or 1)
     material = Material(prepared.train, prepared.style, settings.length)
     held = examples_of(Material(prepared.validation, prepared.style, settings.length))
     checkpoint = folder / "checkpoint.pt"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import pickle
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -316,7 +317,15 @@ class Run:
     @classmethod
     def load(cls, path: Path, settings: Settings | None = None) -> Run:
         """Go on from a checkpoint; ``settings`` may differ in stages and rates, not in shape."""
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        # A cut or foreign pickle fails in any of these ways inside torch's restricted reader.
+        except (OSError, RuntimeError, LookupError, ValueError, EOFError, pickle.UnpicklingError,
+                AttributeError, TypeError) as error:  # fmt: skip
+            raise WeightsError(
+                f"The checkpoint {path} is damaged: {type(error).__name__}.",
+                "Remove it and start again, or name another folder.",
+            ) from error
         stored = settings_from(state["settings"])
         settings = settings or stored
         if settings.shape != stored.shape:

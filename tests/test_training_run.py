@@ -1,0 +1,161 @@
+"""Runs: the same curve after a kill, clear errors, early stopping, a usable result."""
+
+import errno
+import json
+
+import pytest
+import torch
+
+from notagen.checkpoint import open_checkpoint
+from notagen.training import project
+from notagen.training.corpus import Corpus
+from notagen.training.encode import encode_example
+from notagen.training.stream import stream_text
+from notagen.training.synthetic import chorale
+from notagen.training.train import Material, Run, Settings, Stage, place_in_schedule, train
+from scoregate.errors import ScoregateError, WeightsError
+
+STYLE = ("Baroque", "Bach, Johann Sebastian", "Choral")
+TEXTS = {f"piece {i}": chorale(i) for i in range(3)}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """These models are too small to share out: threads would only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def tiny(steps=12, **changes):
+    stage = Stage(steps, 0.3, 0.0, 1e-3, 0.0, 0.1)
+    return Settings(
+        hidden=64, patch_layers=1, char_layers=1, length=128, muon=True, warmup=3, stages=[stage],
+        **changes,
+    )  # fmt: skip
+
+
+def run_to_end(run, folder, every=2):
+    material = Material(TEXTS, STYLE, 128)
+    held = [encode_example(stream_text(chorale(9), STYLE))]
+    return list(train(run, material, held, folder / "checkpoint.pt", every, every * 3))
+
+
+def test_a_killed_run_goes_on_with_the_same_curve(tmp_path, monkeypatch):
+    whole = Run(tiny())
+    run_to_end(whole, tmp_path)
+
+    killed = Run(tiny())
+    material = Material(TEXTS, STYLE, 128)
+    monkeypatch.setattr("notagen.training.train.CHECKPOINT_EVERY", 0.0)
+    for progress in train(killed, material, [], tmp_path / "killed.pt", 1, 100):
+        if progress.step == 5:
+            break  # the kill: the checkpoint of step 4 or 5 is what is left
+    again = Run.load(tmp_path / "killed.pt")
+    assert 0 < again.step <= 5
+    run_to_end(again, tmp_path)
+    assert all(torch.equal(a, again.average[k]) for k, a in whole.average.items())
+
+
+def test_the_curve_continues_across_a_kill(tmp_path, monkeypatch):
+    whole = Run(tiny())
+    run_to_end(whole, tmp_path, every=4)
+    monkeypatch.setattr("notagen.training.train.CHECKPOINT_EVERY", 0.0)
+    first = Run(tiny())
+    for _ in range(6):
+        for i, loss in enumerate(first.train_step(Material(TEXTS, STYLE, 128))):
+            first.sums[i] += loss
+        if first.step == 4:
+            first.curve.append(dict(whole.curve[0]))
+            first.sums = [0.0, 0.0]
+    first.save(tmp_path / "c.pt")
+    again = Run.load(tmp_path / "c.pt")
+    run_to_end(again, tmp_path, every=4)
+    assert [p["loss"] for p in again.curve] == [p["loss"] for p in whole.curve]
+
+
+def test_another_shape_is_refused(tmp_path):
+    Run(tiny()).save(tmp_path / "c.pt")
+    other = tiny()
+    other.hidden = 128
+    with pytest.raises(WeightsError, match="has the shape"):
+        Run.load(tmp_path / "c.pt", other)
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    (tmp_path / "c.pt").write_bytes(b"half a checkpoint")
+    with pytest.raises(WeightsError, match="is damaged"):
+        Run.load(tmp_path / "c.pt")
+
+
+def test_a_full_disk_keeps_the_checkpoint_before(tmp_path, monkeypatch):
+    run = Run(tiny())
+    run.save(tmp_path / "c.pt")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    run.step = 5
+    with pytest.raises(ScoregateError, match=r"can't be written: .*No space left"):
+        run.save(tmp_path / "c.pt")
+    assert Run.load(tmp_path / "c.pt").step == 0
+    assert [p.name for p in tmp_path.iterdir()] == ["c.pt"]
+
+
+def test_the_schedule_goes_through_its_stages():
+    settings = tiny(steps=10)
+    settings.stages.append(Stage(10, 0.0, 0.0, 5e-4, 0.0))
+    assert place_in_schedule(settings, 5) == (pytest.approx(5e-4), pytest.approx(0.15), 0.1)
+    assert place_in_schedule(settings, 15) == (pytest.approx(2.5e-4), 0.0, 0.0)
+    assert place_in_schedule(settings, 20) == (0.0, 0.0, 0.0)
+
+
+def test_early_stopping_keeps_the_best(tmp_path, monkeypatch):
+    found = iter([1.0, 0.5, 0.6, 0.7, 0.8])
+    monkeypatch.setattr("notagen.training.train.bits_per_character", lambda *_: next(found))
+    run = Run(tiny(steps=40))
+    list(train(run, Material(TEXTS, STYLE, 128), [], tmp_path / "c.pt", 2, 2, patience=2))
+    assert run.step == 8
+    assert run.best is not None
+    assert run.best[0] == 0.5
+
+
+def test_settings_of_the_embedded_model_are_readable():
+    settings = project.from_scratch()
+    assert settings.shape.length == 512
+    assert settings.stages[0].synthetic == 1.0
+    assert settings.stages[-1].lr_end == 0.0
+
+
+def test_fine_tuning_takes_its_shape_from_the_weights(tmp_path):
+    run = Run(tiny())
+    project.write_weights(tmp_path / "w.safetensors", run, "x", [STYLE], "nothing", {})
+    initial = project.read_initial(tmp_path / "w.safetensors")
+    settings = project.fine_tuning(initial, pieces=10)
+    assert settings.shape == run.settings.shape
+    assert settings.steps == 400
+
+
+@pytest.mark.slow
+def test_ten_scores_end_in_a_usable_model(tmp_path):
+    texts = {f"{i}.abc": chorale(i) for i in range(10)}
+    prepared = project.prepare(Corpus(texts), STYLE)
+    base = Run(tiny())
+    project.write_weights(tmp_path / "base.safetensors", base, "base", [STYLE], "nothing", {})
+    initial = project.read_initial(tmp_path / "base.safetensors")
+    settings = project.fine_tuning(initial, 10, steps=60)
+    said = []
+    run = project.train_model(
+        prepared, settings, tmp_path, initial=initial, patience=5, on_progress=said.append
+    )
+    evaluation = project.evaluate_model(run, prepared, pieces=3, seeds=(1,))
+    paths = project.write_result(tmp_path, run, prepared, evaluation, "mine", "ten scores")
+    opened = open_checkpoint(paths["weights"])
+    assert opened.shape == settings.shape
+    assert json.loads(opened.metadata["styles"]) == [list(STYLE)]
+    found = [p.validation for p in said if p.validation is not None]
+    assert found[-1] < found[0]
+    assert "as written" in paths["card"].read_text()
+    assert paths["curve"].read_text().startswith("step,loss")

@@ -1,0 +1,106 @@
+"""The training step: the packed loss, the auxiliary labels, the optimiser."""
+
+import numpy as np
+import pytest
+import torch
+
+from notagen.model import NotaGen
+from notagen.shape import ModelShape
+from notagen.training.encode import encode_example, encode_patches
+from notagen.training.optimiser import Muon, orthogonalise
+from notagen.training.step import AuxiliaryHeads, losses
+from notagen.training.stream import stream_text
+from notagen.training.synthetic import chorale
+
+SHAPE = ModelShape(hidden=64, patch_layers=2, char_layers=2, length=256)
+STYLE = ("Baroque", "Bach, Johann Sebastian", "Choral")
+LINE = "%%score [ 1 2 ]\nL:1/8\nM:4/4\nK:G\nV:1\nV:2\n[V:1]G4 F2 z2|[V:2]E2 D2 C4|\n"
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """These models are too small to share out: threads would only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(1)
+    return NotaGen(SHAPE).eval()
+
+
+def test_the_packed_loss_is_the_loss_of_the_model(model):
+    example = encode_example(stream_text(chorale(3), STYLE))
+    patches = torch.from_numpy(example.patches.astype(np.int64))[None]
+    with torch.no_grad():
+        assert float(losses(model, example).text) == pytest.approx(float(model(patches)), abs=1e-5)
+    assert losses(model, example).characters == example.characters
+
+
+def test_the_packed_gradient_is_the_gradient_of_the_model(model):
+    example = encode_example(stream_text(chorale(4), STYLE))
+    losses(model, example).text.backward()
+    packed = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad()
+    model(torch.from_numpy(example.patches.astype(np.int64))[None]).backward()
+    for name, p in model.named_parameters():
+        if p.grad is not None:
+            torch.testing.assert_close(packed[name], p.grad, atol=1e-5, rtol=1e-3)
+
+
+def test_patches_are_those_of_the_engine():
+    text = stream_text(chorale(5), STYLE)
+    assert (encode_example(text).patches == encode_patches(text)).all()
+
+
+def test_labels_say_what_sounds_where_a_character_is_written():
+    example = encode_example(stream_text(LINE))
+    rows = ["".join(chr(c) for c in patch if c > 2) for patch in example.patches]
+    first = rows.index("[r:0/0][V:1]G4 F")
+    second = rows.index("|[V:2]E2 D2 C4|\n")
+    # Before G4 the time is 0; "2" still belongs to the F at 4 eighths = 8 sixteenths.
+    assert example.time[first].tolist()[12:] == [0, 0, 8, 8]
+    # E2 and D2 stand under the G (pitch class 7), C4 under F sharp (6).
+    assert example.above[second, :, 0].tolist()[6:14] == [8, 8, 8, 8, 8, 7, 7, 7]
+    assert example.grid[second, 0].tolist() == [8, 8, 8, 8, 7, 7, 0, 0]
+    # Bits of the whole chord where D2 is written: G and D.
+    assert example.chord[second, 9] == 1 << 7 | 1 << 2
+    assert (example.above[first] == -1).all()
+
+
+def test_the_auxiliary_loss_reaches_the_patch_level(model):
+    heads = AuxiliaryHeads(64)
+    losses(model, encode_example(stream_text(chorale(3), STYLE)), heads).auxiliary.backward()
+    assert model.patch_level_decoder.patch_embedding.weight.grad.abs().sum() > 0
+    assert all(p.grad is not None for p in heads.parameters())
+
+
+def test_a_piece_longer_than_the_context_is_cut(model):
+    example = encode_example(stream_text(chorale(3), STYLE))
+    short = NotaGen(ModelShape(64, 1, 1, 20)).eval()
+    cut = losses(short, example)
+    assert cut.characters == int((example.patches[1:21] != 0).sum())
+
+
+def test_orthogonalised_matrices_have_like_singular_values():
+    torch.manual_seed(1)
+    wide = torch.randn(3, 16, 64)
+    values = torch.linalg.svdvals(orthogonalise(wide))
+    assert values.min() > 0.5
+    assert values.max() < 1.4
+
+
+def test_muon_steps_downhill():
+    torch.manual_seed(1)
+    weight = torch.nn.Parameter(torch.randn(8, 24))
+    target = torch.randn(8, 24)
+    optimiser = Muon([("h.0.attn.c_attn.weight", weight)], lr=0.2, weight_decay=0.0)
+    before = (weight - target).square().mean().item()
+    for _ in range(40):
+        optimiser.zero_grad()
+        (weight - target).square().mean().backward()
+        optimiser.step()
+    assert (weight - target).square().mean().item() < before / 2
