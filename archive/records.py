@@ -160,6 +160,7 @@ class RunRecord(Sealed):
     missing: int = 0
     seconds: float | None = None
     orchestration_seconds: float | None = None
+    stage_seconds: dict[str, float] = Field(default_factory=dict)
     notes: list[str] = Field(default_factory=list)
 
     def count(self, status: Status) -> int:

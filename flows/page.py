@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
-from archive.records import FindingRecord, PieceReport
+from archive.records import FindingRecord, PieceReport, Status
 from dashboard.piece import piece_page
 from render.pool import Job, render_pieces
 from scoregate.errors import ArchiveError
@@ -22,10 +23,10 @@ def write_page(checked: Checked, path: Path) -> None:
     job = Job(text=checked.text, score=checked.score, findings=checked.findings)
     (rendering,) = render_pieces([job], workers=1)
     report = PieceReport(
-        status=checked.status,
+        status=cast(Status, checked.status),
         title=checked.score.title if checked.score else "",
         findings=[FindingRecord(**finding.as_dict()) for finding in checked.findings],
-        measures=checked.measures,
+        measures=checked.finite_measures(),
         reasons=checked.reasons,
         notes=rendering.notes,
         summary={"bars": checked.bars, "voices": checked.voices},

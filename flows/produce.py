@@ -42,12 +42,12 @@ def produce(request: ProduceRequest) -> RunRecord:
     started = time.perf_counter()
     log = get_run_logger()
     with ledger() as seconds:
-        request, engine = load_engine(request)
+        request, seed, engine = load_engine(request)
         run = begin_run(request, engine)
 
         for number in range(1, request.rounds + 1):
             progress("pieces", request.count - run.missing, request.count, f"round {number}")
-            drafts = generate(request, number, seeds_of_round(request.seed, number, run.missing))
+            drafts = generate(request, number, seeds_of_round(seed, number, run.missing))
             scores = read(drafts)
             outcomes = {gate: pass_gate(gate, scores, request.style) for gate in PRODUCTION}
             verdicts = judge(drafts, scores, outcomes)

@@ -11,7 +11,7 @@ import itertools
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
@@ -150,7 +150,7 @@ def _batches(jobs: Iterable[Job], size: int) -> Iterator[Batch[Job]]:
 
 def _on_dask(request: ScreenRequest, jobs: Iterable[Job], journal: Journal) -> int:
     try:
-        from prefect_dask import DaskTaskRunner
+        from prefect_dask.task_runners import DaskTaskRunner
     except ImportError as error:
         raise ToolError(
             "Dask isn't installed.", "Install it with `pip install 'scoregate[dask]'`."
@@ -160,7 +160,9 @@ def _on_dask(request: ScreenRequest, jobs: Iterable[Job], journal: Journal) -> i
         runner = DaskTaskRunner(cluster_kwargs={"n_workers": workers, "threads_per_worker": 1})
     else:
         runner = DaskTaskRunner(address=request.dask)
-    return judge_on_dask.with_options(task_runner=runner)(jobs, journal)
+    # Its futures are of a class of their own, which Prefect's annotation doesn't foresee.
+    on_dask = judge_on_dask.with_options(task_runner=cast(Any, runner))
+    return on_dask(jobs, journal)
 
 
 @flow(name="judge on Dask", validate_parameters=False)

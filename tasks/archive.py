@@ -117,7 +117,7 @@ def _file(run: Run, row: RoundRecord, draft: Draft, judged: Judged, rendering: R
         summary=judged.summary,
         provenance=draft.provenance,
         findings=[FindingRecord(**finding.as_dict()) for finding in judged.findings],
-        measures=judged.measures,
+        measures={**judged.measures},
         thresholds=judged.thresholds,
         gates=judged.gates,
         reasons=judged.reasons,
@@ -169,12 +169,14 @@ def record_run(run: Run, seconds: dict[str, float], total: float) -> RunRecord:
     """Write the finished record and the run's page; return the record."""
     from dashboard.report import run_page
 
-    with spent("report"):
-        run.record.finished = now()
-        run.record.missing = run.missing
-        run.store.write_run(run.record, run_page(run.store, run.record))
+    run.record.finished = now()
+    run.record.missing = run.missing
     run.record.seconds = round(total, 3)
+    with spent("report"):
+        run.store.write_run(run.record, run_page(run.store, run.record))
     run.record.stage_seconds = {stage: round(spent_, 3) for stage, spent_ in seconds.items()}
-    run.record.orchestration_seconds = round(total - sum(seconds.values()), 3)
+    run.record.orchestration_seconds = round(
+        total - sum(value for stage, value in seconds.items() if stage != "report"), 3
+    )
     run.store.write_run(run.record)
     return run.record

@@ -38,13 +38,15 @@ def _is_fault(task: Any, run: Any, state: Any) -> bool:
 
 
 @task(name="load engine", cache_policy=NO_CACHE)
-def load_engine(request: ProduceRequest) -> tuple[ProduceRequest, dict[str, Any]]:
+def load_engine(request: ProduceRequest) -> tuple[ProduceRequest, int, dict[str, Any]]:
     """Load the weights and check the request against them.
 
     Returns
     -------
     request : ProduceRequest
-        With its style in full and a seed, drawn where it was left open.
+        With its style in full.
+    seed : int
+        The request's, or one that was drawn where it left it open.
     engine : dict
         The engine's provenance.
 
@@ -60,7 +62,8 @@ def load_engine(request: ProduceRequest) -> tuple[ProduceRequest, dict[str, Any]
             request.style, trained=engine.styles, allow_untrained=request.allow_untrained
         )
         seed = secrets.randbits(31) if request.seed is None else request.seed
-        return request.model_copy(update={"style": str(style), "seed": seed}), engine.provenance()
+        request = request.model_copy(update={"style": str(style), "seed": seed})
+        return request, seed, engine.provenance()
 
 
 @task(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from archive.records import Status
 from scoregate.errors import GateError
 from tasks.checking import ordered, reasons
 from tasks.draft import Batch, Draft
@@ -25,7 +26,7 @@ _log = logging.getLogger(__name__)
 class Judged:
     """A draft with its verdict and everything the report says of it."""
 
-    status: str
+    status: Status
     reasons: list[str]
     findings: list[Finding]
     measures: dict[str, float]
@@ -78,7 +79,7 @@ def _judged(
     for outcome in outcomes.values():
         measures |= outcome.measures
     return Judged(
-        status=verdict.status,
+        status=cast(Status, verdict.status),
         reasons=[fault] if fault else reasons(verdict, outcomes),
         findings=ordered(findings),
         measures=measures,

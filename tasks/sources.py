@@ -156,10 +156,9 @@ def _read_member(source: Source) -> bytes:
             with _archive(source.path, changed).open(source.member) as member:
                 # The size in the directory may lie: read no more than allowed.
                 content = member.read(MAX_BYTES + 1)
+        # RuntimeError: a password is needed, or it is packed in a way Python doesn't know.
         except (zipfile.BadZipFile, KeyError, OSError, EOFError, RuntimeError, ValueError) as error:
             raise UnreadableError(f"{source.name}: can't be unpacked: {error}.") from error
-        except NotImplementedError as error:
-            raise UnreadableError(f"{source.name}: packed in an unknown way: {error}.") from error
     if len(content) > MAX_BYTES:
         raise _too_large(source)
     return content
