@@ -21,7 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from notagen.linear import Linear, Precision, pack
+from notagen.device import Precision
+from notagen.linear import Linear, pack
 from notagen.model import NORM_EPSILON
 from notagen.patches import END, PAD, Patch
 from notagen.sampling import Sampling, draw

@@ -123,8 +123,11 @@ class Checkpoint:
 
     def sha256(self) -> str:
         """Return the file's checksum as 64 hex digits."""
+        digest = hashlib.sha256()
         with _reading(self.path) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+        return digest.hexdigest()
 
 
 def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:

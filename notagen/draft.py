@@ -86,6 +86,9 @@ class Draft:
     stable : int
         How many leading patches have stayed the same since :meth:`synced` was called: what
         a cache of them may keep.
+    rewound : bool
+        Whether patches were taken back since then, so that the output behind the last one
+        is another's.
     start : tuple of int
         0 to 15 codes with which the next patch begins.
     ended : str or None
@@ -99,6 +102,7 @@ class Draft:
         self.seed = seed
         self.patches: list[Patch] = [BOS_PATCH]
         self.stable = 0
+        self.rewound = False
         self.start: Patch = ()
         self.ended: Ended | None = None
         self.drawn = self.redrawn_lines = self.kept_lines = self.cuts = 0
@@ -140,6 +144,7 @@ class Draft:
     def synced(self) -> None:
         """Say that ``patches`` has been read up to its end."""
         self.stable = len(self.patches)
+        self.rewound = False
 
     def take(self, patch: Patch) -> None:
         """Go on with a drawn patch.
@@ -227,6 +232,7 @@ class Draft:
         assert self._line_mark is not None
         del self.patches[self._line_mark :]
         self.stable = min(self.stable, self._line_mark)
+        self.rewound = True
         if self._in_body:
             self.body = self.body[: self._line_at]
         else:

@@ -8,13 +8,14 @@ single row, which costs nothing, and get the same bits alone and in any batch.
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Precision = Literal["fp32", "bf16", "int8"]
+from notagen.device import Precision
+
 ROWS = 16
 """The number of rows that packing prepares for; others work as well."""
 

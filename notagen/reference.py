@@ -17,20 +17,21 @@ from notagen.draft import Draft
 from notagen.model import NotaGen
 from notagen.patches import Patch
 from notagen.sampling import Sampling, draw
-from notagen.shape import PATCH_SIZE
+from notagen.shape import PATCH_SIZE, VOCABULARY
 
 
 def load_model(checkpoint: Checkpoint) -> NotaGen:
     """Return the plain module with a checkpoint's weights, ready for inference."""
     with torch.device("meta"):
         model = NotaGen(checkpoint.shape)
-    model = model.to_empty(device="cpu")
-    offsets = model.patch_level_decoder.offsets
-    offsets.copy_(torch.arange(len(offsets)) * 128)
-    places = dict(model.named_parameters())
-    with torch.no_grad():
-        for name, tensor in checkpoint.read():
-            places[name].copy_(tensor)
+    state = dict(checkpoint.read())
+    model.load_state_dict(state, strict=False, assign=True)
+    # What the file leaves out: the tied output layer, a buffer, and an unused embedding.
+    characters = model.char_level_decoder.base
+    characters.lm_head.weight = characters.transformer.wte.weight
+    patches = model.patch_level_decoder
+    patches.offsets = torch.arange(PATCH_SIZE) * VOCABULARY
+    patches.base.wte.weight = torch.nn.Parameter(torch.zeros(1, checkpoint.shape.hidden))
     return model.eval().requires_grad_(False)
 
 

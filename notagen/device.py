@@ -1,0 +1,93 @@
+"""Where to compute, how precisely, and with how many threads."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal
+
+import torch
+
+from notagen.shape import ModelShape
+from scoregate.errors import RequestError
+
+Precision = Literal["fp32", "bf16", "fp16", "int8"]
+
+PRECISIONS: dict[str, tuple[Precision, ...]] = {
+    "cpu": ("fp32", "bf16", "int8"),
+    "cuda": ("fp32", "bf16", "fp16"),
+    "mps": ("fp32", "fp16"),
+}
+MOST_THREADS = 8
+
+
+def choose_device(name: str) -> str:
+    """Return the device that a name means.
+
+    Raises
+    ------
+    RequestError
+        Unknown, or not on this machine.
+    """
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if name == "auto":
+        return "cuda" if there["cuda"] else "cpu"
+    if name not in there:
+        raise RequestError(f"There is no device {name!r}.", "Take auto, cpu, cuda or mps.")
+    if not there[name]:
+        raise RequestError(
+            f"This machine, or this build of PyTorch, has no {name}.", "Take 'auto' or 'cpu'."
+        )
+    return name
+
+
+def choose_precision(name: str, device: str) -> Precision:
+    """Return the precision that a name means on a device.
+
+    Raises
+    ------
+    RequestError
+    """
+    if name == "auto":
+        return "bf16" if device == "cuda" else "fp32"
+    for precision in PRECISIONS[device]:
+        if precision == name:
+            return precision
+    raise RequestError(
+        f"The precision {name!r} is not for the device {device!r}.",
+        f"Take one of: {', '.join(PRECISIONS[device])}.",
+    )
+
+
+def choose_threads(threads: int | None, shape: ModelShape) -> int:
+    """Return how many CPU threads to use.
+
+    Small layers are read in microseconds, less than it takes to wake another thread.
+
+    Raises
+    ------
+    RequestError
+        Fewer than 1.
+    """
+    if threads is not None:
+        if threads < 1:
+            raise RequestError(f"threads = {threads} can't be: it must be 1 or more.")
+        return threads
+    if shape.hidden < 512:
+        return 1
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS
+        cores = os.cpu_count() or 1
+    return max(1, min(cores, MOST_THREADS))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error means that memory ran out, on the CPU or a device."""
+    text = str(error).lower()
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
+        "can't allocate memory" in text or "out of memory" in text
+    )
