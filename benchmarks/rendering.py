@@ -46,7 +46,7 @@ def main() -> None:
         "own work on SVG": [],
     }
     raw_bytes = finished_bytes = pages = 0
-    finish = engraving._finish_page
+    finish = engraving.finished_page
     spent = 0.0
 
     def timed(svg: str, *rest: object) -> tuple[str, int]:
@@ -57,7 +57,7 @@ def main() -> None:
         spent += time.process_time() - began
         return result
 
-    engraving._finish_page = timed
+    engraving.finished_page = timed
     with tempfile.TemporaryDirectory() as folder:
         store = Archive(folder)
         run = RunRecord(run_id="benchmark")

@@ -1,15 +1,43 @@
-"""Which bars of an engraving to box for a list of findings."""
+"""Which bars of an engraving to box for a list of findings, and the boxes."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
+from xml.etree import ElementTree
 
-from render.engrave import Mark
 from validators.score import Score
+
+SVG = "http://www.w3.org/2000/svg"
+_g = f"{{{SVG}}}g"
+_path = f"{{{SVG}}}path"
+_STAFF_LINE = re.compile(r"M(-?\d+) (-?\d+) L(-?\d+) (-?\d+)")
 
 MOST = 400
 """Boxes a piece gets at most: beyond that the page would be all boxes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place to box.
+
+    Parameters
+    ----------
+    bar : int
+        Counted from 1.
+    staff : int or None
+        Counted from 0 at the top of the system; None for all staves of the bar.
+    severity : {'critical', 'warning'}
+    text : str
+        Shown as tooltip.
+    """
+
+    bar: int
+    staff: int | None
+    severity: str
+    text: str
 
 
 def marks_of(score: Score | None, findings: Iterable[Any]) -> list[Mark]:
@@ -39,3 +67,45 @@ def marks_of(score: Score | None, findings: Iterable[Any]) -> list[Mark]:
         if finding.bar is not None and finding.severity in ("critical", "warning")
     ]
     return sorted(marks, key=lambda mark: mark.severity != "critical")[:MOST]
+
+
+def box(measure: ElementTree.Element, marks: Iterable[Mark]) -> None:
+    """Put boxes behind the staves of a measure in Verovio's SVG, before its ids are gone."""
+    by_staff: dict[int, list[Mark]] = {}
+    staves = {
+        int(group.get("data-n") or 0) - 1: group
+        for group in measure.findall(_g)
+        if group.get("class") == "staff"
+    }
+    for mark in marks:
+        # A staff that is hidden in this system, or that the engraving joined with another.
+        hit = [mark.staff] if mark.staff in staves else list(staves)
+        for staff in hit:
+            by_staff.setdefault(staff, []).append(mark)
+    for staff, of_staff in by_staff.items():
+        lines = [
+            tuple(map(int, match.groups()))
+            for path in staves[staff].findall(_path)
+            if (match := _STAFF_LINE.match(path.get("d", "")))
+        ]
+        if not lines:
+            continue
+        left = min(line[0] for line in lines)
+        right = max(line[2] for line in lines)
+        top = min(line[1] for line in lines)
+        bottom = max(line[3] for line in lines)
+        critical = any(mark.severity == "critical" for mark in of_staff)
+        box = ElementTree.Element(
+            f"{{{SVG}}}rect",
+            {
+                "class": "mark" if critical else "mark warning",
+                "x": str(left + 20),
+                "y": str(top - 300),
+                "width": str(max(right - left - 40, 100)),
+                "height": str(bottom - top + 600),
+                "rx": "90",
+            },
+        )
+        title = ElementTree.SubElement(box, f"{{{SVG}}}title")
+        title.text = "\n".join(dict.fromkeys(mark.text for mark in of_staff))
+        measure.insert(0, box)

@@ -14,7 +14,8 @@ import signal
 import sys
 from typing import Any, TextIO
 
-from render.engrave import Mark, NotEngravable, engrave
+from render.engrave import NotEngravable, engrave
+from render.marks import Mark
 from render.musicxml import NotConvertible, to_musicxml
 from scoregate.errors import ToolError
 

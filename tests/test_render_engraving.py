@@ -6,8 +6,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from render.engrave import Mark, NotEngravable, engrave
-from render.marks import marks_of
+from render.engrave import NotEngravable, engrave
+from render.marks import Mark, marks_of
 from render.musicxml import NotConvertible, cleaned_abc, to_musicxml
 from validators.findings import Finding
 from validators.reader import read
@@ -135,9 +135,23 @@ def test_a_page_is_standalone():
     root = ElementTree.fromstring(page)
     assert root.get("class") == "engraving"
     assert not re.search(r"https?://(?!www\.w3\.org/2000/svg\")", page)
-    assert set(re.findall(r"url\(([a-z]+:)", page)) == {"data:"}
+    assert "url(" not in page
+    assert len(page) < 40_000
     used = set(re.findall(r'href="#(\w+)"', page))
-    assert used <= set(re.findall(r'<g id="(\w+)"', page))
+    assert used == set(re.findall(r'<g id="(\w+)"', page))
+    assert "ECA5" in used
+
+
+def test_a_dotted_metronome_mark_is_drawn_in_a_row():
+    (page,) = engrave(to_musicxml(HEAD.replace("K:", "Q:3/8=60\nK:") + "CDEF|]\n")).pages
+    places = re.findall(r'href="#(ECA5|ECB7)" transform="translate\((\d+) (\d+)\)', page)
+    assert [name for name, _, _ in places] == ["ECA5", "ECB7"]
+    assert places[0][2] == places[1][2]
+    assert 100 < int(places[1][1]) - int(places[0][1]) < 600
+    text = re.search(r'<text x="(\d+)"[^>]*>(?:<tspan[^>]*/?>|</tspan>)*\s*=', page)
+    assert text
+    assert int(text[1]) > int(places[1][1])
+    assert "@font-face" not in page
 
 
 @pytest.mark.parametrize("content", [b"", b"<", b"<a/>", b"<score-partwise/>"])
