@@ -83,10 +83,10 @@ def screen(request: ScreenRequest) -> ScreenRecord:
     tally = {"judged": 0, "kept": 0}
     try:
         with ledger() as seconds:
-            jobs = _jobs(request, journal, tally)
             if request.dask:
-                tally["judged"] += _on_dask(request, jobs, journal)
+                tally["judged"] += _on_dask(request, journal, tally)
             else:
+                jobs = _jobs(request, journal, tally)
                 with Pool(judge_jobs, died, request.processes or cores(), PRELOAD) as pool:
                     for number, batch in enumerate(_batches(jobs, request.batch), start=1):
                         tally["judged"] += judge_batch(pool, number, batch, journal)
@@ -148,7 +148,7 @@ def _batches(jobs: Iterable[Job], size: int) -> Iterator[Batch[Job]]:
         yield Batch(chunk)
 
 
-def _on_dask(request: ScreenRequest, jobs: Iterable[Job], journal: Journal) -> int:
+def _on_dask(request: ScreenRequest, journal: Journal, tally: dict[str, int]) -> int:
     try:
         from prefect_dask.task_runners import DaskTaskRunner
     except ImportError as error:
@@ -162,15 +162,16 @@ def _on_dask(request: ScreenRequest, jobs: Iterable[Job], journal: Journal) -> i
         runner = DaskTaskRunner(address=request.dask)
     # Its futures are of a class of their own, which Prefect's annotation doesn't foresee.
     on_dask = judge_on_dask.with_options(task_runner=cast(Any, runner))
-    return on_dask(jobs, journal)
+    return on_dask(request, journal, tally)
 
 
 @flow(name="judge on Dask", validate_parameters=False)
-def judge_on_dask(jobs: Iterable[Job], journal: Journal) -> int:
+def judge_on_dask(request: ScreenRequest, journal: Journal, tally: dict[str, int]) -> int:
     """Judge chunk by chunk on the task runner's cluster; a bounded number is under way."""
     judged = 0
     under_way: list[Any] = []
-    for chunk in _batches(jobs, DASK_CHUNK):
+    # The jobs are not a parameter: Prefect would write them down, and so use them up.
+    for chunk in _batches(_jobs(request, journal, tally), DASK_CHUNK):
         under_way.append(judge_chunk.submit(chunk))
         if len(under_way) >= DASK_UNDER_WAY:
             judged += _noted(under_way.pop(0), journal)

@@ -51,6 +51,7 @@ def prepare(verbose: bool) -> None:
     apply_settings()
     if not verbose:
         os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+        os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "error")
         # These stand outside Prefect's own loggers.
         for name in ("EventsWorker", "APILogWorker", "great_expectations"):
             logging.getLogger(name).setLevel(logging.CRITICAL)

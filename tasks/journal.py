@@ -58,6 +58,10 @@ class Journal:
                 "everything is judged again then.",
             ) from error
 
+    def __reduce__(self) -> tuple:
+        # Dask sends a task's whole context along: opened anew where it arrives.
+        return (Journal, (self.path, self.judge))
+
     def close(self) -> None:
         """Close the file."""
         self._db.close()

@@ -146,6 +146,14 @@ def test_a_run_that_was_killed_goes_on_where_it_was(environment, tmp_path):
     assert done.returncode == 0
 
 
+def test_a_dask_cluster_gives_the_same_verdicts(environment, mixed, screened, tmp_path):
+    done = screen(environment, mixed, "--out", tmp_path, "--dask", "local", "--processes", 1)
+    assert done.returncode == 1, done.stderr
+    expected = {name: row["status"] for name, row in rows(screened[0]).items()}
+    expected.pop("copy.abc", None)
+    assert {name: row["status"] for name, row in rows(tmp_path).items()} == expected
+
+
 def test_nothing_to_read_is_said(environment, tmp_path):
     done = screen(environment, tmp_path / "none.abc", "--out", tmp_path / "out")
     assert done.returncode == 1
