@@ -53,7 +53,7 @@ def header_rank(line: str) -> tuple[int, int]:
     if voice:
         number = voice[1]
         return (_ORDER["V"], int(number) if number.isdigit() else ord(number[0]))
-    return (_ORDER.get(line[:1], _OTHER), ord(line[1]) if line[:1] not in _ORDER else 0)
+    return (_ORDER.get(line[:1], _OTHER), ord(line[1:2] or "\n") if line[:1] not in _ORDER else 0)
 
 
 def read_opening(text: str | None, *, prompted: bool) -> Opening:

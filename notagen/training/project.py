@@ -9,14 +9,15 @@ from __future__ import annotations
 import csv
 import json
 import math
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from notagen.checkpoint import open_checkpoint, write_safetensors
+from notagen.engine import load
 from notagen.shape import shape_of
 from notagen.training.baselines import ngram_bits, unigram_bits
 from notagen.training.convert import Loss, tally
@@ -28,9 +29,9 @@ from notagen.training.corpus import (
     folder_files,
     split,
 )
+from notagen.training.encode import Example, encode_patches
 from notagen.training.measures import CopyIndex, measure, summary
-from notagen.training.sampling import sample
-from notagen.training.stream import crop, prompt_lines, stream_text
+from notagen.training.stream import prompt_lines, stream_text
 from notagen.training.train import (
     Material,
     Progress,
@@ -41,7 +42,8 @@ from notagen.training.train import (
     load_settings,
     train,
 )
-from scoregate.errors import InputError
+from notagen.weights import find
+from scoregate.errors import InputError, ScoregateError
 
 Style = tuple[str, str, str]
 LM_HEAD = "char_level_decoder.base.lm_head.weight"
@@ -88,14 +90,14 @@ class Evaluation:
 def collect_scores(
     source: str | Path, folder: Path, on_file: Callable[[int], None] | None = None
 ) -> Corpus:
-    """Convert a named corpus or a folder of scores; kept in ``folder`` for the next time.
+    """Convert a named corpus or a folder of scores.
 
     Parameters
     ----------
     source : str or Path
         ``bach-chorales``, or a folder of MusicXML, MXL, ABC or MIDI.
     folder : Path
-        The project's own.
+        The project's own; a named corpus is kept there once converted.
     on_file : callable, optional
         Told how many files are done.
 
@@ -125,9 +127,15 @@ def prepare(corpus: Corpus, style: Style) -> Prepared:
     return Prepared(style, *parts, losses=corpus.losses, small=sides.train == sides.test)
 
 
-def read_initial(path: Path) -> dict[str, torch.Tensor]:
-    """The state dict of any NotaGen checkpoint to go on from, in single precision."""
-    checkpoint = open_checkpoint(path)
+def read_initial(name_or_path: str | Path) -> dict[str, torch.Tensor]:
+    """The state dict of any NotaGen weights to go on from, in single precision.
+
+    Raises
+    ------
+    WeightsError, UnreadableError
+        Missing, damaged or foreign weights.
+    """
+    checkpoint = open_checkpoint(find(name_or_path))
     state = dict(checkpoint.read())
     for name, dims in checkpoint.shape.tensors().items():
         if name == LM_HEAD:
@@ -164,12 +172,9 @@ def from_scratch(name: str = "chorales", seed: int = 1) -> Settings:
     return settings
 
 
-def examples_of(material: Material) -> list:
+def examples_of(material: Material) -> list[Example]:
     """One example a piece, in its own key; what is longer than the context is cut."""
-    found = []
-    for name in material.names:
-        found.append(material.at_home(name))
-    return found
+    return [material.at_home(name) for name in material.names]
 
 
 def train_model(
@@ -207,10 +212,16 @@ def train_model(
     run = Run.load(checkpoint, settings) if checkpoint.exists() else Run(settings, initial)
     run.to(device)
     report = max(10, min(500, settings.steps // 20))
-    for progress in train(run, material, held, checkpoint, report, report * 4, patience):
-        write_curve(folder, run.curve)
-        if on_progress:
-            on_progress(progress)
+    try:
+        for progress in train(run, material, held, checkpoint, report, report * 4, patience):
+            write_curve(folder, run.curve)
+            if on_progress:
+                on_progress(progress)
+    except torch.OutOfMemoryError as error:
+        raise ScoregateError(
+            f"The memory of {device} is used up by a model of this size.",
+            "Train on the CPU (device cpu), go on from smaller weights, or shorten the pieces.",
+        ) from error
     return run
 
 
@@ -233,19 +244,30 @@ def evaluate_model(
     temperature: float = 1.0,
     on_piece: Callable[[int], None] | None = None,
 ) -> Evaluation:
-    """Bits per character on the untouched pieces, and raw figures of what it writes."""
+    """Bits per character on the untouched pieces, and raw figures of what it writes.
+
+    Pieces are drawn by the engine from the averaged weights, ``pieces`` in all over the seeds.
+    """
     model = run.averaged()
     held = examples_of(Material(prepared.test, prepared.style, run.settings.length))
     train_text = [stream_text(t, prepared.style) for t in prepared.train.values()]
     test_text = [stream_text(t, prepared.style) for t in prepared.test.values()]
     copies = CopyIndex(prepared.train.values())
     prompt = "".join(prompt_lines(prepared.style).splitlines(keepends=True)[:3])
+    # A model that does not end its pieces is cut at twice the longest that it was shown.
+    most = 2 * max(len(encode_patches(text)) for text in train_text)
     texts: list[str] = []
     each = math.ceil(pieces / len(seeds))
-    for seed in seeds:
-        wanted = [seed * 100_000 + i for i in range(each)]
-        for i in range(0, each, 16):
-            texts += sample(model, prompt, wanted[i : i + 16], temperature=temperature)
+    with tempfile.TemporaryDirectory() as place:
+        weights = Path(place) / "weights.safetensors"
+        write_weights(weights, run, "evaluated", [prepared.style], "", {})
+        engine = load(weights)
+        for seed in seeds:
+            wanted = [seed * 100_000 + i for i in range(each)]
+            drawn = engine.generate(
+                [prompt] * each, seeds=wanted, temperature=temperature, max_patches=most
+            )
+            texts += [piece.raw for piece in drawn]
             if on_piece:
                 on_piece(len(texts))
     measured = [measure(t, copies) for t in texts]
@@ -317,14 +339,3 @@ repaired, nothing drawn again.
 | figure | value |
 |---|---|
 {rows}"""
-
-
-def seeds_of(count: int) -> list[int]:
-    """Seeds for a study of several runs."""
-    return [int(s) for s in np.random.SeedSequence(1).generate_state(count)]
-
-
-__all__ = [
-    "Evaluation", "Prepared", "collect_scores", "crop", "evaluate_model", "fine_tuning",
-    "from_scratch", "prepare", "read_initial", "train_model", "write_result",
-]  # fmt: skip
