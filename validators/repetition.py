@@ -3,10 +3,12 @@
 Every bar is compared with the bars before it by dynamic time warping
 (:mod:`validators.dtw`). Bars that only rest are left out.
 
-- Loop share Ld: the longest stretch in which every bar is like the one p bars before it
-  (distance at most .15), at least three periods long, over the number of bars. A model
-  that is stuck in a decoding loop shows here; written-out repeats, AABB forms and
-  strophes don't, as they come once or twice and not three times without a break.
+- Loop share Ld: the longest stretch of bars that repeat those p bars before them, at
+  least three periods long, over the number of bars. Every bar of it is near the one p
+  bars before (distance at most .4), and half of them are the same (at most .15), so that
+  a changed note here and there does not hide a loop. A model that is stuck in a decoding
+  loop shows here; written-out repeats, AABB forms and strophes don't, as they come once
+  or twice and not three times without a break. Periods reach up to a third of the piece.
 - Recurrence R: the mean over the bars of 1 - the distance to the most similar bar before.
 - Copies U: 1 - different bars / all bars, by equality.
 
@@ -30,6 +32,8 @@ VERSION = "1"
 
 ALIKE = 0.15
 """Largest distance of two bars that count as the same."""
+NEAR = 0.40
+"""Largest distance of two bars of which one is the other with a note or two changed."""
 PERIODS = 3
 """Periods that a stretch must last to be a loop: two are a repeat, as music has them."""
 SHORTEST_LOOP = 4
@@ -162,16 +166,28 @@ def _longest_loop(found: _Distances, count: int) -> tuple[int, int, int]:
     best = (0, 0, 0)
     for period in range(1, count // PERIODS + 1):
         if period <= found.reach:
-            like = found.back[:, period] <= ALIKE
+            same, near = found.back[:, period] <= ALIKE, found.back[:, period] <= NEAR
         else:
-            like = np.zeros(count, dtype=bool)
-            like[period:] = found.kind[period:] == found.kind[:-period]
-        edges = np.flatnonzero(np.diff(np.concatenate(([0], like.view(np.int8), [0]))))
+            same = np.zeros(count, dtype=bool)
+            same[period:] = found.kind[period:] == found.kind[:-period]
+            near = same
+        if np.count_nonzero(near) <= best[1] - best[0] - period:
+            continue
+        before = np.concatenate(([0], np.cumsum(same)))
+        edges = np.flatnonzero(np.diff(np.concatenate(([0], near.view(np.int8), [0]))))
         for begin, end in zip(edges[::2], edges[1::2], strict=True):
+            places = np.flatnonzero(same[begin:end])
+            if not len(places):
+                continue
+            begin, end = int(begin + places[0]), int(begin + places[-1]) + 1
             length = end - begin + period
-            enough = max(PERIODS * period, SHORTEST_LOOP)
-            if length >= enough and length > best[1] - best[0]:
-                best = (int(begin) - period, int(end), period)
+            enough = length >= max(PERIODS * period, SHORTEST_LOOP)
+            if (
+                enough
+                and length > best[1] - best[0]
+                and 2 * (before[end] - before[begin]) >= end - begin
+            ):
+                best = (begin - period, end, period)
     return best
 
 

@@ -1,0 +1,180 @@
+"""Loops are found, forms are not, and the fast warping equals the obvious one."""
+
+from __future__ import annotations
+
+import random
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scoregate.errors import GateError
+from validators import dtw, repetition
+from validators.dtw import bar_distances
+from validators.reader import read
+from validators.repetition import check
+from validators.sounding import slices
+
+CHORALE = (Path(__file__).parent / "pieces" / "chorale.abc").read_text()
+HEAD = 'X:1\nL:1/8\nQ:1/4=90\nM:4/4\nK:C\nV:1 treble nm="Flute"\n'
+
+
+def melody(seed: int, bars: int) -> list[str]:
+    """Bars that differ: eight notes each, drawn from a seed."""
+    rng = random.Random(seed)
+    return ["".join(rng.choice("CDEFGABcdefgab") for _ in range(8)) for _ in range(bars)]
+
+
+def piece(bars: list[str]) -> str:
+    return HEAD + "".join(f"[V:1]{bar}|\n" for bar in bars[:-1]) + f"[V:1]{bars[-1]}|]\n"
+
+
+def loop_share(bars: list[str]) -> float:
+    return check(read(piece(bars))).measures["repetition.loop_share"]
+
+
+# --- distances ----------------------------------------------------------------------
+
+
+def obvious(one: list[set[int]], other: list[set[int]]) -> float:
+    """Dynamic time warping as the books write it, in exact fractions."""
+    best: dict[tuple[int, int], tuple[Fraction, int]] = {}
+    for i, left in enumerate(one):
+        for j, right in enumerate(other):
+            union = left | right
+            cost = Fraction(len(union) - len(left & right), len(union)) if union else Fraction(0)
+            before = [best[p] for p in ((i - 1, j), (i, j - 1), (i - 1, j - 1)) if p in best]
+            total, steps = min(before, default=(Fraction(0), 0))
+            best[i, j] = (total + cost, steps + 1)
+    total, steps = best[len(one) - 1, len(other) - 1]
+    return float(total / steps)
+
+
+def random_bars(count: int) -> tuple[list[list[set[int]]], np.ndarray]:
+    rng = random.Random(11)
+    sets = [
+        [set(rng.sample(range(40, 90), rng.randrange(4))) for _ in range(4) for _ in range(4)]
+        for _ in range(count)
+    ]
+    packed = np.zeros((count, 16, 2), dtype=np.uint64)
+    for row, bar in zip(packed, sets, strict=True):
+        for cell, pitches in zip(row, bar, strict=True):
+            for pitch in pitches:
+                cell[pitch // 64] |= np.uint64(1) << np.uint64(pitch % 64)
+    return sets, packed
+
+
+@pytest.mark.parametrize("table", [2048, 1], ids=["by table", "directly"])
+def test_the_fast_warping_equals_the_obvious_one(monkeypatch, table):
+    monkeypatch.setattr(dtw, "TABLE", table)
+    monkeypatch.setattr(dtw, "CHUNK", 50)
+    sets, packed = random_bars(16)
+    left, right = np.triu_indices(len(sets))
+    slow = [obvious(sets[i], sets[j]) for i, j in zip(left, right, strict=True)]
+    assert bar_distances(packed, left, right) == pytest.approx(slow, abs=1e-6)
+
+
+def test_slices_hold_what_sounds_at_their_beginning():
+    text = HEAD + "[V:1][Ce]4 z2 {d}G2|]\n"
+    (bar,) = slices(read(text))
+    pitches = [{p for p in range(128) if int(cell[p // 64]) >> p % 64 & 1} for cell in bar]
+    assert pitches == [{60, 76}] * 8 + [set()] * 4 + [{67}] * 4
+
+
+# --- loops --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("period", [1, 2, 4, 8, 13])
+def test_a_loop_of_any_period_is_rejected_and_named(period):
+    start, loop = melody(1, 6), melody(2, period)
+    times = max(4, 24 // period)
+    outcome = check(read(piece(start + loop * times + melody(3, 2))))
+    (finding,) = [f for f in outcome.findings if f.code == "repetition.loop"]
+    assert finding.severity == "critical"
+    assert finding.bar == 7
+    assert f"bars 7-{6 + period * times} repeat with period {period}:" in finding.message
+    assert finding.line == 13
+
+
+@pytest.mark.parametrize("period", [1, 2, 4, 8])
+def test_changed_notes_do_not_hide_a_loop(period):
+    loop = melody(2, period) * (48 // period)
+    rng = random.Random(5)
+    for index in range(period, len(loop), 5):
+        place = rng.randrange(8)
+        loop[index] = loop[index][:place] + "f" + loop[index][place + 1 :]
+    assert loop_share(melody(1, 8) + loop) > 0.75
+
+
+def test_a_loop_shifted_by_ornament_is_still_a_loop():
+    bar = "c2d2e2f2"
+    assert loop_share([bar, "c2de e2f2", bar, "c2d2ef f2", bar, bar, bar, bar]) > 0.9
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["AABB", "ABA", "AABA", "ABAB", "ABACA"],
+)
+def test_forms_are_no_loops(form):
+    sections = {name: melody(seed, 8) for seed, name in enumerate("ABC")}
+    assert loop_share([bar for name in form for bar in sections[name]]) == 0
+
+
+def test_a_held_chord_is_no_loop():
+    assert loop_share([*melody(1, 9), "c8", "c8", "c8"]) == 0
+    assert loop_share([*melody(1, 9), "c8", "c8", "c8", "c8"]) > 0
+
+
+def test_rests_are_left_out():
+    assert loop_share([*melody(1, 4), *["z8"] * 40, *melody(2, 4)]) == 0
+
+
+def test_a_shorter_loop_is_for_review():
+    outcome = check(read(piece(melody(1, 30) + melody(2, 1) * 5)))
+    (finding,) = outcome.findings
+    assert (finding.code, finding.severity) == ("repetition.loop", "warning")
+
+
+def test_recurrence_is_high_where_bars_come_back():
+    bars = melody(1, 3)
+    order = [0, 1, 2, 1, 0, 2, 2, 0, 1, 0, 2, 1, 1, 2, 0] * 2
+    measures = check(read(piece([bars[i] for i in order]))).measures
+    assert measures["repetition.recurrence"] > 0.9
+    assert measures["repetition.copies"] == pytest.approx(1 - 3 / 30)
+    assert check(read(piece(melody(7, 30)))).measures["repetition.recurrence"] < 0.6
+
+
+def test_a_long_piece_is_judged_by_looking_back_less_far(monkeypatch):
+    monkeypatch.setattr(repetition, "PAIRS", 500)
+    bars = melody(1, 60) + melody(2, 20) * 6
+    outcome = check(read(piece(bars)))
+    assert outcome.measures["repetition.loop_share"] == pytest.approx(120 / 180)
+
+
+def test_an_endless_piece_is_not_judged(monkeypatch):
+    monkeypatch.setattr(repetition, "LONGEST", 20)
+    with pytest.raises(GateError, match="has 21 bars"):
+        check(read(piece(melody(1, 21))))
+
+
+@pytest.mark.parametrize("bars", [["z8"], ["C8"], ["C8", "C8"]])
+def test_a_tiny_piece_has_no_loop(bars):
+    assert loop_share(bars) == 0
+
+
+def test_a_chorale_has_no_loop():
+    outcome = check(read(CHORALE))
+    assert outcome.findings == []
+    assert outcome.measures["repetition.loop_share"] == 0
+
+
+@pytest.mark.real
+def test_real_chorales_and_songs_have_no_loop(real_pieces):
+    looped = [
+        path.parent.name
+        for path in real_pieces
+        if check(read(path.read_bytes())).measures["repetition.loop_share"] >= 0.25
+    ]
+    # The one is true: an orchestra that plays the same twenty bars three times and a half.
+    assert looped == ["Classical_MozartLeopold_Orchestra"]
