@@ -1,0 +1,301 @@
+"""A piece being written, with a script in the model's place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from notagen.draft import Draft, Rules
+from notagen.opening import read_opening
+from notagen.patches import EOS_PATCH, decode, encode, encode_open
+from notagen_models import (
+    HEADER,
+    PROMPT,
+    bar,
+    begin_body,
+    finish_piece,
+    padded,
+    say,
+    say_patches,
+)
+
+
+def started(rules=None, **more):
+    """Return a draft whose header has been written."""
+    draft = Draft(PROMPT, 1, rules or Rules(1024), **more)
+    say(draft, "%end\n" + HEADER)
+    return draft
+
+
+def context(draft):
+    return decode(draft.patches) + "".join(map(chr, draft.start))
+
+
+def test_prompt_is_read_before_the_first_draw():
+    draft = Draft(PROMPT, 1, Rules(1024))
+    assert draft.patches == encode(PROMPT)
+    assert draft.stable == 0
+    assert len(draft.uniforms()) == 16
+
+
+def test_first_counter_is_drawn_again_behind_zero():
+    draft = started()
+    say_patches(draft, [tuple(b"[r:7/9][V:1]C2 D")])
+    assert draft.start == tuple(b"[r:0/")
+    assert len(draft.uniforms()) == 11
+    assert draft.raw == PROMPT + "%end\n" + HEADER
+    say(draft, bar(0, 9))
+    assert draft.raw == PROMPT + "%end\n" + HEADER + bar(0, 9)
+    assert (draft.bars, draft.bars_in_all) == (1, 10)
+
+
+def test_later_counters_are_the_models_own():
+    draft = started()
+    begin_body(draft, bar(0, 9))
+    say(draft, bar(5, 2))
+    assert draft.raw.endswith(bar(5, 2))
+    assert draft.start == ()
+
+
+def test_body_without_counters_begins_at_its_first_voice():
+    draft = started()
+    say(draft, "[V:1]C8|[V:2]C,8|\n")
+    assert draft.start == ()
+    assert draft.body == "[V:1]C8|[V:2]C,8|\n"
+    assert draft.bars == 1
+
+
+def test_piece_ends_with_the_end_patch_alone():
+    draft = started()
+    begin_body(draft, bar(0, 0))
+    assert draft.ended is None
+    finish_piece(draft)
+    assert draft.ended == "finished"
+    assert draft.raw.endswith(bar(0, 0))
+
+
+def test_patch_that_only_starts_like_the_end_goes_on():
+    draft = started()
+    say_patches(draft, [(1, 3, *EOS_PATCH[2:])])
+    assert draft.ended is None
+
+
+def test_most_patches_are_counted_as_drawn():
+    draft = Draft(PROMPT, 1, Rules(1024, max_patches=3))
+    say(draft, "%end\n" + HEADER)
+    assert (draft.ended, draft.drawn) == ("length", 3)
+
+
+def test_most_characters_end_a_piece():
+    draft = started()
+    begin_body(draft, bar(0, 9))
+    draft.body += "C" * 102_400 + "\n"
+    say(draft, bar(1, 8))
+    assert draft.ended == "length"
+
+
+def test_refused_line_is_forgotten_and_its_counter_kept():
+    judged = []
+
+    def accept(before, line):
+        judged.append((before, line))
+        return "G" not in line.split("|")[0]
+
+    draft = started(Rules(1024, accept_line=accept))
+    begin_body(draft, bar(0, 9))
+    kept = draft.raw
+    say(draft, bar(1, 8, "G8"))
+    assert draft.raw == kept
+    assert decode(draft.patches) == kept
+    assert draft.start == tuple(b"[r:1/8]")
+    assert draft.redrawn_lines == 1
+    say(draft, bar(1, 8, "C8"))
+    assert draft.raw == kept + bar(1, 8, "C8")
+    assert judged[1] == (kept, bar(1, 8, "G8").rstrip("\n"))
+
+
+def test_refused_first_line_may_name_another_total():
+    draft = started(Rules(1024, accept_line=lambda _, line: "/9]" not in line))
+    begin_body(draft, bar(0, 9))
+    assert draft.start == tuple(b"[r:0/")
+    say(draft, bar(0, 4))
+    assert draft.bars_in_all == 5
+
+
+def test_line_that_is_refused_too_often_is_kept():
+    draft = started(Rules(1024, accept_line=lambda *_: False, line_tries=2))
+    begin_body(draft, bar(0, 9))
+    assert (draft.redrawn_lines, draft.kept_lines, draft.bars) == (1, 0, 0)
+    say(draft, bar(0, 9))
+    say(draft, bar(0, 9))
+    assert (draft.redrawn_lines, draft.kept_lines, draft.bars) == (2, 1, 1)
+
+
+def test_full_context_keeps_header_and_the_newer_half():
+    draft = started(Rules(40))
+    head = PROMPT + "%end\n" + HEADER
+    begin_body(draft, bar(0, 9))
+    number = 1
+    while not draft.cuts:
+        say(draft, bar(number, 9 - number))
+        number += 1
+    bars = draft.body.splitlines(keepends=True)
+    expected, _ = encode_open(head, "".join(bars[-(len(bars) // 2) :]))
+    assert draft.patches[: len(expected)] == expected
+    assert draft.raw == head + "".join(bar(i, 9 - i) for i in range(number))
+
+
+def test_context_overflows_again_and_again_without_losing_text():
+    draft = started(Rules(40))
+    begin_body(draft, bar(0, 99))
+    for number in range(1, 60):
+        say(draft, bar(number, 99 - number))
+        assert len(draft.patches) < 40
+        assert context(draft).endswith(bar(number, 99 - number))
+    assert draft.cuts > 5
+    assert draft.body == "".join(bar(i, 99 - i) for i in range(60))
+    assert draft.stable == len(draft.patches)
+
+
+def cut_at(draft, text):
+    """Fill a draft's context so that the cut falls behind exactly this text."""
+    say_patches(draft, encode_open("", text)[0][1:])
+    start = encode_open("", text)[1]
+    draft.rules = replace(draft.rules, length=len(draft.patches) + 1)
+    say_patches(draft, [padded("".join(map(chr, start)))])
+    assert draft.cuts == 1
+
+
+def close_line(draft):
+    """Finish the patch that the cut has left open with the line's end."""
+    say_patches(draft, [padded("".join(map(chr, draft.start)) + "\n")])
+
+
+def test_cut_on_a_barline_keeps_the_newest_line():
+    draft = started()
+    begin_body(draft, bar(0, 9))
+    for number in range(1, 4):
+        say(draft, bar(number, 9 - number))
+    cut_at(draft, "[r:4/5][V:1]C8|[V:2]G,,8|")
+    assert context(draft).endswith("[r:4/5][V:1]C8|[V:2]G,,8|")
+    close_line(draft)
+    assert draft.body.endswith("[r:4/5][V:1]C8|[V:2]G,,8|\n")
+
+
+def test_cut_context_is_no_longer_than_the_model_sees():
+    # The newer half of the lines is much longer than the older one.
+    draft = started(Rules(60))
+    begin_body(draft, "[r:0/9][V:1]C8|\n")
+    for number in range(1, 4):
+        say(draft, f"[r:{number}/9][V:1]C8|\n")
+    say(draft, "[r:4/9][V:1]" + "C" * 160 + "|\n")
+    say(draft, "[r:5/9][V:1]" + "D" * 400 + "|\n")
+    say(draft, "[r:6/9][V:1]" + "E" * 200 + "|\n")
+    assert draft.cuts
+    assert len(draft.patches) < 60
+    assert context(draft).endswith("E|\n")
+
+
+def test_line_longer_than_the_context_keeps_its_newest_bars():
+    draft = started(Rules(60))
+    begin_body(draft, "[r:0/9][V:1]C8")
+    for number in range(2, 90):
+        say(draft, f"|[V:{number}]C,8")
+    assert draft.ended is None
+    assert draft.cuts
+    assert context(draft).endswith("|[V:89]C,8")
+
+
+def test_context_full_of_header_has_failed():
+    draft = Draft(PROMPT, 1, Rules(20))
+    for _ in range(40):
+        say(draft, "T:more\n")
+    assert draft.ended == "failed"
+
+
+def test_prompt_that_fills_the_context_has_failed():
+    assert Draft("%a\n" * 30, 1, Rules(20)).ended == "failed"
+
+
+def test_line_refused_after_a_cut_is_still_forgotten():
+    draft = started(Rules(40, accept_line=lambda _, line: "G8" not in line))
+    begin_body(draft, bar(0, 99))
+    number = 1
+    while not draft.cuts:
+        say(draft, bar(number, 99 - number))
+        number += 1
+    kept = draft.body
+    say(draft, bar(number, 99 - number, "G8"))
+    assert draft.body == kept
+    assert draft.start == tuple(f"[r:{number}/{99 - number}]".encode())
+    say(draft, bar(number, 99 - number, "C8"))
+    assert draft.body == kept + bar(number, 99 - number, "C8")
+
+
+def test_cut_inside_a_refused_line_rewinds_to_its_beginning():
+    refused = "[r:4/5][V:1]G8|[V:2]G,,4 C,4|"
+    draft = started(Rules(1024, accept_line=lambda _, line: "G8" not in line))
+    begin_body(draft, bar(0, 9))
+    for number in range(1, 4):
+        say(draft, bar(number, 9 - number))
+    kept = draft.body
+    cut_at(draft, refused)
+    close_line(draft)
+    assert draft.body == kept
+    assert draft.start == tuple(b"[r:4/5]")
+    assert context(draft).endswith(bar(3, 6) + "[r:4/5]")
+
+
+def test_forced_field_takes_the_place_of_the_models_own():
+    draft = Draft(PROMPT, 1, Rules(1024), read_opening("M:3/4\nK:Dm\n", prompted=True))
+    say(draft, "%end\n" + HEADER)
+    assert draft.head == PROMPT + "%end\n" + HEADER.replace("4/4", "3/4").replace("K:C", "K:Dm")
+    assert draft.patches == encode(draft.head)
+
+
+def test_forced_field_that_the_model_leaves_out_is_put_where_it_belongs():
+    draft = Draft(PROMPT, 1, Rules(1024), read_opening("Q:1/4=90\n", prompted=True))
+    say(draft, "%end\n" + HEADER)
+    assert draft.head == PROMPT + "%end\n" + HEADER.replace("L:1/8\n", "L:1/8\nQ:1/4=90\n")
+
+
+def test_forced_voice_is_written_before_the_body():
+    opening = read_opening('V:2 bass nm="Cello"\nV:3 bass\n', prompted=True)
+    draft = Draft(PROMPT, 1, Rules(1024), opening)
+    say(draft, "%end\n" + HEADER)
+    begin_body(draft, bar(0, 9))
+    assert draft.head.endswith('V:1 treble\nV:2 bass nm="Cello"\nV:3 bass\n')
+    assert draft.body == bar(0, 9)
+
+
+def test_forced_bars_count_towards_the_total_that_the_model_names():
+    text = HEADER + "[V:1]C8|[V:2]C,8|\n[V:1]D8|[V:2]D,8|\n"
+    draft = Draft(PROMPT, 1, Rules(1024), read_opening(text, prompted=True))
+    assert draft.raw == PROMPT + "%end\n" + HEADER
+    assert draft.start == tuple(b"[r:0/")
+    say(draft, "[r:0/23][V:1]G8")
+    assert draft.body == "[r:0/23][V:1]C8|[V:2]C,8|\n[r:1/22][V:1]D8|[V:2]D,8|\n"
+    assert (draft.bars, draft.bars_in_all) == (2, 24)
+
+
+def test_forced_bars_with_counters_are_taken_as_they_stand():
+    text = HEADER + bar(0, 5) + bar(1, 4)
+    draft = Draft(PROMPT, 1, Rules(1024), read_opening(text, prompted=True))
+    assert draft.raw == PROMPT + "%end\n" + text
+    assert draft.patches == encode(draft.raw)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("hello\n", "no header field"),
+        ("[V:1]C8|\n", "no key"),
+        ("K:C\nV:1\n[r:0/1]C8|\n", "body line"),
+    ],
+)
+def test_wrong_forced_text_is_refused(text, what):
+    from scoregate.errors import RequestError
+
+    with pytest.raises(RequestError, match=what):
+        read_opening(text, prompted=True)

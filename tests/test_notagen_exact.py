@@ -1,0 +1,225 @@
+"""Both paths against the released code's own answers, and against each other."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from notagen_models import ORACLE, PROMPT, random_weights, shorten
+
+import notagen
+from notagen.accelerated import AcceleratedModel, draw_on_device
+from notagen.cached import CachedModel
+from notagen.checkpoint import open_checkpoint
+from notagen.draft import Draft, Rules
+from notagen.opening import read_opening
+from notagen.patches import encode, settle
+from notagen.reference import load_model, next_patch, write
+from notagen.sampling import Sampling, draw, random_stream
+from notagen.shape import ModelShape
+from notagen.weights import find
+
+CASES = json.loads((ORACLE / "released.json").read_text())["cases"]
+RUNS = [(case, kind) for case in range(3) for kind in ("greedy", "sampled", "hot")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def checkpoint():
+    return open_checkpoint(ORACLE / "weights.pth")
+
+
+@pytest.fixture(scope="module")
+def slow(checkpoint):
+    return load_model(checkpoint)
+
+
+@pytest.fixture(scope="module")
+def fast(checkpoint):
+    return CachedModel(checkpoint.shape, checkpoint.read(), "fp32")
+
+
+@pytest.fixture(scope="module")
+def accelerated(checkpoint):
+    return AcceleratedModel(checkpoint.shape, checkpoint.read(), "cpu", "fp32")
+
+
+def run_of(case, kind):
+    run = CASES[case][kind]
+    return (
+        [tuple(patch) for patch in CASES[case]["prompt_patches"]],
+        [settle(patch) for patch in run["patches"]],
+        Sampling(run["temperature"], run["top_k"], run["top_p"]),
+        random_stream(run["numpy_seed"]),
+    )
+
+
+@pytest.mark.parametrize("case", range(3))
+def test_prompt_is_cut_into_the_same_patches(case):
+    assert [list(p) for p in encode(CASES[case]["prompt"])] == CASES[case]["prompt_patches"]
+
+
+@pytest.mark.parametrize("case", range(3))
+def test_slow_path_gives_the_released_logits(slow, case):
+    with torch.inference_mode():
+        encoded = slow.encode(torch.tensor([CASES[case]["prompt_patches"]]))[0, -1:]
+        codes = torch.tensor([[ord(char) for char in CASES[case]["after_chars"]]])
+        logits = slow.char_logits(encoded, codes)[0]
+    torch.testing.assert_close(
+        encoded[0], torch.tensor(CASES[case]["hidden_last"]), atol=1e-4, rtol=0
+    )
+    torch.testing.assert_close(
+        logits, torch.tensor(CASES[case]["char_logits"]), atol=1e-4, rtol=0
+    )
+
+
+@pytest.mark.parametrize(("case", "kind"), RUNS)
+def test_slow_path_writes_what_the_released_code_wrote(slow, case, kind):
+    context, expected, sampling, random = run_of(case, kind)
+    for patch in expected:
+        drawn = settle(next_patch(slow, context, (), random.random_sample(16), sampling))
+        assert drawn == patch
+        context.append(drawn)
+
+
+@pytest.mark.parametrize("model", ["fast", "accelerated"])
+@pytest.mark.parametrize("case", range(3))
+def test_caches_give_the_released_hidden_state(request, model, case):
+    model = request.getfixturevalue(model)
+    model.open(2)
+    with torch.inference_mode():
+        model.read(1, 0, [tuple(p) for p in CASES[case]["prompt_patches"]])
+    torch.testing.assert_close(
+        model.encoded[1], torch.tensor(CASES[case]["hidden_last"]), atol=1e-4, rtol=0
+    )
+
+
+@pytest.mark.parametrize("model", ["fast", "accelerated"])
+def test_caches_write_what_the_released_code_wrote(request, model):
+    """All nine runs side by side where they share a sampling."""
+    model = request.getfixturevalue(model)
+    for kind in ("greedy", "sampled", "hot"):
+        runs = [run_of(case, kind) for case in range(3)]
+        model.open(3)
+        with torch.inference_mode():
+            for slot, (context, *_) in enumerate(runs):
+                model.read(slot, 0, context)
+            for at in range(40):
+                numbers = [random.random_sample(16) for *_, random in runs]
+                drawn = model.write([0, 1, 2], [()] * 3, numbers, runs[0][2])
+                settled = [settle(codes) for codes in drawn.tolist()]
+                assert settled == [expected[at] for _, expected, *_ in runs]
+                places = [len(context) + at for context, *_ in runs]
+                model.step([0, 1, 2], places, settled)
+
+
+@pytest.mark.parametrize("kind", [Sampling(), Sampling(1, 0, 1), Sampling(2, 12, 0.95)])
+def test_device_draws_what_numpy_draws(kind):
+    random = np.random.RandomState(3)
+    logits = torch.tensor(random.normal(0, 3, (500, 128)), dtype=torch.float32)
+    uniforms = random.random_sample(500)
+    expected = draw(torch.softmax(logits, -1).numpy(), uniforms, kind)
+    assert draw_on_device(logits, torch.tensor(uniforms), kind).tolist() == expected.tolist()
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory):
+    """The embedded model with 48 positions: real text, early overflows."""
+    path = tmp_path_factory.mktemp("short") / "short.safetensors"
+    return shorten(find(None), path, 48)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("greedy", [False, True])
+def test_both_paths_write_the_same_piece_across_overflows(short, greedy):
+    """A redraw, %end, partial patches and several cuts lie on the way."""
+    sampling = Sampling(top_k=1) if greedy else Sampling(1.0)
+    model = load_model(open_checkpoint(short))
+    engine = notagen.load(short, threads=1)
+    draft = write(model, Draft(PROMPT, 5, Rules(48, max_patches=120)), sampling)
+    (piece,) = engine.generate(
+        [PROMPT],
+        seeds=[5],
+        max_patches=120,
+        temperature=sampling.temperature,
+        top_k=sampling.top_k,
+    )
+    assert draft.cuts >= 2
+    assert "[r:0/" in draft.raw
+    assert "%end\n" in draft.raw
+    assert piece.raw == draft.raw
+    assert piece.cuts == draft.cuts
+
+
+@pytest.mark.slow
+def test_both_paths_agree_where_lines_are_refused_and_text_is_forced(short):
+    def accept(before, line):
+        return (len(before) + len(line)) % 3 > 0
+
+    rules = Rules(48, max_patches=90, accept_line=accept, line_tries=2)
+    opening = read_opening("M:3/4\nK:D\n", prompted=True)
+    model = load_model(open_checkpoint(short))
+    draft = write(model, Draft(PROMPT, 6, rules, opening), Sampling(1.0))
+    (piece,) = notagen.load(short, threads=1).generate(
+        [PROMPT], seeds=[6], temperature=1.0, max_patches=90, accept_line=accept,
+        line_tries=2, prefix="M:3/4\nK:D\n",
+    )  # fmt: skip
+    assert piece.redrawn_lines == draft.redrawn_lines > 0
+    assert piece.raw == draft.raw
+    assert "M:3/4\nK:D\n" in piece.raw
+
+
+@pytest.mark.parametrize("batch", [2, 5])
+def test_seed_gives_the_same_text_alone_and_in_any_batch(short, batch):
+    """Fewer slots than prompts: slots are filled again, and lengths differ."""
+    engine = notagen.load(short, threads=1)
+    prompts = [PROMPT, "%Baroque\n", PROMPT, "%a\n%b\n%c\n%d\n", PROMPT]
+    seeds, most = [3, 1, 4, 1, 5], 40
+    together = engine.generate(prompts, seeds=seeds, max_patches=most, batch_size=batch)
+    for prompt, seed, piece in zip(prompts, seeds, together, strict=True):
+        (alone,) = engine.generate([prompt], seeds=[seed], max_patches=most)
+        assert alone.raw == piece.raw
+
+
+@pytest.mark.parametrize("hidden", [64, 192, 256])
+def test_rows_bits_do_not_depend_on_the_rows_beside_them(tmp_path, hidden):
+    path = random_weights(tmp_path / "w.safetensors", ModelShape(hidden, 2, 1, 200))
+    checkpoint = open_checkpoint(path)
+    model = CachedModel(checkpoint.shape, checkpoint.read(), "fp32")
+    random = np.random.RandomState(0)
+    context = [tuple(row) for row in random.randint(3, 128, (150, 16)).tolist()]
+    found = []
+    for slots in (1, 2, 7):
+        model.open(slots)
+        with torch.inference_mode():
+            for slot in range(slots):
+                model.read(slot, 0, context[slot : 30 + 9 * slot])
+            # The last slot of each batch holds the same text.
+            model.read(slots - 1, 0, context[:60])
+            for at in range(60, 70):
+                places = [21 + 9 * slot + at for slot in range(slots - 1)] + [at]
+                places = [min(place, 199) for place in places]
+                model.step(list(range(slots)), places, [context[at]] * slots)
+        found.append(model.encoded[slots - 1].clone())
+    assert all(torch.equal(other, found[0]) for other in found[1:])
+
+
+@pytest.mark.parametrize("precision", ["bf16", "int8"])
+def test_lower_precisions_stay_near(checkpoint, slow, precision):
+    model = CachedModel(checkpoint.shape, checkpoint.read(), precision)
+    model.open(1)
+    context = [tuple(p) for p in CASES[0]["prompt_patches"]]
+    with torch.inference_mode():
+        model.read(0, 0, context)
+        model.step([0], [len(context)], [context[1]])
+        expected = slow.encode(torch.tensor([[*context, context[1]]]))[0, -1]
+    torch.testing.assert_close(model.encoded[0], expected, atol=0.05, rtol=0.05)
