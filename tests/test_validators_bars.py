@@ -108,6 +108,15 @@ def test_a_metre_that_changes_on_the_way() -> None:
     assert said(late) == ["bars: bar 2: 3/4 found, 2/4 expected (line 9, column 13)"]
 
 
+def test_a_metre_that_some_voices_change_to_holds_for_all() -> None:
+    rows = ["A3|", "[M:2/4]A2| / A2| / z2|", "A2|", "A2|", "z3| / z3| / [M:3/4]A3|", "A3|]"]
+    assert said(piece(*rows)) == []
+    score = read(piece(*rows))
+    assert [[bar.metre_text for bar in voice.bars] for voice in score.voices] == [
+        ["3/4", "2/4", "2/4", "2/4", "3/4", "3/4"]
+    ] * 3
+
+
 def test_free_metre_asks_the_voices_only() -> None:
     assert said(piece("A5|", "A7|", "A2|]").replace("M:3/4", "M:none")) == []
     uneven = piece("A5|", "A7| / A7| / A6|", "A2|]").replace("M:3/4", "M:none")

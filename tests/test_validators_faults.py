@@ -115,7 +115,7 @@ def test_a_tie_at_the_end_leads_nowhere() -> None:
         ("only blank lines", "\n \n\n", [("empty", None, None, 1, 1)]),
         ("no key", "X:1\nL:1/4\nM:4/4\nC4|]\n", [("key-missing", None, None, 4, 1)]),
         ("no reference", "L:1/4\nM:4/4\nK:C\nC4|]\n", [("reference-missing", None, None, 1, 1)]),
-        ("header only", "X:1\nM:4/4\nK:C\n", [("no-music", None, None, 4, 1)]),
+        ("header only", "X:1\nM:4/4\nK:C\n", [("no-music", None, None, 3, 1)]),
         ("rests only", "X:1\nL:1/4\nM:4/4\nK:C\nz4|]\n", [("no-music", None, None, 5, 1)]),
         ("barlines only", "X:1\nM:4/4\nK:C\n||||\n", [("no-music", None, None, 4, 1)]),
         ("no such key", "X:1\nM:4/4\nK:H\nC8|]\n", [("key-unreadable", None, None, 3, 3)]),
@@ -145,7 +145,7 @@ def test_a_tie_at_the_end_leads_nowhere() -> None:
         (
             "a block that never ends",
             "X:1\nL:1/4\nM:4/4\nK:C\n%%begintext\nC4|]\n",
-            [("block-open", None, None, 7, 1), ("no-music", None, None, 8, 1)],
+            [("block-open", None, None, 7, 1), ("no-music", None, None, 7, 1)],
         ),
         (
             "groups that never close",

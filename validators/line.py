@@ -153,6 +153,8 @@ def _fits(before: _State, after: _State, bars: list[Bar], line: str) -> bool:
     last = mark is not None and mark[2] == "0"
     special = right not in ("", "|") or left not in ("", "|") or bool(first.ending)
     special = special or first.left not in ("", "|")
+    if last and any(voice.ties for voice in after.body.voices.values()):
+        return False
     excused = lacking is None or row == 1 or last or special
     completes = debt is not None and length == debt
     _follow(after, bars, None if excused or completes else lacking)

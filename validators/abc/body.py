@@ -9,6 +9,7 @@ from validators.abc.fields import read_metre, read_properties, read_unit
 from validators.abc.header import FIELD_LINE, Header, declare, split_comment
 from validators.abc.inline import take_field
 from validators.abc.keys import read_key
+from validators.abc.lengths import wholes
 from validators.abc.lexer import MUSIC, STREAM_MARK, VOICE_MARK
 from validators.abc.remarks import Remarks
 from validators.abc.voice import VoiceReader
@@ -71,7 +72,7 @@ class Body:
         self.row_voices: list[list[str]] = []
         self.marks: list[tuple[int, int, int]] = []
         self.any_music = False
-        self.first_line = head.body + 1
+        self.first_line = max(1, head.body)
         self.block = ""
         self.total = 0
         self.metre, self.unit = head.metre, head.unit
@@ -200,12 +201,38 @@ class Body:
             else:
                 present.append(voice.id)
             self._cell(voice, line, mark.end(), stop, number)
+        self._share_metre(present)
         self._bound()
+
+    def _share_metre(self, present: list[str]) -> None:
+        """Let a metre that some voices of the line change to hold for all of them.
+
+        A voice that rests is left out where the metre changes, and comes back without a
+        word of it. Where voices change to different metres each keeps its own.
+        """
+        voices = [self.voices[name] for name in present]
+        changed = [voice for voice in voices if voice.metre is not voice.known_metre]
+        if not changed:
+            return
+        metre = changed[0].metre
+        if all(voice.metre == metre for voice in changed):
+            self.metre = metre
+            now = all(voice.bars[-1].metre_text == metre.text for voice in changed)
+            for voice in self.voices.values():
+                voice.metre = metre
+                if now and voice.bars and voice.bars[-1].number == self.row:
+                    voice.bars[-1].metre_text = metre.text
+                    voice.bars[-1].metre = None if metre.ticks is None else wholes[metre.ticks]
+        for voice in self.voices.values():
+            voice.known_metre = voice.metre
 
     def _cell(self, voice: VoiceReader, line: str, start: int, stop: int, number: int) -> None:
         before, events = len(voice.bars), voice.event_count
         voice.row = self.row
         voice.music(line, start, stop, number)
+        if voice.tuplet_left and not voice.opened:
+            voice.fault("tuplet-open", "a tuplet without notes", number, stop)
+            voice.begin()
         if voice.opened:
             voice.close("", number, stop + 1)
         elif len(voice.bars) == before:

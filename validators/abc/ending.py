@@ -12,7 +12,7 @@ def check_ending(score: Score, body: Body, remarks: Remarks) -> None:
     if not score.text.strip():
         return
     if not any(event.pitches for v in score.voices for bar in v.bars for event in bar.events):
-        line = body.row_lines[0] if body.row_lines else max(1, body.first_line)
+        line = body.row_lines[0] if body.row_lines else body.first_line
         remarks.add("no-music", "there is not one note", line=line, column=1)
         return
     if body.marks:

@@ -58,11 +58,8 @@ def _broken(voice: VoiceReader, token: str, text: str, at: int, line: int) -> No
         voice.fault("broken-rhythm", message, line, at + 1, token[:10])
         return
     first, second = factors if token[0] == ">" else factors[::-1]
-    new = scale(voice.last_ticks, *first)
     voice.plain = voice.last_ticks
-    voice.position += new - voice.last_ticks
-    voice.last_ticks = new
-    voice.last.duration = wholes[new]
+    voice.relength(voice.last, scale(voice.last_ticks, *first))
     voice.broken = second
 
 

@@ -36,7 +36,7 @@ class VoiceReader:
 
     # In the order in which they are explained below, not in the alphabet's.
     __slots__ = (  # noqa: RUF023
-        "id", "remarks", "propagate", "users", "tokens", "metre", "alterations", "key_name",
+        "id", "remarks", "propagate", "users", "tokens", "metre", "known_metre", "alterations", "key_name",
         "clef_shift", "octave_shift", "transpose", "shift",
         "bars", "event_count", "row", "left", "ending", "ties", "other_ties", "slurs",
         "slur_place",
@@ -54,7 +54,7 @@ class VoiceReader:
         self.users: set[str] = set()
         # In force until changed.
         self.tokens = tokens_of(unit)
-        self.metre = metre
+        self.metre = self.known_metre = metre
         self.alterations: Alterations = PLAIN
         self.key_name = ""
         self.clef_shift = self.octave_shift = self.transpose = self.shift = 0
@@ -303,11 +303,21 @@ class VoiceReader:
                 self.fault(
                     "broken-rhythm", "> or < between notes of different length", line, column
                 )
-                self.position += self.plain - self.last_ticks
-                self.last.duration = wholes[self.plain]
+                self.relength(self.last, self.plain)
             self.broken = None
         self.base = base
         return ticks
+
+    def relength(self, last: Event, ticks: Ticks) -> None:
+        """Give the last note or rest another length."""
+        self.position += ticks - self.last_ticks
+        self.last_ticks = ticks
+        last.duration = wholes[ticks]
+        for event in reversed(self.events):
+            if event is last:
+                break
+            # Grace notes and spacers behind it.
+            event.onset = wholes[self.position]
 
     def bad_pitch(self, token: str, line: int, column: int) -> None:
         """Remark on a pitch outside of MIDI's, which was taken as the nearest one."""
