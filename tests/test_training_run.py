@@ -13,7 +13,7 @@ from notagen.training.encode import encode_example
 from notagen.training.stream import stream_text
 from notagen.training.synthetic import chorale
 from notagen.training.train import Material, Run, Settings, Stage, place_in_schedule, train
-from scoregate.errors import ScoregateError, WeightsError
+from scoregate.errors import RequestError, ScoregateError, WeightsError
 
 STYLE = ("Baroque", "Bach, Johann Sebastian", "Choral")
 TEXTS = {f"piece {i}": chorale(i) for i in range(3)}
@@ -120,6 +120,22 @@ def test_early_stopping_keeps_the_best(tmp_path, monkeypatch):
     assert run.step == 8
     assert run.best is not None
     assert run.best[0] == 0.5
+
+
+def test_a_device_that_is_not_there_is_refused(tmp_path):
+    prepared = project.Prepared(STYLE, TEXTS, TEXTS, TEXTS)
+    with pytest.raises(RequestError, match="no device 'tpu'"):
+        project.train_model(prepared, tiny(), tmp_path, device="tpu")
+
+
+def test_memory_used_up_is_said_plainly(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("notagen.training.train.losses", full)
+    prepared = project.Prepared(STYLE, TEXTS, TEXTS, TEXTS)
+    with pytest.raises(ScoregateError, match="memory of cpu is used up"):
+        project.train_model(prepared, tiny(), tmp_path)
 
 
 def test_settings_of_the_embedded_model_are_readable():

@@ -43,7 +43,7 @@ from notagen.training.train import (
     train,
 )
 from notagen.weights import find
-from scoregate.errors import InputError, ScoregateError
+from scoregate.errors import InputError, RequestError, ScoregateError
 
 Style = tuple[str, str, str]
 LM_HEAD = "char_level_decoder.base.lm_head.weight"
@@ -198,11 +198,15 @@ def train_model(
 
     Raises
     ------
+    RequestError
+        There is no such device.
     WeightsError
         The folder's checkpoint is of another shape.
     ScoregateError
         A checkpoint can't be written, or the accelerator's memory is used up.
     """
+    if device != "cpu" and not (device.startswith("cuda") and torch.cuda.is_available()):
+        raise RequestError(f"There is no device {device!r} to train on.", "Take device cpu.")
     if threads or settings.hidden <= 256:
         # Small models lose more by waiting for a second thread than it gives.
         torch.set_num_threads(threads or 1)
