@@ -53,7 +53,7 @@ def prepare(verbose: bool) -> None:
         os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
         os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "error")
         # These stand outside Prefect's own loggers.
-        for name in ("EventsWorker", "APILogWorker", "great_expectations"):
+        for name in ("EventsWorker", "APILogWorker"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
 
 

@@ -15,6 +15,7 @@ Importing Great Expectations takes seconds, so it is imported on the first call.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -206,6 +207,9 @@ def _import() -> None:
     with _importing:
         os.environ["GX_ANALYTICS_ENABLED"] = "false"
         import great_expectations  # noqa: F401
+
+        # It sets this one logger to INFO and tells of its temporary folder on every call.
+        logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
 
 
 def _validate(frame: pd.DataFrame, expectations: list[Any]) -> list[Any]:
