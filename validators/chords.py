@@ -14,6 +14,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from scoregate.errors import GateError
 from validators.score import Score
 from validators.sounding import notes
 
@@ -25,6 +26,11 @@ SEVENTHS = {
     "half-diminished seventh": (0, 3, 6, 10),
     "diminished seventh": (0, 3, 6, 9),
 }
+
+
+SHORTEST = 64
+MOST_BEATS = 1_000_000
+"""Beats of the longest piece that is judged; a single bar may claim to be endless."""
 
 
 @functools.cache
@@ -59,6 +65,11 @@ def beat_sets(score: Score) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         Bits of the pitch classes; 0 for a silent beat.
     bars : ndarray of int64, shape (beats,)
         Index of the bar, from 0.
+
+    Raises
+    ------
+    GateError
+        For more than a million beats.
     """
     every = notes(score)
     lengths = every.bar_length
@@ -68,6 +79,11 @@ def beat_sets(score: Score) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
             steps[bar.number - 1] = beat_length(bar.metre_text)
     counts = np.ceil(lengths / steps - 1e-6).astype(np.int64)
     first = np.concatenate(([0], np.cumsum(counts)))
+    if first[-1] > MOST_BEATS:
+        raise GateError(
+            f"The piece has {first[-1]} beats; harmony is judged up to {MOST_BEATS}.",
+            "Cut it into its movements.",
+        )
     sets = np.zeros(first[-1], dtype=np.int64)
     real = ~every.grace
     bar = every.bar[real]
@@ -83,14 +99,17 @@ def beat_sets(score: Score) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 @functools.lru_cache(maxsize=256)
 def beat_length(metre_text: str) -> float:
-    """Return the length of a beat in whole notes: 1/4 for 3/4, 3/8 for 6/8, 1/4 for C."""
+    """Return the length of a beat in whole notes: 1/4 for 3/4, 3/8 for 6/8, 1/4 for C.
+
+    No beat is shorter than a 64th, whatever a metre says.
+    """
     top, _, bottom = metre_text.strip().partition("/")
     if metre_text.strip() == "C|":
         return 0.5
     if not bottom.isdigit() or int(bottom) == 0:
         return 0.25
     number = int(top) if top.isdigit() else 0
-    unit = 1 / int(bottom)
+    unit = 1 / min(int(bottom), SHORTEST)
     return 3 * unit if number > 3 and number % 3 == 0 and int(bottom) >= 8 else unit
 
 

@@ -38,12 +38,15 @@ class Moments:
         MIDI numbers, `SILENT` for a resting voice; of a chord the lowest note.
     begins : ndarray of bool, shape (voices, moments)
         Whether the voice begins a note there.
+    lasts : ndarray of bool, shape (voices, moments)
+        Whether what the voice sounds there lasts until the next moment.
     bar : ndarray of int64, shape (moments,)
         Index of the bar, from 0.
     """
 
     pitch: NDArray[np.int64]
     begins: NDArray[np.bool_]
+    lasts: NDArray[np.bool_]
     bar: NDArray[np.int64]
 
 
@@ -85,7 +88,10 @@ def moments(score: Score, voices: Sequence[int] | None = None) -> Moments:
     begins = np.zeros(pitch.shape, dtype=bool)
     fresh = every.starts[real]
     begins[row[every.voice[real[fresh]]], begin[fresh]] = True
-    return Moments(pitch, begins, every.bar[real][first])
+    lasts = pitch != SILENT
+    early = (span > 0) & (end < np.append(times, np.inf)[stop])
+    lasts[row[every.voice[real[early]]], stop[early] - 1] = False
+    return Moments(pitch, begins, lasts, every.bar[real][first])
 
 
 def crossings(found: Moments) -> list[Clash]:
@@ -104,12 +110,11 @@ def parallels(found: Moments) -> list[Clash]:
     clashes = []
     for upper, lower in combinations(range(len(found.pitch)), 2):
         one, other = found.pitch[upper], found.pitch[lower]
-        sounding = (one != SILENT) & (other != SILENT)
+        sounding = (one[1:] != SILENT) & (other[1:] != SILENT)
+        joined = sounding & found.lasts[upper, :-1] & found.lasts[lower, :-1]
         together = found.begins[upper, 1:] & found.begins[lower, 1:]
         step, other_step = np.diff(one), np.diff(other)
-        alike = (
-            sounding[1:] & sounding[:-1] & together & (np.sign(step) == np.sign(other_step))
-        ) & (step != 0)
+        alike = joined & together & (np.sign(step) == np.sign(other_step)) & (step != 0)
         width = np.abs(one - other) % 12
         for kind, size in (("fifths", 7), ("octaves", 0)):
             places = np.flatnonzero(alike & (width[1:] == size) & (width[:-1] == size))

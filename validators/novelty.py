@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,7 +117,7 @@ def load(path: Path) -> dict[str, Index]:
                 )
                 for kind in ("texture", "melody")
             }
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
         raise GateError(
             f"The index of known pieces can't be read: {path}: {error}",
             "Make it again: `python -m validators.novelty_index FOLDER`.",
