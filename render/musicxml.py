@@ -37,6 +37,7 @@ _INLINE_FIELD = re.compile(r"\[([A-Za-z]):([^\]\n]*)\]")
 _CROSS_STAFF = re.compile(r"staff ?[-+]?[0-9]{1,2}")
 _MARKER = re.compile(r"\[r:[^\]\n]*\]")
 _TRANSPOSE = re.compile(r"(\s(?:transpose|t)=)([-+]?[0-9]{1,3})(?![0-9])")
+_ENDLESS_REST = re.compile(r"[ZX][0-9]{4}")
 _LITERAL_NEWLINE = re.compile(r"\s*\\n\s*")
 
 
@@ -98,6 +99,11 @@ def cleaned_abc(text: str) -> tuple[str, dict[str, int]]:
         Only known fields, ``%%score`` and music; metres that are no metres are dropped.
     transpositions : dict of str to int
         Semitones from written to sounding by voice id, where a voice has them.
+
+    Raises
+    ------
+    NotConvertible
+        It asks for more bars than anybody would look at.
     """
     lines = []
     transpositions: dict[str, int] = {}
@@ -130,6 +136,8 @@ def _clean_music(line: str) -> str:
             return match[0] if _CROSS_STAFF.fullmatch(value) else ""
         return match[0] if name in _KEPT_FIELDS else ""
 
+    if _ENDLESS_REST.search(line):
+        raise NotConvertible("it rests for a thousand bars or more")
     return _INLINE_FIELD.sub(inline, _MARKER.sub("", line))
 
 

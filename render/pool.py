@@ -21,6 +21,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from render.aligned import aligned_text
 from render.audio import preview
 from render.marks import marks_of
 from render.midi import midi_of
@@ -70,11 +71,14 @@ class Rendering:
     notes : list of str
         What could not be made, and why.
     seconds : float
+    bars : int
+        Bars engraved; 0 where there is no engraving.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    bars: int = 0
 
     @property
     def pages(self) -> list[str]:
@@ -87,7 +91,7 @@ def render_pieces(
     jobs: Iterable[Job],
     *,
     workers: int | None = None,
-    limit_s: float = 30.0,
+    limit_s: float = 20.0,
     on_done: Callable[[int, Rendering], None] | None = None,
 ) -> list[Rendering]:
     """Render pieces, several at a time; one result a job, in their order.
@@ -136,10 +140,12 @@ def _render(job: Job, result: Rendering, worker: _Worker) -> None:
     if len(job.text) > MAX_TEXT:
         result.notes.append(f"not rendered: longer than {MAX_TEXT} characters")
         return
+    marks = marks_of(job.score, job.findings)
     worker.send(
         {
-            "text": job.text.encode("utf-8", "replace").decode(),
-            "marks": [asdict(mark) for mark in marks_of(job.score, job.findings)],
+            "texts": [text.encode("utf-8", "replace").decode() for text in _texts(job)],
+            "marks": [asdict(mark) for mark in marks],
+            "bars": job.score.bar_count if job.score else 0,
             "max_pages": job.max_pages,
         }
     )
@@ -149,6 +155,11 @@ def _render(job: Job, result: Rendering, worker: _Worker) -> None:
     else:
         result.notes.append("no MIDI: there is no music to play")
     worker.receive(result)
+    if marks and job.score and result.bars not in (0, job.score.bar_count):
+        result.notes.append(
+            f"the engraving has {result.bars} bars and the text {job.score.bar_count}: "
+            "boxes may stand beside the bar they mean"
+        )
     if job.audio and "score.mid" in result.files:
         name, content, reason = preview(result.files["score.mid"])
         if content:
@@ -156,6 +167,15 @@ def _render(job: Job, result: Rendering, worker: _Worker) -> None:
         else:
             result.notes.append(f"no audio preview: {reason}")
     result.seconds = time.monotonic() - began
+
+
+def _texts(job: Job) -> list[str]:
+    """The text to engrave, and the same put in rows; a faulty piece's rows come first."""
+    if job.score is None:
+        return [job.text]
+    faulty = any(found.severity == "critical" for found in job.findings)
+    texts = [job.text, aligned_text(job.score, job.findings)]
+    return [text for text in (reversed(texts) if faulty else texts) if text]
 
 
 class _Worker:
@@ -185,6 +205,7 @@ class _Worker:
                 result.files[answer["name"]] = answer["content"].encode()
             if answer.get("done"):
                 result.notes.extend(answer["notes"])
+                result.bars = answer.get("bars", 0)
                 return
         what = "engraving" if "score.musicxml" in result.files else "MusicXML and no engraving"
         overdue = time.monotonic() >= deadline

@@ -1,7 +1,8 @@
 """The process that converts and engraves: ``python -m render.worker``.
 
-It reads one JSON object a line, ``{"text", "marks", "max_pages", "limit_s"}``, and answers
-each with lines of its own: the files as they come, then the notes. What happens to it
+It reads one JSON object a line, ``{"texts", "bars", "marks", "max_pages", "limit_s"}``, and answers
+each with lines of its own: the files as they come, then the notes. Of several texts of a
+piece the one that gives as many bars as the gate counted is taken. What happens to it
 (a hang, a crash, too much memory) happens to it alone; :mod:`render.pool` starts another.
 """
 
@@ -40,13 +41,9 @@ def serve(requests: TextIO, answers: TextIO) -> None:
 
 
 def _answers(request: dict[str, Any]) -> Any:
-    try:
-        musicxml = to_musicxml(request["text"])
-    except (NotConvertible, ToolError) as error:
-        yield {"done": True, "notes": [f"no MusicXML and no engraving: {error}"]}
-        return
-    except (RecursionError, MemoryError) as error:
-        yield {"done": True, "notes": [f"no MusicXML and no engraving: {type(error).__name__}"]}
+    musicxml, reason = _converted(request["texts"], request["bars"])
+    if not musicxml:
+        yield {"done": True, "notes": [f"no MusicXML and no engraving: {reason}"]}
         return
     yield {"name": "score.musicxml", "content": musicxml.decode()}
     marks = [Mark(**mark) for mark in request["marks"]]
@@ -64,6 +61,27 @@ def _answers(request: dict[str, Any]) -> Any:
             "the rest is in the MusicXML"
         )
     yield {"done": True, "notes": notes, "bars": engraving.bars}
+
+
+def _converted(texts: list[str], bars: int) -> tuple[bytes, str]:
+    """Return the MusicXML of the first text that gives every part as many bars as there are.
+
+    Where none does the first that can be converted counts; where none can be, the reason.
+    """
+    reason, found = "the text is empty", b""
+    for text in texts:
+        try:
+            musicxml = to_musicxml(text)
+        except (NotConvertible, ToolError) as error:
+            reason = str(error)
+        except (RecursionError, MemoryError) as error:
+            reason = type(error).__name__
+        else:
+            parts = musicxml.split(b"<part id=")[1:]
+            if not bars or all(part.count(b"<measure ") == bars for part in parts):
+                return musicxml, ""
+            found = found or musicxml
+    return found, reason
 
 
 def main() -> None:

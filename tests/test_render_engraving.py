@@ -96,7 +96,10 @@ def test_durations_are_written_in_the_coarsest_divisions():
     assert part.findtext(".//divisions") == "3"
 
 
-@pytest.mark.parametrize("text", ["", "X:1\n", HEAD, "\x00", HEAD + "V:1\n", "X:1\nT:%%score\n"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "X:1\n", HEAD, "\x00", HEAD + "V:1\n", "X:1\nT:%%score\n", HEAD + "CDEF|Z9999|]\n"],
+)
 def test_a_text_without_music_cannot_be_converted(text):
     with pytest.raises(NotConvertible):
         to_musicxml(text)
