@@ -73,6 +73,8 @@ def _player(score: Score, voices: list[int]) -> list[Finding]:
         )
         if finding is not None:
             found.append(finding)
+        if len(found) == _MOST:
+            break
     return found
 
 
