@@ -55,6 +55,7 @@ def staves(header: list[str]) -> tuple[list[str], set[str]]:
     score = next((line for line in header if line.startswith("%%score")), "")
     voices = _DECLARED.findall("\n".join(header))
     leaders: set[str] = set()
+    named: set[str] = set()
     inside = first = False
     for sign in re.findall(r"[(){}\[\]|]|[^\s(){}\[\]|]+", score.removeprefix("%%score")):
         if sign in "()":
@@ -63,10 +64,11 @@ def staves(header: list[str]) -> tuple[list[str], set[str]]:
             if not inside or first:
                 leaders.add(sign)
             first = False
+            named.add(sign)
             if sign not in voices:
                 voices.append(sign)
-    if not score:
-        leaders = set(voices)
+    # A voice that the score line doesn't name has a staff of its own.
+    leaders.update(set(voices) - named)
     return list(dict.fromkeys(voices)), leaders
 
 

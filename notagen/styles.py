@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
+from difflib import SequenceMatcher
 from importlib import resources
 
 from notagen.prompt import to_ascii
@@ -112,12 +112,16 @@ def nearest(text: str | Style, among: Collection[Style], count: int = 3) -> list
     """Return the styles most like a text, the nearest first."""
     names = {_fold(str(style)): style for style in sorted(among)}
     wanted = _fold(str(text).replace("_", "/"))
-    close = get_close_matches(wanted, names, n=count, cutoff=0.0)
-    # A composer's name alone says more than the letters of the whole.
-    parts = [part for part in wanted.replace(",", "/").split("/") if len(part.strip()) > 3]
-    known = [name for name in names if any(part.strip() in name for part in parts)]
-    ranked = get_close_matches(wanted, known, n=count, cutoff=0.0) + close
-    return [names[name] for name in dict.fromkeys(ranked)][:count]
+    parts = [part.strip() for part in wanted.replace(",", "/").split("/")]
+    parts = [part for part in parts if len(part) > 2]
+
+    def likeness(name: str) -> tuple[int, float]:
+        # A composer's name says more than the letters of the whole.
+        words = sum(part in name for part in parts)
+        return words, SequenceMatcher(None, wanted, name).ratio()
+
+    ranked = sorted(names, key=likeness, reverse=True)
+    return [names[name] for name in ranked[:count]]
 
 
 def _read_styles() -> tuple[Style, ...]:

@@ -5,10 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-
-from notagen.draft import Draft, Rules
-from notagen.opening import read_opening
-from notagen.patches import EOS_PATCH, decode, encode, encode_open
 from notagen_models import (
     HEADER,
     PROMPT,
@@ -19,6 +15,10 @@ from notagen_models import (
     say,
     say_patches,
 )
+
+from notagen.draft import Draft, Rules
+from notagen.opening import read_opening
+from notagen.patches import EOS_PATCH, decode, encode, encode_open
 
 
 def started(rules=None, **more):

@@ -1,0 +1,243 @@
+"""The engine's speed against the slow path, which does what the released code does.
+
+    python benchmarks/engine.py --rows x,small,chorales --out benchmarks/results/engine.md
+
+Random weights of the real shapes (the embedded model's own for ``chorales``), one thread,
+seconds of the process's own CPU time, so that other work on the machine disturbs less. Both
+paths are timed in one run, on patches of 16 characters without an early end. A ratio is the
+slow path's seconds per patch over the engine's seconds per patch and piece.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from notagen.cached import CachedModel
+from notagen.checkpoint import open_checkpoint, write_safetensors
+from notagen.device import Precision
+from notagen.model import NotaGen
+from notagen.patches import END, Patch
+from notagen.reference import load_model, next_patch
+from notagen.sampling import Sampling
+from notagen.shape import PATCH_SIZE, ModelShape
+from notagen.weights import find, release
+
+SHAPES = {"x": release("x").shape, "small": release("small").shape}
+ROWS: dict[str, list[tuple[int, int]]] = {  # (context, batch)
+    "x": [(1000, 1), (1000, 8)],
+    "small": [(1000, 1), (1000, 16), (64, 16)],
+    "chorales": [(64, 1), (64, 8), (256, 8)],
+}
+TARGETS = {
+    ("x", 1000, 1, "fp32"): 40,
+    ("x", 1000, 1, "int8"): 150,
+    ("x", 1000, 8, "fp32"): 270,
+    ("x", 1000, 8, "int8"): 600,
+    ("small", 1000, 16, "fp32"): 400,
+    ("small", 1000, 16, "int8"): 650,
+    ("small", 64, 16, "fp32"): 60,
+    ("small", 64, 16, "int8"): 130,
+    ("chorales", 64, 8, "fp32"): 10,
+}
+PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "int8")
+BYTES = {"fp32": 4, "bf16": 2, "int8": 1}
+_WTE = "char_level_decoder.base.transformer.wte.weight"
+
+
+def random_tensors(shape: ModelShape) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield random weights; END is never among the likely characters."""
+    generator = torch.Generator().manual_seed(1)
+    for name, dims in shape.tensors().items():
+        if name.endswith("lm_head.weight"):
+            continue
+        if ".ln_" in name:
+            yield name, torch.full(dims, 1.0 if name.endswith("weight") else 0.0)
+            continue
+        tensor = torch.empty(dims).normal_(0, 0.02, generator=generator)
+        if name == _WTE:
+            tensor *= 8
+            tensor[END] = 0
+        yield name, tensor
+
+
+def cpu_seconds(work: Callable[[], object], times: int) -> float:
+    """Return the median of the process's CPU seconds for a piece of work."""
+    found = []
+    for _ in range(times):
+        began = time.process_time()
+        work()
+        found.append(time.process_time() - began)
+    return statistics.median(found)
+
+
+def bandwidth() -> float:
+    """Return the bytes per second that one thread reads."""
+    big = torch.ones(64 * 2**20)
+    return big.numel() * 4 / min(cpu_seconds(big.sum, 1) for _ in range(5))
+
+
+def context_of(length: int) -> list[Patch]:
+    codes = np.random.RandomState(0).randint(3, 128, (length, PATCH_SIZE))
+    return [tuple(row) for row in codes.tolist()]
+
+
+def slow_seconds(model: NotaGen, context: int, times: int) -> float:
+    patches, numbers = context_of(context), np.random.RandomState(1)
+    return cpu_seconds(
+        lambda: next_patch(model, patches, (), numbers.random_sample(PATCH_SIZE), Sampling()), times
+    )
+
+
+def fast_seconds(model: CachedModel, context: int, batch: int, times: int) -> float:
+    """Return the engine's seconds per patch and piece, its caches full up to the context."""
+    model.open(batch)
+    for kept in (*model.keys, *model.values):
+        kept.normal_(0, 0.1)
+    numbers, slots = np.random.RandomState(1), list(range(batch))
+    patches = context_of(batch)
+
+    def work() -> None:
+        model.step(slots, [context - 1] * batch, patches)
+        uniforms = [numbers.random_sample(PATCH_SIZE) for _ in slots]
+        model.write(slots, [()] * batch, uniforms, Sampling())
+
+    with torch.inference_mode():
+        work()
+        seconds = cpu_seconds(work, times) / batch
+    model.close()
+    return seconds
+
+
+def floor_seconds(shape: ModelShape, precision: str, batch: int, speed: float) -> float:
+    """Return the seconds that reading the weights of a patch takes, per piece."""
+    block = 12 * shape.hidden**2
+    read = block * (shape.patch_layers + PATCH_SIZE * shape.char_layers)
+    return read * BYTES[precision] / speed / batch
+
+
+def measure(name: str, precisions: list[Precision], speed: float) -> Iterator[str]:
+    if name == "chorales":
+        checkpoint = open_checkpoint(find(None))
+        shape, slow = checkpoint.shape, load_model(checkpoint)
+    else:
+        shape = SHAPES[name]
+        with torch.device("meta"):
+            slow = NotaGen(shape)
+        slow.load_state_dict(dict(random_tensors(shape)), strict=False, assign=True)
+        base = slow.char_level_decoder.base
+        base.lm_head.weight = base.transformer.wte.weight
+        slow.patch_level_decoder.offsets = torch.arange(PATCH_SIZE) * 128
+        slow.eval().requires_grad_(False)
+    contexts = sorted({context for context, _ in ROWS[name]})
+    big = shape.hidden > 512
+    slows = {c: slow_seconds(slow, c, 2 if c > 500 and big else 5) for c in contexts}
+    del slow
+    gc.collect()
+    for precision in precisions:
+        tensors = (
+            open_checkpoint(find(None)).read() if name == "chorales" else random_tensors(shape)
+        )
+        fast = CachedModel(shape, tensors, precision)
+        for context, batch in ROWS[name]:
+            seconds = fast_seconds(fast, context, batch, 5 if big else 15)
+            ratio = slows[context] / seconds
+            target = TARGETS.get((name, context, batch, precision))
+            floor = floor_seconds(shape, precision, batch, speed)
+            yield (
+                f"| {name} | {context} | {batch} | {precision} | {slows[context] * 1000:,.1f} "
+                f"| {seconds * 1000:,.2f} | {ratio:,.0f}x | {f'{target}x' if target else ''} "
+                f"| {seconds / floor:.2f} |"
+            )
+        del fast
+        gc.collect()
+
+
+def peak_of_x() -> str:
+    """Load X-shaped weights from a file in a process of its own and write three patches."""
+    shape = SHAPES["x"]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.safetensors"
+        write_safetensors(path, random_tensors(shape), {}, shape)
+        script = (
+            "import resource, sys, notagen\n"
+            f"engine = notagen.load({str(path)!r}, threads=1)\n"
+            "loaded = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+            "engine.generate(['%a\\n'], seeds=[1], max_patches=3)\n"
+            "print(loaded, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=True
+        )
+    loaded, written = (int(part) / 2**20 for part in done.stdout.split())
+    weights = shape.parameters() * 4 / 2**30
+    return (
+        f"Peak memory of X in fp32 at batch 1: {loaded:.2f} GiB while loading, {written:.2f} GiB "
+        f"after three patches, the interpreter and PyTorch included; the weights are {weights:.2f} "
+        f"GiB, the caches of a full context {8 * 20 * 1280 * 1024 / 2**30:.2f} GiB more."
+    )
+
+
+def processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", default="chorales,small,x", help="of: chorales, small, x")
+    parser.add_argument("--precisions", default=",".join(PRECISIONS))
+    parser.add_argument("--memory", action="store_true", help="measure X's peak memory, too")
+    parser.add_argument("--out", type=Path, help="file for the table; else it is printed only")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    speed = bandwidth()
+    lines = [
+        "# The engine against the slow path",
+        "",
+        f"{processor()}, {os.cpu_count()} cores, shared; 1 thread; torch {torch.__version__}; "
+        f"one thread reads {speed / 1e9:.1f} GB/s.",
+        "",
+        f"    python benchmarks/engine.py {' '.join(sys.argv[1:])}",
+        "",
+        "| shape | context | batch | precision | slow, ms a patch | engine, ms a patch and piece "
+        "| ratio | target | of the floor |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    print("\n".join(lines), flush=True)
+    for name in arguments.rows.split(","):
+        for line in measure(name, arguments.precisions.split(","), speed):
+            print(line, flush=True)
+            lines.append(line)
+    lines += [
+        "",
+        "'Of the floor': the engine's time over the time that reading the weights of a patch "
+        "alone takes at the measured bandwidth; at larger batches arithmetic weighs more.",
+    ]
+    if arguments.memory:
+        lines += ["", peak_of_x()]
+        print(lines[-1])
+    if arguments.out:
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        arguments.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print(f"peak of this run: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB")
+
+
+if __name__ == "__main__":
+    main()

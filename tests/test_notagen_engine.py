@@ -1,0 +1,228 @@
+"""The engine's surface: what it gives back, what it refuses, how it stops."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from notagen_models import ORACLE, PROMPT, random_weights
+
+import notagen
+from notagen.device import choose_device, choose_precision, choose_threads
+from notagen.engine import Engine
+from notagen.shape import ModelShape
+from scoregate.errors import GenerationError, RequestError
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return notagen.load(ORACLE / "weights.pth", threads=1)
+
+
+def test_package_exports_what_it_promises():
+    assert sorted(notagen.__all__) == sorted(
+        ["Engine", "Generation", "Interrupted", "Progress", "Style", "load", "styles"]
+    )
+    assert all(hasattr(notagen, name) for name in notagen.__all__)
+
+
+def test_embedded_model_is_found_and_knows_its_style():
+    engine = notagen.load(threads=1)
+    assert engine.name == "chorales"
+    assert [str(style) for style in engine.styles or ()] == [
+        "Baroque/Bach, Johann Sebastian/Choral"
+    ]
+
+
+def test_provenance_is_json_and_names_the_weights(engine):
+    found = json.loads(json.dumps(engine.provenance()))
+    assert found["weights"]["sha256"].startswith("15966d0d419b6f73")
+    assert found["shape"] == {"hidden": 64, "patch_layers": 2, "char_layers": 1, "length": 256}
+    assert (found["device"], found["precision"]) == ("cpu", "fp32")
+
+
+def test_pieces_come_in_the_order_of_the_prompts(engine):
+    prompts = ["%a\n", "%b\n", "%c\n"]
+    pieces = engine.generate(prompts, seeds=[1, 2, 3], max_patches=4, batch_size=2)
+    assert [piece.raw[:3] for piece in pieces] == prompts_of(prompts)
+    assert [piece.seed for piece in pieces] == [1, 2, 3]
+    assert [(piece.ended, piece.patches) for piece in pieces] == [("length", 4)] * 3
+
+
+def prompts_of(prompts):
+    return [prompt[:3] for prompt in prompts]
+
+
+def test_style_and_missing_prompt_are_prompts_too(engine):
+    style = notagen.styles.parse("a/b/c")
+    by_style, without = engine.generate([style, None], seeds=[1, 1], max_patches=2)
+    assert by_style.raw.startswith("%a\n%b\n%c\n")
+    assert not without.raw.startswith("%")
+
+
+def test_seeds_are_drawn_where_there_are_none(engine):
+    first, second = engine.generate([PROMPT, PROMPT], max_patches=2)
+    assert first.seed != second.seed
+
+
+def test_foreign_prompt_is_transliterated_and_said_so(engine):
+    (piece,) = engine.generate(["%Dvořák\n"], seeds=[1], max_patches=2)
+    assert piece.raw.startswith("%Dvorak\n")
+    assert piece.notes == ("The prompt was transliterated to ASCII: '%Dvorak'",)
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"prompts": []}, "no prompts"),
+        ({"prompts": [""]}, "prompt is empty"),
+        ({"prompts": ["音楽"]}, "prompt is empty"),
+        ({"prompts": PROMPT}, "must be a list"),
+        ({"seeds": [1, 2]}, "1 prompts and 2 seeds"),
+        ({"seeds": [-1]}, "outside"),
+        ({"temperature": 0}, "temperature"),
+        ({"top_k": 129}, "top_k"),
+        ({"top_p": 0}, "top_p"),
+        ({"max_patches": 0}, "max_patches"),
+        ({"max_seconds": -1}, "max_seconds"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"line_tries": -1}, "line_tries"),
+        ({"prefix": [None, None]}, "2 prefixes"),
+        ({"prefix": "nonsense"}, "no header field"),
+    ],
+)
+def test_wrong_request_is_refused(engine, change, what):
+    request = {"prompts": [PROMPT], "seeds": [1], "max_patches": 1} | change
+    with pytest.raises(RequestError, match=what):
+        engine.generate(**request)
+
+
+@pytest.mark.parametrize("wrong", [{"device": "tpu"}, {"precision": "fp16"}, {"threads": 0}])
+def test_wrong_setting_is_refused(wrong):
+    with pytest.raises(RequestError):
+        notagen.load(ORACLE / "weights.pth", **wrong)
+
+
+def test_device_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("auto") == "cpu"
+    with pytest.raises(RequestError, match="has no cuda"):
+        choose_device("cuda")
+
+
+def test_precision_follows_the_device():
+    assert choose_precision("auto", "cpu") == "fp32"
+    assert choose_precision("auto", "cuda") == "bf16"
+    with pytest.raises(RequestError, match="fp32, bf16, int8"):
+        choose_precision("fp16", "cpu")
+
+
+def test_small_weights_take_one_thread():
+    assert choose_threads(None, ModelShape(192, 4, 2, 512)) == 1
+    assert choose_threads(3, ModelShape(192, 4, 2, 512)) == 3
+
+
+def test_threads_of_the_process_are_put_back():
+    before = torch.get_num_threads()
+    engine = notagen.load(ORACLE / "weights.pth", threads=before + 1)
+    engine.generate([PROMPT], seeds=[1], max_patches=1)
+    assert torch.get_num_threads() == before
+
+
+def test_progress_counts_pieces_and_patches(engine):
+    seen = []
+    engine.generate(
+        [PROMPT] * 3, seeds=[1, 2, 3], max_patches=3, batch_size=2,
+        on_progress=lambda p: seen.append((p.done, p.total, p.patches)),
+    )  # fmt: skip
+    assert seen[0] == (0, 3, 2)
+    assert seen[-1] == (3, 3, 9)
+
+
+@pytest.mark.slow
+def test_time_left_is_told_once_a_piece_has_named_its_bars():
+    seen = []
+    notagen.load(threads=1).generate(
+        [PROMPT], seeds=[1], temperature=1.0, max_patches=40, on_progress=seen.append
+    )
+    assert seen[0].left is None
+    assert seen[-1].left is not None
+    assert "bars" in str(seen[-1])
+    assert " left" in str(seen[-1])
+
+
+def test_interruption_keeps_the_pieces(engine):
+    def stop(progress):
+        if progress.patches >= 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(notagen.Interrupted) as caught:
+        engine.generate([PROMPT] * 3, seeds=[1, 2, 3], max_patches=2, batch_size=1,
+                        on_progress=stop)  # fmt: skip
+    assert [(p.ended, p.patches) for p in caught.value.pieces] == [
+        ("length", 2), ("length", 2), ("time", 1),
+    ]  # fmt: skip
+
+
+def test_engine_works_again_after_an_interruption(engine):
+    def stop(_):
+        raise KeyboardInterrupt
+
+    expected = engine.generate([PROMPT], seeds=[1], max_patches=3)[0].raw
+    with pytest.raises(KeyboardInterrupt):
+        engine.generate([PROMPT], seeds=[1], max_patches=3, on_progress=stop)
+    assert engine.generate([PROMPT], seeds=[1], max_patches=3)[0].raw == expected
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_logits_that_are_not_finite_are_an_error(tmp_path, value):
+    path = random_weights(tmp_path / "w.safetensors", ModelShape(64, 1, 1, 32))
+    engine = notagen.load(path, threads=1)
+    engine._model.char_norm[1][5] = value
+    with pytest.raises(GenerationError, match="not finite"):
+        engine.generate([PROMPT], seeds=[1], max_patches=2)
+
+
+def test_batch_is_halved_where_memory_runs_out(engine, monkeypatch):
+    model, slots = engine._model, []
+    real = model.open
+
+    def scarce(count):
+        slots.append(count)
+        if count > 2:
+            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+        real(count)
+
+    expected = engine.generate([PROMPT] * 5, seeds=range(5), max_patches=2)
+    monkeypatch.setattr(model, "open", scarce)
+    pieces = engine.generate([PROMPT] * 5, seeds=range(5), max_patches=2)
+    assert slots == [5, 2]
+    assert [p.raw for p in pieces] == [p.raw for p in expected]
+    assert "Memory ran out with 5 pieces" in pieces[0].notes[0]
+
+
+def test_memory_that_runs_out_on_the_way_loses_no_piece(engine, monkeypatch):
+    model, steps = engine._model, []
+    real = model.step
+
+    def scarce(*arguments):
+        steps.append(1)
+        if len(steps) == 2:
+            raise RuntimeError("CUDA out of memory")
+        real(*arguments)
+
+    expected = engine.generate([PROMPT] * 3, seeds=range(3), max_patches=4)
+    monkeypatch.setattr(model, "step", scarce)
+    pieces = engine.generate([PROMPT] * 3, seeds=range(3), max_patches=4)
+    assert [p.raw for p in pieces] == [p.raw for p in expected]
+
+
+def test_memory_that_does_not_hold_one_piece_is_an_error(engine, monkeypatch):
+    def never(_):
+        raise MemoryError
+
+    monkeypatch.setattr(engine._model, "open", never)
+    with pytest.raises(GenerationError, match="single piece"):
+        engine.generate([PROMPT] * 2, seeds=[1, 2], max_patches=2)
