@@ -20,6 +20,7 @@ CHORAL = "Baroque/Bach, Johann Sebastian/Choral"
 
 def scoregate(*words: object, url: str | None = None, **more: str) -> subprocess.CompletedProcess:
     environment = os.environ | more
+    environment.pop("PREFECT_LOGGING_LEVEL", None)  # as a user has it
     if url:
         environment["PREFECT_API_URL"] = url
     return subprocess.run(
