@@ -138,7 +138,8 @@ _EPITHETS = frozenset(
     "lower part stimme staff system gross a2 a3 a4 zu 1mo 2do 1er 1re 2e 2me 2te 1te 3te nr no "
     "num nos mezzo ordinario arco pizz pizzicato natural naturale".split()
 )
-_COUNTER = re.compile(r"(?:\d+(?:st|nd|rd|th|o|a|e)?|[ivx]+)")
+_COUNTER = re.compile(r"\d+(?:st|nd|rd|th|o|a|e)?|i{1,3}|iv|vi{1,3}|ix|xi{0,3}")
+_ATTACHED = re.compile(r"(?<=[a-z])\d+$")
 _JOINERS = re.compile(r"\s*(?:[/+&,;\n|]|\b(?:und|and|ed|et|oder|or|ou|e|u|o)\b)\s*")
 
 
@@ -155,6 +156,7 @@ def _strip(name: str) -> str:
     """Take off the key, numbers and epithets."""
     name = _KEY_AT_END.sub("", name).strip()
     words = [word for word in name.split() if not _COUNTER.fullmatch(word)]
+    words = [_ATTACHED.sub("", word) if word not in _EPITHETS else word for word in words]
     plain = [word for word in words if word not in _EPITHETS]
     return " ".join(plain or words)
 
