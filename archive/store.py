@@ -9,6 +9,7 @@
       archive/catalog.sqlite                       can be deleted: it is rebuilt
       rejected/<run id>/<piece id>/                the same files, with the findings that say why
       runs/<run id>/                               run.json, report.html
+      index.html                                   all runs and pieces at a glance
 
 A piece's id is the SHA-256 of its finished ABC text, so the same piece is one entry
 however often it is drawn; the provenance of the first stays. A folder appears whole or
@@ -162,6 +163,12 @@ class Archive:
         files = {report.name: hash_of(report)} if report.is_file() else {}
         write_file(folder / "run.json", run.model_copy(update={"files": files}).as_sealed_json())
         return folder
+
+    def write_shelf(self, page: str) -> Path:
+        """Write the page of the whole archive, ``index.html``; return where it stands."""
+        path = self.out / "index.html"
+        write_file(path, encoded(page))
+        return path
 
     # Reading
 

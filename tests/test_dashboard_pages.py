@@ -12,6 +12,7 @@ from archive.store import Archive
 from dashboard.engraving import Sheet
 from dashboard.piece import piece_page
 from dashboard.report import run_page
+from dashboard.shelf import shelf_page
 from render.pool import Job, render_pieces
 from validators.reader import read
 
@@ -194,6 +195,28 @@ def test_a_run_without_pieces_has_a_page(tmp_path):
     html = run_page(Archive(tmp_path), RunRecord(run_id="r", missing=4))
     assert "No piece was drawn" in html
     assert "still under way" in html
+
+
+def test_the_shelf_lists_runs_and_pieces_and_leads_to_them(produced):
+    store, run = produced
+    html = shelf_page(store)
+    elements = Elements(html)
+    addresses = [a for a in elements.addresses() if not a.startswith(("#", "data:"))]
+    assert len(addresses) == 1 + 2 * 2
+    assert [a for a in addresses if not (store.out / a.split("#")[0]).is_file()] == []
+    anchors = {a.split("#")[1] for a in addresses if "#" in a}
+    assert anchors <= set(Elements((store.run_folder(run.run_id) / "report.html").read_text()).ids)
+    assert "alert(1)" in html
+    assert [tag for tag, _ in elements.tags if tag in ("script", "img")] == ["script"]
+
+
+def test_the_shelf_names_a_damaged_run_and_an_empty_archive(produced, tmp_path):
+    store, run = produced
+    copy = Archive(tmp_path / "out")
+    shutil.copytree(store.out, copy.out)
+    (copy.run_folder(run.run_id) / "run.json").write_text("{")
+    assert "is damaged" in shelf_page(copy)
+    assert "No run yet" in shelf_page(Archive(tmp_path / "nowhere"))
 
 
 def test_a_piece_that_is_gone_is_told(produced, tmp_path):
