@@ -47,14 +47,19 @@ def produce(request: ProduceRequest) -> RunRecord:
 
         for number in range(1, request.rounds + 1):
             progress("pieces", request.count - run.missing, request.count, f"round {number}")
-            drafts = generate(request, number, seeds_of_round(seed, number, run.missing))
+            seeds = seeds_of_round(seed, number, run.missing)
+            drafts, stopped = generate(request, number, seeds)
+            if stopped:
+                run.note(f"Stopped by hand in round {number}: what was finished is kept.")
+            if not drafts:
+                break
             scores = read(drafts)
             outcomes = {gate: pass_gate(gate, scores, request.style) for gate in PRODUCTION}
             verdicts = judge(drafts, scores, outcomes)
             renderings = render(request, scores, verdicts)
             run = file_pieces(run, number, drafts, verdicts, renderings)
             log.info("Round %d: %s", number, run.last_round)
-            if not run.missing:
+            if stopped or not run.missing:
                 break
 
         record = record_run(run, seconds, time.perf_counter() - started)

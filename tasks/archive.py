@@ -45,6 +45,10 @@ class Run:
         """How many passing pieces the run is still short of."""
         return self.wanted - len(self.passed)
 
+    def note(self, sentence: str) -> None:
+        """Add a remark to the run's record."""
+        self.record.notes.append(sentence)
+
     @property
     def last_round(self) -> str:
         """The round just filed, in a sentence."""

@@ -74,25 +74,32 @@ def load_engine(request: ProduceRequest) -> tuple[ProduceRequest, int, dict[str,
     retry_condition_fn=_is_fault,
     cache_policy=NO_CACHE,
 )
-def generate(request: ProduceRequest, round_number: int, seeds: list[int]) -> Batch[Draft]:
-    """Return one draft a seed, written side by side.
+def generate(
+    request: ProduceRequest, round_number: int, seeds: list[int]
+) -> tuple[Batch[Draft], bool]:
+    """Return one draft a seed, written side by side, and whether Ctrl-C cut the writing short.
 
     A piece that the engine could not finish comes back as a draft too: the gates say
-    what is wrong with it.
+    what is wrong with it. After Ctrl-C only the pieces come back that were finished by then.
     """
     with spent("generate"):
         engine = engine_for(request.weights, request.device, request.precision)
         style = notagen.styles.parse(request.style)
-        written = engine.generate(
-            [style.prompt] * len(seeds),
-            seeds=seeds,
-            temperature=request.temperature,
-            top_k=request.top_k,
-            top_p=request.top_p,
-            accept_line=accept_line if request.repair_lines else None,
-            batch_size=request.batch,
-            on_progress=_show,
-        )
+        stopped = False
+        try:
+            written = engine.generate(
+                [style.prompt] * len(seeds),
+                seeds=seeds,
+                temperature=request.temperature,
+                top_k=request.top_k,
+                top_p=request.top_p,
+                accept_line=accept_line if request.repair_lines else None,
+                batch_size=request.batch,
+                on_progress=_show,
+            )
+        except notagen.Interrupted as interrupted:
+            stopped = True
+            written = [piece for piece in interrupted.pieces if piece.ended == "finished"]
     origin = engine.provenance() | {
         "temperature": request.temperature,
         "top_k": request.top_k,
@@ -101,7 +108,7 @@ def generate(request: ProduceRequest, round_number: int, seeds: list[int]) -> Ba
         "run_seed": request.seed,
         "trained_style": engine.styles is None or style in engine.styles,
     }
-    return Batch(
+    drafts = Batch(
         Draft(
             raw=piece.raw,
             text=piece.text,
@@ -120,6 +127,7 @@ def generate(request: ProduceRequest, round_number: int, seeds: list[int]) -> Ba
         )
         for piece in written
     )
+    return drafts, stopped
 
 
 def _show(progress: Any) -> None:

@@ -117,7 +117,9 @@ def _summarise(record: RunRecord, out: Path) -> None:
         for reason, times in reasons.most_common(8):
             console.print(f"  {times} × {escape(reason)}", highlight=False)
         console.print(f"  kept in {escape(str(store.rejected / record.run_id))}", soft_wrap=True)
-    if record.missing:
+    for note in record.notes:
+        console.print(f"\n[yellow]{escape(note)}[/yellow]")
+    if record.missing and not record.notes:
         console.print(
             f"\n[yellow]{record.missing} missing[/yellow]: the {record.request['rounds']} rounds "
             "are used up. What passed is archived; give more --rounds, or another --temperature."
