@@ -44,6 +44,8 @@ def produce(request: ProduceRequest) -> RunRecord:
     with ledger() as seconds:
         request, seed, engine = load_engine(request)
         run = begin_run(request, engine)
+        if not engine["trained_style"]:
+            run.note(f"These weights were not trained on the style {request.style}.")
 
         for number in range(1, request.rounds + 1):
             progress("pieces", request.count - run.missing, request.count, f"round {number}")
@@ -61,7 +63,11 @@ def produce(request: ProduceRequest) -> RunRecord:
             log.info("Round %d: %s", number, run.last_round)
             if stopped or not run.missing:
                 break
-
+        else:
+            run.note(
+                f"{run.missing} missing: the {request.rounds} rounds are used up. What passed is "
+                "archived; allow more rounds, or try another temperature."
+            )
         record = record_run(run, seconds, time.perf_counter() - started)
         publish(request.out, record)
     return record

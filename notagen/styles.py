@@ -104,7 +104,7 @@ def resolve(
     raise RequestError(
         f"The weights were not trained on the style {str(text)!r}.",
         _listed(nearest(text, trained))
-        + " To try it all the same, allow untrained styles; the result is labelled so.",
+        + " To try it all the same: --allow-untrained (the result is labelled so).",
     )
 
 

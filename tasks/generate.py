@@ -63,7 +63,8 @@ def load_engine(request: ProduceRequest) -> tuple[ProduceRequest, int, dict[str,
         )
         seed = secrets.randbits(31) if request.seed is None else request.seed
         request = request.model_copy(update={"style": str(style), "seed": seed})
-        return request, seed, engine.provenance()
+        trained = engine.styles is None or style in engine.styles
+        return request, seed, engine.provenance() | {"trained_style": trained}
 
 
 @task(

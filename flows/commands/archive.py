@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from flows.printing import printable
 from scoregate.errors import ArchiveError
 
 HELP = """List, show and verify archived pieces.
@@ -42,10 +43,6 @@ def list_pieces(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """List archived pieces, newest first."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     from archive import catalog
 
     rows = catalog.rows(_store(out), style=style, limit=limit)
@@ -53,14 +50,13 @@ def list_pieces(
         for row in rows:
             typer.echo(json.dumps(row, ensure_ascii=False))
         return
-    table = Table(box=None, header_style="bold")
-    for name in ("piece", "made", "style", "bars", "voices", "notes", "seed"):
-        table.add_column(name)
+    typer.secho(f"{'piece':<12}  {'made':<16}  bars  voices  notes  style", bold=True)
     for row in rows:
-        cells = (row["piece_id"][:12], row["created"][:16], row["style"], row["bars"])
-        cells += (row["voices"], row["warnings"], row["seed"])
-        table.add_row(*(escape("" if cell is None else str(cell)) for cell in cells))
-    Console().print(table)
+        made = row["created"][:16].replace("T", " ")
+        typer.echo(
+            f"{row['piece_id'][:12]}  {made}  {row['bars'] or '':>4}  {row['voices'] or '':>6}  "
+            f"{row['warnings']:>5}  {printable(row['style'])}"
+        )
     typer.echo(f"{len(rows)} pieces. Next: scoregate archive show ID, scoregate archive verify")
 
 

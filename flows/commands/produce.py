@@ -118,12 +118,7 @@ def _summarise(record: RunRecord, out: Path) -> None:
             console.print(f"  {times} × {escape(reason)}", highlight=False)
         console.print(f"  kept in {escape(str(store.rejected / record.run_id))}", soft_wrap=True)
     for note in record.notes:
-        console.print(f"\n[yellow]{escape(note)}[/yellow]")
-    if record.missing and not record.notes:
-        console.print(
-            f"\n[yellow]{record.missing} missing[/yellow]: the {record.request['rounds']} rounds "
-            "are used up. What passed is archived; give more --rounds, or another --temperature."
-        )
+        console.print(f"\n[yellow]{escape(note)}[/yellow]", highlight=False)
     first = next((piece for piece in record.pieces if piece.status == "passed"), None)
     console.print("\nNext:")
     page = escape(str(store.run_folder(record.run_id) / "report.html"))
