@@ -71,6 +71,13 @@ def test_a_bar_longer_than_the_metre() -> None:
     ]
 
 
+def test_the_last_note_may_be_held_through_whole_bars() -> None:
+    assert said(piece("A3|", "A6|]")) == []
+    assert said(piece("A3|", "A6|", "A3|]")) != []
+    assert said(piece("A3|", "A3A3|]")) != []
+    assert said(piece("A3|", "A5|]")) != []
+
+
 @pytest.mark.parametrize(
     ("name", "rows"),
     [

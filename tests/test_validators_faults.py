@@ -69,6 +69,7 @@ def in_second_voice(music: str) -> list[tuple]:
         ("length divided by zero", "C/0 C4", [("length-unreadable", 2, 14)]),
         ("rest of zero bars", "Z0 C4", [("length-unreadable", 2, 14)]),
         ("control character", "C4\x07", [("control-character", 2, 16)]),
+        ("control character in an annotation", '"^a\x07" C4', [("control-character", 2, 17)]),
         ("NUL byte", "C2\0C2", [("control-character", 2, 16)]),
         ("character of another alphabet", "C4 é", [("character", 2, 17)]),
         ("inline field that doesn't exist", "[Y:3]C4", [("field-unknown", 2, 14)]),

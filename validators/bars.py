@@ -4,7 +4,7 @@
 bars, pieces begin with a pickup. What holds in good music is this:
 
 1. all voices of a bar are equally long;
-2. no bar is longer than the metre;
+2. no bar is longer than the metre, but for one long note of all voices at the end;
 3. a shorter bar has an excuse: it is the first or the last, stands beside a barline other
    than ``|``, or completes its neighbour to a full bar.
 """
@@ -225,7 +225,7 @@ def _metre(columns: list[Cells], lengths: list[tuple[Fraction, Bar]], remarks: R
         if metre is None or length == metre:
             continue
         if length > metre:
-            code, excused = "too-long", False
+            code, excused = "too-long", index == len(lengths) - 1 and _long_note(columns[index])
         else:
             code, excused = "too-short", _excused(columns, lengths, index)
         if not excused:
@@ -241,6 +241,15 @@ def _metre(columns: list[Cells], lengths: list[tuple[Fraction, Bar]], remarks: R
                 show(length),
                 show(metre),
             )
+
+
+def _long_note(cells: Cells) -> bool:
+    """Whether every voice holds one note through whole bars: the long note of a last bar."""
+    for _, bar in cells:
+        longer = bar.metre is not None and (bar.duration / bar.metre).denominator == 1
+        if not longer or sum(event.duration > 0 for event in bar.events) != 1:
+            return False
+    return True
 
 
 def _excused(columns: list[Cells], lengths: list[tuple[Fraction, Bar]], index: int) -> bool:

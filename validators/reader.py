@@ -13,12 +13,14 @@ others were not; :func:`split_tunes` takes them apart.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 
-from validators.abc.body import Body, TooMuchError, is_interleaved
+from validators.abc.body import MAX_FAULTS, Body, TooMuchError, is_interleaved
 from validators.abc.complete import complete
 from validators.abc.ending import check_ending
 from validators.abc.header import FIELD_LINE, Header, looks_like_music, read_header
 from validators.abc.lengths import wholes
+from validators.abc.lexer import VOICE_MARK
 from validators.abc.remarks import Remarks
 from validators.abc.voice import VoiceReader
 from validators.findings import Finding
@@ -79,7 +81,7 @@ def read(text: str | bytes) -> Score:
     _what_follows(lines, stop, body, remarks)
     score = _score(text, head, body, stream, interleaved)
     _check_header(lines, head, stream, remarks)
-    _control_characters(lines, remarks)
+    _control_characters(lines, body, remarks)
     for voice in body.voices.values():
         voice.finish()
     if interleaved:
@@ -278,18 +280,30 @@ def _check_header(lines: list[str], head: Header, stream: bool, remarks: Remarks
         remarks.add("metre-missing", "no M: field in the header", "warning", line=1, column=1)
 
 
-def _control_characters(lines: list[str], remarks: Remarks) -> None:
+def _control_characters(lines: list[str], body: Body, remarks: Remarks) -> None:
     """Remark on control characters that stand where no music is read."""
     told = {(f.line, f.column) for f in remarks.findings if f.code == "syntax.control-character"}
     for number, line in enumerate(lines, 1):
         if line.isprintable():
             continue
         for match in _CONTROL.finditer(line):
-            if (number, match.start() + 1) not in told:
-                remarks.add(
-                    "control-character",
-                    "a control character",
-                    line=number,
-                    column=match.start() + 1,
-                    found=repr(match[0][:20])[1:-1],
-                )
+            if (number, match.start() + 1) in told:
+                continue
+            voice, bar = None, None
+            row = bisect_left(body.row_lines, number)
+            if body.row_lines[row : row + 1] == [number]:
+                bar = row + 1
+                marks = VOICE_MARK.finditer(line, 0, match.start())
+                voice = next((mark[1] for mark in reversed(list(marks))), None)
+            remarks.add(
+                "control-character",
+                "a control character",
+                "critical",
+                voice,
+                bar,
+                number,
+                match.start() + 1,
+                repr(match[0][:20])[1:-1],
+            )
+            if remarks.count > MAX_FAULTS:
+                return
