@@ -26,6 +26,7 @@ from tasks.pool import Pool, cores
 from tasks.screen import Job, died, judge_batch, judge_chunk, judge_jobs, unread_row
 from tasks.sources import find, size_and_time
 from tasks.spent import ledger, spent
+from validators import abc2midi
 
 SETTLED_NS = 2 * 10**9  # a file that changed within 2 s may still be in the writing
 DASK_CHUNK = 200  # pieces to a task: a second of work against milliseconds of scheduling
@@ -78,6 +79,7 @@ def screen(request: ScreenRequest) -> ScreenRecord:
     """
     log = get_run_logger()
     started = time.perf_counter()
+    abc2midi.find()  # without it nothing could be judged
     out = Path(request.out)
     journal = Journal(out / "journal.sqlite", judge_version(request.style))
     tally = {"judged": 0, "kept": 0}

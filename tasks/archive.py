@@ -18,6 +18,7 @@ from tasks.draft import Batch, Draft
 from tasks.judge import Judged
 from tasks.render import Rendering
 from tasks.spent import since, spent
+from validators import abc2midi
 
 if TYPE_CHECKING:
     from flows.request import ProduceRequest
@@ -67,8 +68,11 @@ def begin_run(request: ProduceRequest, engine: dict[str, Any]) -> Run:
     ------
     ArchiveError
         The folder can't be written.
+    ToolError
+        There is no abc2midi, so that no piece could pass.
     """
     with spent("archive"):
+        abc2midi.find()
         run = Run(request, engine)
         run.store.check_writable()
         run.store.write_run(run.record)

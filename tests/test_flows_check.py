@@ -10,7 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from flows import cli
+from scoregate.errors import ToolError
 from tasks import sources
+from validators import abc2midi
 
 GOOD = """X:1
 %%score ( 1 2 )
@@ -129,6 +131,16 @@ def test_names_cannot_forge_a_verdict(tmp_path):
     result = check(path)
     assert "\x1b" not in result.output
     assert "\n✓ b.abc" not in result.output
+
+
+def test_without_abc2midi_nothing_is_judged_and_the_remedy_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(abc2midi.shutil, "which", lambda name: None)
+    monkeypatch.setattr(abc2midi, "_bundled", lambda: None)
+    abc2midi.find.cache_clear()
+    result = check(write(tmp_path, GOOD))
+    abc2midi.find.cache_clear()
+    assert isinstance(result.exception, ToolError)
+    assert "pip install symusic" in result.exception.remedy
 
 
 def test_standard_input(tmp_path):

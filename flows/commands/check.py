@@ -14,6 +14,7 @@ from scoregate.errors import ScoregateError, UnreadableError
 from tasks.checking import Checked, check_bytes, unjudged
 from tasks.convert import as_abc, is_foreign
 from tasks.sources import MAX_BYTES, Source, read_bytes
+from validators import abc2midi
 
 HELP = """Judge pieces of ABC: syntax, bars, ranges, repetition.
 
@@ -54,6 +55,7 @@ def command(
 
     if html is not None and len(files) != 1:
         raise typer.BadParameter("it shows one piece: name one file.", param_hint="--html")
+    abc2midi.find()  # without it nothing can be judged: say so once, not for each file
     tally = dict.fromkeys(_MARKS, 0)
     unreadable = 0
     hidden = as_json or len(files) < 8 or not sys.stderr.isatty()
