@@ -143,7 +143,7 @@ class CachedModel:
         self.keys = [torch.zeros(size, dtype=self.kept) for _ in range(layers)]
         self.values = [torch.zeros(size, dtype=self.kept) for _ in range(layers)]
         rows = max(slots, 2)
-        chars = (self.shape.char_layers, 2, rows, heads, PATCH_SIZE, HEAD_SIZE)
+        chars = (self.shape.char_layers, rows, 2, heads, PATCH_SIZE, HEAD_SIZE)
         self.char_cache = torch.zeros(chars)
         self.encoded = torch.zeros(rows, self.shape.hidden)
         self.slots = slots
@@ -241,16 +241,16 @@ class CachedModel:
             numbers[row, len(start) :] = drawn
         over = np.zeros(rows, dtype=bool)
         padded = max(rows, 2)
-        cache = self.char_cache[:, :, :padded]
+        caches = list(self.char_cache[:, :padded])
         x = _two_rows(self.encoded[torch.tensor(slots)])
         for at in range(PATCH_SIZE):
             x = x + self.char_places[at]
-            for layer, block in enumerate(self.char_blocks):
-                qkv = self._project(block, x).view(padded, 3, heads, 1, HEAD_SIZE)
-                keys, values = cache[layer]
-                keys[:, :, at], values[:, :, at] = qkv[:, 1, :, 0], qkv[:, 2, :, 0]
+            for block, cache in zip(self.char_blocks, caches, strict=True):
+                qkv = self._project(block, x).view(padded, 3, heads, HEAD_SIZE)
+                cache[:, :, :, at] = qkv[:, 1:]
+                keys, values = cache[:, :, :, : at + 1].unbind(1)
                 mixed = F.scaled_dot_product_attention(
-                    qkv[:, 0], keys[:, :, : at + 1], values[:, :, : at + 1], scale=1.0
+                    qkv[:, 0].unsqueeze(2), keys, values, scale=1.0
                 )
                 x = self._finish(block, mixed.reshape(padded, hidden), x)
             free = ~forced[:, at]

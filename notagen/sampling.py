@@ -91,7 +91,7 @@ def truncate(probabilities: np.ndarray, sampling: Sampling) -> np.ndarray:
     Parameters
     ----------
     probabilities : ndarray, (rows, 128)
-        The softmax of the logits; any float type.
+        The softmax of the logits; any float type, finite.
     sampling : Sampling
 
     Returns
@@ -99,24 +99,29 @@ def truncate(probabilities: np.ndarray, sampling: Sampling) -> np.ndarray:
     ndarray, (rows, 128), float64
         Probabilities to draw from.
     """
-    p = _normalise(np.nan_to_num(probabilities.astype(np.float64), nan=0.0))
-    order = np.argsort(-p, axis=1)
-    ranked = np.take_along_axis(p, order, axis=1)
-    if 0 < sampling.top_k < VOCABULARY:
-        ranked[:, sampling.top_k :] = 0
-        ranked /= ranked.sum(axis=1, keepdims=True)
-        np.put_along_axis(p, order, ranked, axis=1)
-        p = _normalise(p)
-        ranked = np.take_along_axis(p, order, axis=1)
+    p = probabilities.astype(np.float64)
+    p += FLOOR
+    rows, size = p.shape
+    kept = sampling.top_k or size
+    # Behind the first `kept` all are alike: one column, `rest`, stands for them.
+    alike = size - kept
+    places = (-p).argsort(axis=1)[:, :kept] + np.arange(rows)[:, None] * size
+    ranked = p.ravel()[places]
+    ranked /= ranked.sum(axis=1, keepdims=True)
+    rest = _normalise(ranked, np.zeros((rows, 1)), alike)
     if sampling.top_p < 1:
-        before = np.cumsum(ranked, axis=1)[:, :-1]
-        ranked[:, 1:][before > sampling.top_p] = 0
-        np.put_along_axis(p, order, ranked, axis=1)
+        mass = ranked.cumsum(axis=1)
+        ranked[:, 1:][mass[:, :-1] > sampling.top_p] = 0
+        rest[mass[:, -1:] > sampling.top_p] = 0
     # Normalised again even where nothing was cut: the floor is part of the distribution.
-    p = _normalise(p)
+    rest = _normalise(ranked, rest, alike)
     if sampling.temperature != 1:
-        p = p ** (1 / sampling.temperature)
-    return p / p.sum(axis=1, keepdims=True)
+        ranked **= 1 / sampling.temperature
+        rest **= 1 / sampling.temperature
+    total = ranked.sum(axis=1, keepdims=True) + alike * rest
+    p[:] = rest / total
+    p.ravel()[places] = ranked / total
+    return p
 
 
 def draw(probabilities: np.ndarray, uniforms: np.ndarray, sampling: Sampling) -> np.ndarray:
@@ -140,10 +145,13 @@ def draw(probabilities: np.ndarray, uniforms: np.ndarray, sampling: Sampling) ->
     return (edges > uniforms[:, None]).argmax(axis=1)
 
 
-def _normalise(p: np.ndarray) -> np.ndarray:
-    """Lift probabilities off zero and make them sum to 1."""
-    p = np.where(p > 0, p, 0.0) + FLOOR
-    return p / p.sum(axis=1, keepdims=True)
+def _normalise(ranked: np.ndarray, rest: np.ndarray, alike: int) -> np.ndarray:
+    """Lift probabilities off zero and make them sum to 1; return what became of the rest."""
+    ranked += FLOOR
+    rest = rest + FLOOR
+    total = ranked.sum(axis=1, keepdims=True) + alike * rest
+    ranked /= total
+    return rest / total
 
 
 def _is_number(value: object) -> bool:

@@ -1,0 +1,246 @@
+"""Fetching, checking and converting weights: what ``scoregate weights`` does.
+
+Released weights come from the hub by its own library, which goes on where a killed download
+stopped; the file is then held to the checksum that the hub names. Nothing here is needed for
+the embedded model.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from notagen.checkpoint import open_checkpoint, write_safetensors
+from notagen.styles import Style
+from notagen.weights import EMBEDDED, RELEASES, card, data_folder, find, release, styles_of
+from scoregate.errors import RequestError, ScoregateError, ToolError, UnreadableError, WeightsError
+
+REPOSITORY = "ElectricAlexis/NotaGen"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of ``scoregate weights list``.
+
+    ``path`` is None for weights that have not been fetched.
+    """
+
+    name: str
+    about: str
+    shape: dict[str, int]
+    parameters: int
+    path: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the entry as a JSON-ready dict."""
+        return asdict(self)
+
+
+def list_weights() -> list[Entry]:
+    """Return the embedded model and the releases, fetched or not."""
+    entries = []
+    try:
+        checkpoint = open_checkpoint(find(None))
+        styles = styles_of(checkpoint) or ()
+        about = f"embedded; {'; '.join(map(str, styles))}"
+        entries.append(
+            Entry(
+                EMBEDDED,
+                about,
+                checkpoint.shape.as_dict(),
+                checkpoint.shape.parameters(),
+                str(checkpoint.path),
+            )
+        )
+    except ScoregateError as error:
+        entries.append(Entry(EMBEDDED, f"embedded; {error.problem}", {}, 0, None))
+    for known in RELEASES:
+        try:
+            path = str(find(known.name))
+        except WeightsError:
+            path = None
+        entries.append(
+            Entry(known.name, known.about, known.shape.as_dict(), known.shape.parameters(), path)
+        )
+    return entries
+
+
+def get(name: str, source: str | os.PathLike[str] | None = None) -> Path:
+    """Fetch released weights into the folder of the user's data.
+
+    Parameters
+    ----------
+    name : str
+        Of a release.
+    source : path, optional
+        A file that is there already, taken in place of the download.
+
+    Returns
+    -------
+    Path
+        The file; at once where it was there.
+
+    Raises
+    ------
+    RequestError
+        Unknown name.
+    ToolError
+        The hub can't be reached.
+    WeightsError
+        What came is damaged, or has another shape than the release.
+    UnreadableError
+        The folder can't be written.
+    """
+    known = release(name)
+    target = data_folder() / known.file
+    if not target.is_file():
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source is None:
+                _download(known.file, target)
+            else:
+                _copy(Path(source), target)
+        except OSError as error:
+            raise UnreadableError(
+                f"{target} can't be written: {error.strerror or error}.",
+                "Set SCOREGATE_WEIGHTS to a folder with room.",
+            ) from None
+    try:
+        shape = open_checkpoint(target).shape
+        if shape != known.shape:
+            raise WeightsError(
+                f"{target} has the shape {shape.as_dict()}, {known.shape.as_dict()} expected."
+            )
+    except WeightsError:
+        target.unlink(missing_ok=True)
+        raise
+    return target
+
+
+def _copy(source: Path, target: Path) -> None:
+    part = target.with_name(target.name + ".part")
+    if not source.is_file():
+        raise UnreadableError(f"There is no file {source}.")
+    try:
+        shutil.copyfile(source, part)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _download(file: str, target: Path) -> None:
+    """Fetch a file from the hub and hold it to the hub's checksum."""
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+
+    try:
+        (info,) = huggingface_hub.HfApi().get_paths_info(REPOSITORY, [file])
+        huggingface_hub.hf_hub_download(REPOSITORY, file, local_dir=target.parent)
+    except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, ValueError) as error:
+        raise ToolError(
+            f"The hub did not give {file}: {str(error).splitlines()[0]}",
+            "Try again later: a download that was begun goes on where it stopped.",
+        ) from None
+    except OSError as error:
+        if target.parent.is_dir() and os.access(target.parent, os.W_OK) and error.errno is None:
+            raise ToolError(
+                f"The hub can't be reached: {error}.",
+                "Try again when the network is there, or name a file: "
+                "`scoregate weights get NAME --from FILE`.",
+            ) from None
+        raise
+    expected = getattr(getattr(info, "lfs", None), "sha256", None)
+    found = _sha256(target)
+    if expected and found != expected:
+        target.unlink(missing_ok=True)
+        raise WeightsError(
+            f"{file} came damaged: its SHA-256 is {found}, {expected} expected.", "Fetch it again."
+        )
+
+
+def _sha256(path: Path) -> str:
+    import hashlib
+
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def check(name_or_path: str | os.PathLike[str] | None) -> dict[str, Any]:
+    """Read weights from end to end and say what they are.
+
+    Returns
+    -------
+    dict
+        JSON-ready: ``path``, ``bytes``, ``sha256``, ``shape``, ``parameters``, ``kinds`` (how
+        numbers are stored), ``release`` (whose shape it is, or None), ``styles``, ``card``.
+
+    Raises
+    ------
+    WeightsError, UnreadableError, RequestError
+        What is wrong, and what to do.
+    """
+    checkpoint = open_checkpoint(find(name_or_path))
+    for _ in checkpoint.read():
+        pass
+    styles = styles_of(checkpoint)
+    named = [known.name for known in RELEASES if known.file == checkpoint.path.name]
+    return {
+        "path": str(checkpoint.path),
+        "bytes": checkpoint.path.stat().st_size,
+        "sha256": checkpoint.sha256(),
+        "shape": checkpoint.shape.as_dict(),
+        "parameters": checkpoint.shape.parameters(),
+        "kinds": sorted({tensor.kind for tensor in checkpoint.tensors.values()}),
+        "release": named[0] if named else None,
+        "styles": None if styles is None else [str(style) for style in styles],
+        "card": card(checkpoint),
+    }
+
+
+def convert(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str] | None = None,
+    *,
+    half: bool = False,
+    styles: Sequence[Style] | None = None,
+) -> Path:
+    """Convert weights to safetensors, one tensor at a time.
+
+    Parameters
+    ----------
+    source : str or path
+        A name or a file.
+    target : path, optional
+        By default beside the source, with the ending ``.safetensors``.
+    half : bool
+        Store fp16 in place of fp32: half the size, and no longer exact.
+    styles : sequence of Style, optional
+        What the weights were trained on; by default what the source says.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    WeightsError, UnreadableError, RequestError
+    """
+    checkpoint = open_checkpoint(find(source))
+    path = Path(target) if target is not None else checkpoint.path.with_suffix(".safetensors")
+    if path.exists() and path.samefile(checkpoint.path):
+        raise RequestError(f"{path} is the source itself.", "Name another target.")
+    metadata = dict(checkpoint.metadata)
+    known = styles if styles is not None else styles_of(checkpoint)
+    if known is not None:
+        metadata["styles"] = json.dumps([str(style) for style in known])
+    metadata.setdefault("source_sha256", checkpoint.sha256())
+    write_safetensors(path, checkpoint.read(), metadata, checkpoint.shape, "F16" if half else "F32")
+    return path
