@@ -1,7 +1,6 @@
 """Training: from scores to weights, a card and curves.
 
-Every step leaves what it made in the project's folder, so the same command goes on after a
-kill and repeats nothing.
+The project's folder keeps the checkpoint, so the same command goes on after a kill.
 """
 
 from __future__ import annotations

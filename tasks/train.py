@@ -10,6 +10,7 @@ from prefect.cache_policies import NO_CACHE
 
 from notagen import styles
 from notagen.training import project
+from scoregate.errors import ArchiveError
 from scoregate.progress import report
 
 if TYPE_CHECKING:
@@ -26,11 +27,20 @@ def collect(request: TrainRequest) -> Prepared:
     ------
     InputError
         Nothing was found, or too little converts; the reasons are named.
+    ArchiveError
+        The folder can't be made.
     """
     style = styles.parse(request.style)
+    folder = Path(request.folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArchiveError(
+            f"The folder {folder} can't be made: {error.strerror}.", "Name another with --folder."
+        ) from error
     corpus = project.collect_scores(
         request.source,
-        Path(request.folder),
+        folder,
         on_file=lambda done: report("converting", done, None, f"{done} scores"),
     )
     return project.prepare(corpus, (style.period, style.composer, style.instrumentation))
