@@ -174,14 +174,16 @@ def _rescued(error: ArchiveError, run: Run, drafts: Batch[Draft]) -> ArchiveErro
 
 @task(name="record run", cache_policy=NO_CACHE)
 def record_run(run: Run, seconds: dict[str, float], total: float) -> RunRecord:
-    """Write the finished record and the run's page; return the record."""
+    """Write the finished record, the run's page and the archive's; return the record."""
     from dashboard.report import run_page
+    from dashboard.shelf import shelf_page
 
     run.record.finished = now()
     run.record.missing = run.missing
     run.record.seconds = round(total, 3)
     with spent("report"):
         run.store.write_run(run.record, run_page(run.store, run.record))
+        run.store.write_shelf(shelf_page(run.store))
     run.record.stage_seconds = {stage: round(spent_, 3) for stage, spent_ in seconds.items()}
     run.record.orchestration_seconds = round(
         total - sum(value for stage, value in seconds.items() if stage != "report"), 3

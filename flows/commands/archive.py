@@ -16,6 +16,7 @@ HELP = """List, show and verify archived pieces.
     scoregate archive ls
     scoregate archive ls --style choral --limit 10
     scoregate archive show 3fa9c1
+    scoregate archive page
     scoregate archive verify
 """
 
@@ -92,6 +93,15 @@ def show_piece(
         place = ", ".join(part for part in (finding.place, finding.position) if part)
         typer.echo(f"  {finding.severity}: {finding.gate}: {finding.message} ({place})")
     typer.echo(f"\nThe text: {entry.path / 'score.abc'}")
+
+
+@app.command("page")
+def write_page(out: Out = Path("out")) -> None:
+    """Write the page of the whole archive anew: every run, every piece, links to both."""
+    from dashboard.shelf import shelf_page
+
+    store = _store(out)
+    typer.echo(f"open {store.write_shelf(shelf_page(store))}")
 
 
 @app.command("verify")

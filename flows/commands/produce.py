@@ -123,6 +123,7 @@ def _summarise(record: RunRecord, out: Path) -> None:
     console.print("\nNext:")
     page = escape(str(store.run_folder(record.run_id) / "report.html"))
     console.print(f"  open {page}", soft_wrap=True)
+    console.print(f"  open {escape(str(store.out / 'index.html'))}   (all runs)", soft_wrap=True)
     option = "" if str(out) == "out" else f" --out {escape(str(out))}"
     if first:
         console.print(f"  scoregate archive show {first.piece_id[:12]}{option}")
