@@ -101,6 +101,8 @@ def reasons(decided: verdict.Verdict, outcomes: Mapping[str, Outcome]) -> list[s
     for failure in decided.failed:
         if failure.severity != "critical":
             continue
+        if decided.status == verdict.REJECTED and failure.rule != "within":
+            continue  # what rejects a piece is news; what could not be judged besides is not
         outcome = outcomes.get(failure.gate)
         if failure.rule == "judged" and outcome is not None:
             said[f"{failure.gate}: could not judge: {outcome.reason}"] = None
