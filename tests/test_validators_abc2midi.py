@@ -94,7 +94,7 @@ def test_environment_and_folder_are_bare(program):
 
 
 def test_nothing_is_left_behind(program, tmp_path, monkeypatch):
-    monkeypatch.setattr(abc2midi.tempfile, "tempdir", str(tmp_path / "t"))
+    monkeypatch.setattr(abc2midi, "_place", lambda: str(tmp_path / "t"))
     (tmp_path / "t").mkdir()
     program("echo x > tune.mid")
     assert abc2midi.run(TUNE).midi == b"x\n"
@@ -123,3 +123,12 @@ def test_the_shell_limits_where_processes_cannot_be_limited_from_outside(program
     program("ulimit -v; ulimit -t")
     words = abc2midi.run(TUNE).words.split()
     assert words == [str(abc2midi.MEMORY_BYTES // 1024), str(abc2midi.CPU_SECONDS)]
+
+
+def test_without_room_in_memory_the_folder_lies_on_disk(monkeypatch):
+    class Full:
+        f_bavail, f_frsize = 10, 4096
+
+    monkeypatch.setattr(abc2midi.os, "statvfs", lambda path: Full)
+    assert abc2midi._place() is None
+    assert abc2midi.run(TUNE).failure == ""
