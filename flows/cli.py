@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from flows.commands import archive, check, produce, screen, server, styles, train
+from flows.commands import archive, check, produce, screen, server, styles, train, weights
 from flows.server import apply_settings
 from scoregate import __version__
 from scoregate.errors import ScoregateError
@@ -33,6 +33,7 @@ app.command("screen", help=screen.HELP)(screen.command)
 app.command("styles", help=styles.HELP)(styles.command)
 app.command("train", help=train.HELP)(train.command)
 app.add_typer(archive.app, name="archive", help=archive.HELP)
+app.add_typer(weights.app, name="weights", help=weights.HELP)
 app.add_typer(server.app, name="server", help=server.HELP)
 
 
