@@ -108,6 +108,7 @@ def card_of(
         Pages that go into the document; the first is visible, the others on demand.
     """
     name = _name(report)
+    findings = _ranked(report.findings)
     drawn: list[Markup] = []
     linked: list[Link] = []
     for index, svg in enumerate(pages):
@@ -126,8 +127,8 @@ def card_of(
         facts=_facts(report),
         reasons=report.reasons,
         notes=report.notes,
-        findings=_ranked(report.findings)[:_KEPT_FINDINGS],
-        more_findings=max(len(report.findings) - _KEPT_FINDINGS, 0),
+        findings=findings[:_KEPT_FINDINGS],
+        more_findings=max(len(findings) - _KEPT_FINDINGS, 0),
         measures=_measure_rows(report),
         provenance=list(_flat(report.provenance)),
         first_page=drawn[0] if drawn else None,
@@ -240,7 +241,9 @@ def _name(report: PieceReport) -> str:
 
 def _ranked(findings: Sequence[FindingRecord]) -> list[FindingRecord]:
     order = {"critical": 0, "warning": 1, "info": 2}
-    return sorted(findings, key=lambda finding: order.get(finding.severity, 3))
+    # A gate may say the same of one place more than once.
+    once = {finding.model_dump_json(): finding for finding in findings}.values()
+    return sorted(once, key=lambda finding: order.get(finding.severity, 3))
 
 
 def _flat(value: object, name: str = "") -> list[tuple[str, str]]:

@@ -32,6 +32,11 @@ from scoregate.errors import ArchiveError
 PLOTTED = tuple(
     name for name in MEASURES if name.startswith(("measures.", "repetition.", "novelty."))
 )
+SHOWN_AT_ONCE = frozenset(
+    {"measures.pitch_entropy", "measures.groove_consistency", "measures.scale_consistency"}
+)
+"""Plots that stand open even without a limit; the others are folded."""
+
 BUDGET = 12_000_000
 """Bytes of engraving that go into a page; what is beyond is linked."""
 
@@ -204,8 +209,7 @@ def _plots(reports: Sequence[PieceReport]) -> list[Plot]:
         lines = [Line(value, kind) for kind, value in limits.items()]
         band = bands().get(name)
         title = measure_title(name)
-        # What has a limit or a yardstick is shown at once, the rest on demand.
-        main = bool(lines or band)
+        main = bool(lines) or name in SHOWN_AT_ONCE
         plots.append(Plot(title, measure_note(name), strip(title, dots, lines, band), main))
     return plots
 

@@ -59,11 +59,31 @@ def finished_page(svg: str, bars_before: int, marks: Sequence[Mark]) -> tuple[st
         here = [mark for mark in marks if mark.bar == number]
         if here:
             box(measure, here)
+        _lift_tempo(measure)
     _flatten(root)
     _name_glyphs(root)
     _draw_metronome_notes(root)
     _house_style(root)
     return ElementTree.tostring(root, encoding="unicode"), len(measures)
+
+
+_TEMPO_GAP = 270
+"""Between a tempo mark and the staff: Verovio's own lets its note touch the metre."""
+
+
+def _lift_tempo(measure: ElementTree.Element) -> None:
+    groups = measure.findall(_g)
+    lines = [
+        int(match[2])
+        for group in groups
+        if group.get("class") == "staff"
+        for path in group.findall(_path)
+        if (match := _LINE.fullmatch(path.get("d", "")))
+    ]
+    for tempo in [group for group in groups if group.get("class") == "tempo" and lines]:
+        for text in tempo.findall(_text):
+            lifted = min(float(text.get("y", 0)), min(lines) - _TEMPO_GAP)
+            text.set("y", f"{lifted:g}")
 
 
 def _flatten(element: ElementTree.Element) -> None:

@@ -145,6 +145,15 @@ def test_a_page_is_standalone():
     assert "ECA5" in used
 
 
+def test_a_metronome_mark_stands_clear_of_the_staff():
+    (page,) = engrave(to_musicxml(HEAD.replace("K:", "Q:1/4=60\nK:") + "CDEF|]\n")).pages
+    note = re.search(r'href="#ECA5" transform="translate\(\d+ (-?\d+)\)', page)
+    staff = re.search(r'class="staff"><path d="M\d+ (\d+)H', page)
+    assert note
+    assert staff
+    assert int(staff[1]) - int(note[1]) >= 250
+
+
 def test_a_dotted_metronome_mark_is_drawn_in_a_row():
     (page,) = engrave(to_musicxml(HEAD.replace("K:", "Q:3/8=60\nK:") + "CDEF|]\n")).pages
     places = re.findall(r'href="#(ECA5|ECB7)" transform="translate\((\d+) (\d+)\)', page)
