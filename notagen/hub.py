@@ -147,13 +147,13 @@ def _download(file: str, target: Path) -> None:
             "Try again later: a download that was begun goes on where it stopped.",
         ) from None
     except OSError as error:
-        if target.parent.is_dir() and os.access(target.parent, os.W_OK) and error.errno is None:
-            raise ToolError(
-                f"The hub can't be reached: {error}.",
-                "Try again when the network is there, or name a file: "
-                "`scoregate weights get NAME --from FILE`.",
-            ) from None
-        raise
+        if error.errno is not None and not isinstance(error, ConnectionError | TimeoutError):
+            raise  # the disk's fault, not the network's
+        raise _out_of_reach(error) from None
+    except Exception as error:
+        # The hub's library passes on whatever its HTTP client raises, which is one client
+        # in one release and another in the next.
+        raise _out_of_reach(error) from None
     expected = getattr(getattr(info, "lfs", None), "sha256", None)
     found = _sha256(target)
     if expected and found != expected:
@@ -161,6 +161,14 @@ def _download(file: str, target: Path) -> None:
         raise WeightsError(
             f"{file} came damaged: its SHA-256 is {found}, {expected} expected.", "Fetch it again."
         )
+
+
+def _out_of_reach(error: Exception) -> ToolError:
+    return ToolError(
+        f"The hub can't be reached: {str(error) or type(error).__name__}.",
+        "Try again when the network is there, or name a file: "
+        "`scoregate weights get NAME --from FILE`.",
+    )
 
 
 def _sha256(path: Path) -> str:
