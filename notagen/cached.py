@@ -77,6 +77,8 @@ class CachedModel:
     ) -> None:
         self.shape = shape
         self.precision: Precision = precision
+        # In the lower precisions rows depend on each other or on their number anyway.
+        self.least = 2 if precision == "fp32" else 1
         self.kept = torch.float32 if precision == "fp32" else torch.float16
         plain: dict[str, Tensor] = {}
         packed: dict[str, Linear] = {}
@@ -142,7 +144,7 @@ class CachedModel:
         size = (slots * heads * self.capacity, HEAD_SIZE)
         self.keys = [torch.zeros(size, dtype=self.kept) for _ in range(layers)]
         self.values = [torch.zeros(size, dtype=self.kept) for _ in range(layers)]
-        rows = max(slots, 2)
+        rows = max(slots, self.least)
         chars = (self.shape.char_layers, rows, 2, heads, PATCH_SIZE, HEAD_SIZE)
         self.char_cache = torch.zeros(chars)
         self.encoded = torch.zeros(rows, self.shape.hidden)
@@ -180,7 +182,7 @@ class CachedModel:
                 scale=1.0,
             )
             mixed = mixed[0].transpose(0, 1).reshape(count, hidden)
-            x = self._finish(block, _two_rows(mixed), x)
+            x = self._finish(block, self._enough(mixed), x)
         self.encoded[slot] = F.layer_norm(x[count - 1], (hidden,), *self.patch_norm, NORM_EPSILON)
 
     def step(self, slots: Sequence[int], places: Sequence[int], patches: Sequence[Patch]) -> None:
@@ -199,7 +201,7 @@ class CachedModel:
             query, key, value = qkv.split(hidden, dim=1)
             keys.view(-1)[key_cells] = key.reshape(-1).to(self.kept)
             values[value_rows] = value.reshape(-1, HEAD_SIZE).to(self.kept)
-            x = self._finish(block, _two_rows(self._attend(query, keys, values, groups)), x)
+            x = self._finish(block, self._enough(self._attend(query, keys, values, groups)), x)
         x = F.layer_norm(x, (hidden,), *self.patch_norm, NORM_EPSILON)
         self.encoded[which] = x[:rows]
 
@@ -224,7 +226,7 @@ class CachedModel:
         Returns
         -------
         ndarray, (slots, 16), int64
-            PAD behind the point where every patch has met its END.
+            What stands behind a patch's first END is not to be used.
 
         Raises
         ------
@@ -239,24 +241,24 @@ class CachedModel:
             codes[row, : len(start)] = start
             forced[row, : len(start)] = True
             numbers[row, len(start) :] = drawn
-        over = np.zeros(rows, dtype=bool)
-        padded = max(rows, 2)
-        caches = list(self.char_cache[:, :padded])
-        x = _two_rows(self.encoded[torch.tensor(slots)])
+        live = np.arange(rows)  # rows that are still computed ...
+        over = np.zeros(rows, dtype=bool)  # ... and which of them have met their END
+        caches = list(self.char_cache[:, : max(rows, self.least)])
+        x = self._enough(self.encoded[torch.tensor(slots)])
         for at in range(PATCH_SIZE):
             x = x + self.char_places[at]
             for block, cache in zip(self.char_blocks, caches, strict=True):
-                qkv = self._project(block, x).view(padded, 3, heads, HEAD_SIZE)
+                qkv = self._project(block, x).view(len(x), 3, heads, HEAD_SIZE)
                 cache[:, :, :, at] = qkv[:, 1:]
                 keys, values = cache[:, :, :, : at + 1].unbind(1)
                 mixed = F.scaled_dot_product_attention(
                     qkv[:, 0].unsqueeze(2), keys, values, scale=1.0
                 )
-                x = self._finish(block, mixed.reshape(padded, hidden), x)
-            free = ~forced[:, at]
+                x = self._finish(block, mixed.reshape(-1, hidden), x)
+            free = ~forced[live, at]
             if free.any():
                 x = F.layer_norm(x, (hidden,), *self.char_norm, NORM_EPSILON)
-                logits = self.head(x)[:rows]
+                logits = self.head(x)[: len(live)]
                 if not np.isfinite(logits.numpy()).all():
                     raise GenerationError(
                         "The model gave logits that are not finite.",
@@ -264,18 +266,30 @@ class CachedModel:
                         "`scoregate weights check`, or precision='fp32'.",
                     )
                 probabilities = torch.softmax(logits, dim=-1).numpy()
-                codes[free, at] = draw(probabilities[free], numbers[free, at], sampling)
-                over |= free & (codes[:, at] == END)
+                drawing = live[free]
+                codes[drawing, at] = draw(probabilities[free], numbers[drawing, at], sampling)
+                over |= free & (codes[live, at] == END)
                 if over.all():
                     break
-            x = self.char_table[torch.from_numpy(_padded_rows(codes[:, at], padded))]
+                if over.sum() * 4 >= len(live):
+                    # Rows that are done cost as much as the others: leave them out.
+                    places = torch.from_numpy(np.flatnonzero(~over))
+                    live, over = live[~over], np.zeros(len(places), dtype=bool)
+                    if len(places) < self.least:
+                        places = places.expand(self.least)
+                    caches = [cache[places] for cache in caches]
+            x = self._enough(self.char_table[torch.from_numpy(codes[live, at])])
         return codes
 
+    def _enough(self, x: Tensor) -> Tensor:
+        """Double a single row where a layer's result depends on there being more than one."""
+        return x if len(x) >= self.least else x.expand(self.least, -1).contiguous()
+
     def _embed(self, patches: Sequence[Patch], places: Tensor) -> Tensor:
-        """Return patches with their positions: (at least 2 rows, hidden)."""
+        """Return patches with their positions: (at least ``least`` rows, hidden)."""
         columns = torch.tensor(patches) + self._code_places
         x = F.embedding_bag(columns, self.patch_table, mode="sum") + self.patch_places[places]
-        return _two_rows(x)
+        return self._enough(x)
 
     def _project(self, block: Block, x: Tensor) -> Tensor:
         """Return queries, keys and values side by side: (rows, 3 * hidden)."""
@@ -336,15 +350,6 @@ def _sums(table: Tensor, places: Tensor, bags: Tensor, weights: Tensor) -> Tenso
         table, places, bags, False, 0, False, weights
     )
     return found[0]
-
-
-def _two_rows(x: Tensor) -> Tensor:
-    """Double a single row: the layers' results depend on there being more than one."""
-    return x if len(x) > 1 else x.expand(2, -1).contiguous()
-
-
-def _padded_rows(codes: np.ndarray, rows: int) -> np.ndarray:
-    return codes if len(codes) >= rows else np.repeat(codes, rows)
 
 
 def _norm(plain: dict[str, Tensor], name: str) -> tuple[Tensor, Tensor]:
