@@ -10,9 +10,19 @@ from notagen.checkpoint import open_checkpoint
 from notagen.training import project
 from notagen.training.corpus import Corpus
 from notagen.training.encode import encode_example
-from notagen.training.stream import stream_text
+from notagen.training.measures import read_lines
+from notagen.training.notation import midi_pitch
+from notagen.training.stream import stream_text, transpose_text
 from notagen.training.synthetic import chorale
-from notagen.training.train import Material, Run, Settings, Stage, place_in_schedule, train
+from notagen.training.train import (
+    Material,
+    Run,
+    Settings,
+    Stage,
+    moves_within,
+    place_in_schedule,
+    train,
+)
 from scoregate.errors import RequestError, ScoregateError, WeightsError
 
 STYLE = ("Baroque", "Bach, Johann Sebastian", "Choral")
@@ -175,3 +185,17 @@ def test_ten_scores_end_in_a_usable_model(tmp_path):
     assert found[-1] < found[0]
     assert "as written" in paths["card"].read_text()
     assert paths["curve"].read_text().startswith("step,loss")
+
+
+def test_keys_beyond_the_voices_are_not_drawn():
+    text = chorale(1)
+    every = moves_within(text, None)
+    assert [octaves for _, octaves in every] == [0] * 12
+    for fifths, octaves in moves_within(text, (38, 80)):
+        lines, _, _ = read_lines(transpose_text(text, fifths, octaves))
+        sung = [
+            midi_pitch(p) for x in lines for v in x.voices.values() for e in v for p in e.pitches
+        ]
+        assert min(sung) >= 38
+        assert max(sung) <= 80
+    assert moves_within(text, (60, 61)) == [(0, 0)]

@@ -22,6 +22,7 @@ from notagen.shape import shape_of
 from notagen.training.baselines import ngram_bits, unigram_bits
 from notagen.training.convert import Loss, tally
 from notagen.training.corpus import (
+    CHORALE_STYLE,
     CORPORA,
     Corpus,
     bach_chorales,
@@ -50,6 +51,7 @@ LM_HEAD = "char_level_decoder.base.lm_head.weight"
 CHAR_WTE = "char_level_decoder.base.transformer.wte.weight"
 SETTINGS = Path(__file__).parent / "settings"
 LEAST_PIECES = 2
+CHORALE_COMPASS = (38, 80)  # D2 to G sharp 5: what four singers of a choir reach
 
 
 @dataclass(slots=True)
@@ -210,7 +212,8 @@ def train_model(
     if threads or settings.hidden <= 256:
         # Small models lose more by waiting for a second thread than it gives.
         torch.set_num_threads(threads or 1)
-    material = Material(prepared.train, prepared.style, settings.length)
+    compass = CHORALE_COMPASS if prepared.style == CHORALE_STYLE else None
+    material = Material(prepared.train, prepared.style, settings.length, compass)
     held = examples_of(Material(prepared.validation, prepared.style, settings.length))
     checkpoint = folder / "checkpoint.pt"
     run = Run.load(checkpoint, settings) if checkpoint.exists() else Run(settings, initial)
