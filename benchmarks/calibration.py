@@ -16,6 +16,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from machine import describe
 
 from notagen.training.corpus import bach_chorales
 from validators import novelty, verdict
@@ -41,12 +42,11 @@ def main() -> None:
     }
     written = {k: v for k, v in real.items() if k.startswith("Baroque_BachJohannSebastian_Choral")}
     bach = {name: "X:1\n" + text for name, text in sorted(bach_chorales().texts.items())}
-    for title, pieces in (
-        ("Bach", bach),
-        ("NotaGen, Bach chorales", written),
-        ("NotaGen, all", real),
-    ):
-        verdicts(title, pieces)
+    print("# python benchmarks/calibration.py\n")
+    print(describe("numpy", "music21"))
+    verdicts("Bach", bach)
+    verdicts("NotaGen, Bach chorales", written)
+    verdicts("NotaGen, all", real)
     chance(bach)
     for title, pieces in (("Bach", bach), ("NotaGen, all", real)):
         loops(title, pieces)
