@@ -61,7 +61,7 @@ def marks_of(score: Score | None, findings: Iterable[Any]) -> list[Mark]:
             bar=finding.bar,
             staff=staves.get(finding.voice) if finding.voice is not None else None,
             severity=finding.severity,
-            text=str(finding),
+            text=f"{finding.gate}: {finding.message}",
         )
         for finding in findings
         if finding.bar is not None and finding.severity in ("critical", "warning")

@@ -186,7 +186,7 @@ def test_a_failing_bar_is_boxed_on_its_staff():
     score = read(DUET)
     finding = Finding("bars", "bars.x", "critical", "<b>short</b>", voice="2", bar=2)
     marks = marks_of(score, [finding])
-    assert marks == [Mark(2, 1, "critical", str(finding))]
+    assert marks == [Mark(2, 1, "critical", "bars: <b>short</b>")]
     engraving = engrave(to_musicxml(DUET), marks)
     assert engraving.bars == 2
     (box,) = boxes(engraving.pages[0])
