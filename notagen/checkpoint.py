@@ -99,7 +99,10 @@ class Checkpoint:
         """
         import torch
 
-        order = sorted(self.tensors.items(), key=lambda item: (item[1].entry, item[1].offset))
+        # A pickle names its tensors layer by layer, while its entries' names are mere numbers.
+        order = sorted(
+            self.tensors.items(), key=lambda item: 0 if item[1].entry else item[1].offset
+        )
         head: torch.Tensor | None = None
         characters: torch.Tensor | None = None
         with _reading(self.path) as file, _members(self.path, file, order) as fetch:

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from notagen.patches import split_text
 from notagen.prompt import to_ascii
 from notagen.styles import PROMPT_END
+from notagen.training.stream import leave_out_rests
 from scoregate.errors import RequestError
 
 _FIELD = re.compile(r"^([A-Za-z]):\s*(\S.*)$")
 _VOICE = re.compile(r"^V:\s*(\w+)")
+_BAR = re.compile(r"^(\[r:\d+/\d+\])?(\[V:.*)$")
 _ORDER = {"L": 2, "Q": 3, "M": 4, "K": 6, "V": 7}
 _OTHER, _BODY = 5, 8
 
@@ -63,8 +65,8 @@ def read_opening(text: str | None, *, prompted: bool) -> Opening:
     ----------
     text : str or None
         Header fields, or a header with bars in NotaGen's form: a body line holds one bar of
-        all voices, ``[V:1]...|[V:2]...|``, with or without ``[r:i/j]`` in front. Prompt lines
-        and ``X:`` are left out; other text than ASCII is transliterated.
+        all voices, ``[V:1]...|[V:2]...|``, with or without ``[r:i/j]`` in front. Prompt lines,
+        ``X:`` and voices that only rest are left out; other text than ASCII is transliterated.
     prompted : bool
         Whether a prompt stands before it, which ``%end`` then closes.
 
@@ -87,13 +89,15 @@ def read_opening(text: str | None, *, prompted: bool) -> Opening:
                 "Fields look like 'M:3/4'; bars like '[V:1]C2 D2|[V:2]E4|'.",
             )
         header.append(line + "\n")
-    bars = [line.strip() + "\n" for line in body if line.strip()]
-    for bar in bars:
-        if not re.match(r"(\[r:\d+/\d+\])?\[V:", bar):
+    bars = []
+    for line in body:
+        match = _BAR.match(line.strip())
+        if match is None:
             raise RequestError(
-                f"The forced text has the body line {bar.strip()!r}.",
+                f"The forced text has the body line {line.strip()!r}.",
                 "Each body line is one bar of all voices: '[V:1]C2 D2|[V:2]E4|'.",
             )
+        bars.append(f"{match[1] or ''}{leave_out_rests(match[2])}\n")
     letters = {line[0] for line in header}
     if bars and "K" not in letters:
         raise RequestError(

@@ -279,6 +279,11 @@ def test_forced_bars_count_towards_the_total_that_the_model_names():
     assert (draft.bars, draft.bars_in_all) == (2, 24)
 
 
+def test_forced_bars_leave_out_what_only_rests():
+    text = HEADER + "[V:1]C8|[V:2]z8|\n[r:1/3][V:1]x8|[V:2]D,8|\n"
+    assert read_opening(text, prompted=True).bars == ("[V:1]C8|\n", "[r:1/3][V:2]D,8|\n")
+
+
 def test_forced_bars_with_counters_are_taken_as_they_stand():
     text = HEADER + bar(0, 5) + bar(1, 4)
     draft = Draft(PROMPT, 1, Rules(1024), read_opening(text, prompted=True))
