@@ -37,6 +37,9 @@ SHOWN_AT_ONCE = frozenset(
 )
 """Plots that stand open even without a limit; the others are folded."""
 
+CARDS = 100
+"""Pieces of each status that are shown in full; further ones stand in a table."""
+
 BUDGET = 12_000_000
 """Bytes of engraving that go into a page; what is beyond is linked."""
 
@@ -62,6 +65,17 @@ class Plot:
     main: bool
 
 
+@dataclass(frozen=True, slots=True)
+class MoreRow:
+    """A piece beyond those that are shown in full."""
+
+    anchor: str
+    title: str
+    status: str
+    reasons: str
+    address: str
+
+
 def run_page(store: Archive, run: RunRecord) -> str:
     """Return the HTML page of a run.
 
@@ -81,11 +95,22 @@ def run_page(store: Archive, run: RunRecord) -> str:
     sheet = Sheet(BUDGET)
     folder = store.run_folder(run.run_id)
     cards: list[Card] = []
+    more: list[MoreRow] = []
     reports: list[PieceReport] = []
+    shown: Counter[str] = Counter()
     for row in sorted(_unique(run.pieces), key=lambda row: STATUSES.index(row.status)):
-        report, card = _piece(store, run, row, folder, sheet)
+        place, address = _place(store, run, row, folder)
+        report, fault = _report(place, row)
         reports.append(report)
-        cards.append(card)
+        shown[row.status] += 1
+        if fault:
+            cards.append(card_of(report, sheet))
+        elif shown[row.status] <= CARDS:
+            cards.append(stored_card(report, place, address, sheet))
+        else:
+            anchor = f"piece-{row.piece_id[:12]}"
+            title = report.title.strip()[:80] or f"Piece {row.piece_id[:8]}"
+            more.append(MoreRow(anchor, title, row.status, "; ".join(row.reasons[:3]), address))
     counts = {status: run.count(status) for status in STATUSES}
     return fill(
         "run.html",
@@ -107,22 +132,25 @@ def run_page(store: Archive, run: RunRecord) -> str:
         plots=_plots(reports),
         banded=any(name in bands() for name in PLOTTED),
         cards=cards,
+        more=more,
         duration=duration,
     )
 
 
-def _piece(
-    store: Archive, run: RunRecord, row: PieceRow, folder: Path, sheet: Sheet
-) -> tuple[PieceReport, Card]:
-    place = (
-        store.path_of(row.piece_id)
-        if row.status == "passed"
-        else store.rejected / run.run_id / row.piece_id
-    )
+def _place(store: Archive, run: RunRecord, row: PieceRow, folder: Path) -> tuple[Path, str]:
+    """Return the folder of a piece, and the same relative to the page."""
+    if row.status == "passed":
+        place = store.path_of(row.piece_id)
+    else:
+        place = store.rejected / run.run_id / row.piece_id
+    return place, Path(os.path.relpath(place, folder)).as_posix()
+
+
+def _report(place: Path, row: PieceRow) -> tuple[PieceReport, bool]:
+    """Return a piece's report; in place of one that is gone or damaged, what is wrong with it."""
     try:
-        report = read_report(place)
+        return read_report(place), False
     except ArchiveError as error:
-        # The page still says that the piece was there and what is wrong with it now.
         report = PieceReport(
             piece_id=row.piece_id,
             status=row.status,
@@ -132,9 +160,7 @@ def _piece(
             reasons=row.reasons,
             notes=[error.problem],
         )
-        return report, card_of(report, sheet)
-    address = Path(os.path.relpath(place, folder)).as_posix()
-    return report, stored_card(report, place, address, sheet)
+        return report, True
 
 
 def _unique(pieces: Sequence[PieceRow]) -> list[PieceRow]:

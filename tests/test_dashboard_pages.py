@@ -9,6 +9,7 @@ import pytest
 
 from archive.records import PieceReport, PieceRow, RoundRecord, RunRecord
 from archive.store import Archive
+from dashboard import report
 from dashboard.engraving import Sheet
 from dashboard.piece import piece_page
 from dashboard.report import run_page
@@ -83,7 +84,7 @@ def produced(tmp_path_factory):
     ]
     renderings = render_pieces(jobs)
     for number, status in enumerate(statuses):
-        report = PieceReport(
+        written = PieceReport(
             status=status,
             title=titles[number],
             style=HOSTILE if number else "Baroque/Bach, Johann Sebastian/Choral",
@@ -104,9 +105,9 @@ def produced(tmp_path_factory):
         )
         files = {"score.abc": texts[number], "raw.abc": texts[number], **renderings[number].files}
         if status == "passed":
-            entry = store.add(files, report)
+            entry = store.add(files, written)
         else:
-            entry = store.reject(run.run_id, files, report)
+            entry = store.reject(run.run_id, files, written)
         run.pieces.append(PieceRow(piece_id=entry.piece_id, status=status, round=1))
     store.write_run(run, run_page(store, run))
     return store, run
@@ -191,6 +192,19 @@ def test_the_same_archive_gives_the_same_page(produced, page):
     assert run_page(store, run) == page
 
 
+def test_a_large_run_shows_the_first_pieces_and_lists_the_rest(produced, monkeypatch):
+    store, run = produced
+    monkeypatch.setattr(report, "CARDS", 1)
+    html = run_page(store, run)
+    elements = Elements(html)
+    assert html.count("<article") == 3
+    assert "Further pieces (1)" in html
+    assert f"piece-{run.pieces[1].piece_id[:12]}" in elements.ids
+    folder = store.run_folder(run.run_id)
+    linked = [address for address in elements.addresses() if address.startswith("../")]
+    assert [address for address in linked if not (folder / address).resolve().is_file()] == []
+
+
 def test_a_run_without_pieces_has_a_page(tmp_path):
     html = run_page(Archive(tmp_path), RunRecord(run_id="r", missing=4))
     assert "No piece was drawn" in html
@@ -263,10 +277,10 @@ def test_only_what_an_engraving_is_made_of_comes_through(inside):
 
 
 def test_a_piece_has_a_page_of_its_own():
-    report = PieceReport(status="rejected", title=HOSTILE, findings=[FINDING], notes=["n"])
+    said = PieceReport(status="rejected", title=HOSTILE, findings=[FINDING], notes=["n"])
     text = PIECE.format(title="x")
-    (rendering,) = render_pieces([Job(text, read(text), report.findings)])
-    html = piece_page(report, rendering.pages, source=HOSTILE, midi=rendering.files["score.mid"])
+    (rendering,) = render_pieces([Job(text, read(text), said.findings)])
+    html = piece_page(said, rendering.pages, source=HOSTILE, midi=rendering.files["score.mid"])
     elements = Elements(html)
     assert [
         address for address in elements.addresses() if not address.startswith(("#", "data:"))
