@@ -8,6 +8,7 @@ link to its piece.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,12 @@ WIDTH, HEIGHT = 320, 74
 _LEFT, _RIGHT, _AXIS = 10, 10, 50
 _ROWS = 5
 """Marks that would cover each other are stacked so high."""
+
+
+MOST_DOTS = 300
+"""More pieces than this are counted in bars."""
+
+_BINS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +103,9 @@ def strip(
             f'<path class="limit {line.kind}" d="M{x(line.value)} 4V{_AXIS}">'
             f"<title>{escape(line.kind)} limit {line.value:g}</title></path>"
         )
-    for dot, place, row in _stacked(dots, x):
+    if len(dots) > MOST_DOTS:
+        parts.extend(_bars(dots, x))
+    for dot, place, row in _stacked(dots, x) if len(dots) <= MOST_DOTS else ():
         parts.append(
             f'<a href="#{escape(dot.target)}">{_mark(dot.status, place, _AXIS - 7 - row * 8)}'
             f"<title>{escape(dot.label)}: {dot.value:.4g}</title></a>"
@@ -140,6 +149,31 @@ def _stacked(dots: Sequence[Dot], x: Callable[[float], float]) -> list[tuple[Dot
         ends[row] = place
         placed.append((dot, place, row))
     return placed
+
+
+def _bars(dots: Sequence[Dot], x: Callable[[float], float]) -> list[str]:
+    """Count pieces in bins along the axis, those that passed below the others."""
+    width = (WIDTH - _LEFT - _RIGHT) / _BINS
+    counts = [Counter[str]() for _ in range(_BINS)]
+    for dot in dots:
+        counts[min(int((x(dot.value) - _LEFT) / width), _BINS - 1)][dot.status] += 1
+    tallest = max(sum(count.values()) for count in counts)
+    bars = []
+    for position, count in enumerate(counts):
+        bottom = float(_AXIS)
+        for status, kind in _KINDS.items():
+            height = count[status] / tallest * (_AXIS - 10)
+            if height:
+                bars.append(
+                    f'<rect class="bin {kind}" x="{_LEFT + position * width:.1f}" '
+                    f'y="{bottom - height:.1f}" width="{width - 0.6:.1f}" height="{height:.1f}">'
+                    f"<title>{count[status]} {escape(status)}</title></rect>"
+                )
+                bottom -= height
+    return bars
+
+
+_KINDS = {"passed": "passed", "rejected": "rejected", "could not be judged": "unjudged"}
 
 
 def _mark(status: str, x: float, y: float) -> str:
