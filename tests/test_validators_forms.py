@@ -128,6 +128,15 @@ def test_bars_may_run_over_line_ends() -> None:
     assert durations(text) == {"1": [Fraction(1), Fraction(1)]}
 
 
+def test_a_line_end_stands_for_the_barline_of_a_full_bar() -> None:
+    score = read("X:1\nL:1/4\nM:3/4\nK:C\nC | CDE | FGA\nGFE\nC2\nD | E2 |]\n")
+    assert [bar.duration * 4 for bar in score.voices[0].bars] == [1, 3, 3, 3, 3, 2]
+    assert [(f.code, f.severity, f.bar, f.line) for f in score.findings] == [
+        ("syntax.barline-at-line-end", "warning", 3, 5),
+        ("syntax.barline-at-line-end", "warning", 4, 6),
+    ]
+
+
 def test_line_ends_of_every_system() -> None:
     text = (PIECES / "chorale.abc").read_text()
     for end in ("\r\n", "\r"):

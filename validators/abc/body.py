@@ -137,7 +137,8 @@ class Body:
     def music_line(self, line: str, number: int) -> None:
         """Read a line of music: its cells, each of one voice."""
         end = len(line.rstrip())
-        if end and line[end - 1] == "\\":
+        goes_on = end > 0 and line[end - 1] == "\\"
+        if goes_on:
             end -= 1
         start = 0
         if line.startswith("[r:"):
@@ -158,6 +159,16 @@ class Body:
             self.current = voice.id
             stop = marks[index + 1].start() if index + 1 < len(marks) else end
             self._stretch(voice, line, mark.end(), stop, number)
+        if not goes_on and self.current is not None:
+            self._line_end(self.voices[self.current], number, end)
+
+    def _line_end(self, voice: VoiceReader, number: int, end: int) -> None:
+        """Let the end of a line stand for the barline that a full bar lacks there."""
+        full = voice.metre.ticks
+        if voice.opened and full is not None and voice.position == full and not voice.layer:
+            message = "the line's end stands for a barline"
+            voice.fault("barline-at-line-end", message, number, end + 1, severity="warning")
+            voice.close("|", number, end + 1)
 
     def _marks(self, line: str, start: int, end: int) -> list[re.Match[str]]:
         """Return the line's ``[V:id]`` marks.

@@ -36,8 +36,8 @@ class VoiceReader:
 
     # In the order in which they are explained below, not in the alphabet's.
     __slots__ = (  # noqa: RUF023
-        "id", "remarks", "propagate", "users", "tokens", "metre", "known_metre", "alterations", "key_name",
-        "clef_shift", "octave_shift", "transpose", "shift",
+        "id", "remarks", "propagate", "users", "tokens", "metre", "known_metre", "alterations",
+        "key_name", "clef_shift", "octave_shift", "transpose", "shift",
         "bars", "event_count", "row", "left", "ending", "ties", "other_ties", "slurs",
         "slur_place",
         "events", "accidentals", "position", "main", "layer", "tuplet", "tuplet_left", "broken",
