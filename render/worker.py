@@ -49,8 +49,11 @@ def _answers(request: dict[str, Any]) -> Any:
     marks = [Mark(**mark) for mark in request["marks"]]
     try:
         engraving = engrave(musicxml, marks, request["max_pages"])
-    except (NotEngravable, MemoryError) as error:
-        yield {"done": True, "notes": [f"no engraving: {error or type(error).__name__}"]}
+    except NotEngravable as error:
+        yield {"done": True, "notes": [f"no engraving: {error}"]}
+        return
+    except Exception as error:  # Told in the piece's notes: no other piece is touched.
+        yield {"done": True, "notes": [f"no engraving: {type(error).__name__}: {error}"]}
         return
     for number, page in enumerate(engraving.pages, 1):
         yield {"name": f"score-{number}.svg", "content": page}

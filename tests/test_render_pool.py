@@ -54,14 +54,14 @@ def test_without_a_score_there_is_no_midi_but_everything_else():
     assert "no MIDI" in rendering.notes[0]
 
 
-def faulty(monkeypatch, body: str) -> None:
+def faulty(monkeypatch, body: str, step: str = "to_musicxml") -> None:
     """Let workers do something else for a piece with the title 'trap'."""
     code = (
         "import json, os, signal, sys, time\n"
         "from render import worker\n"
-        "real = worker.to_musicxml\n"
-        f"def trap(text):\n if 'T:trap' in text:\n  {body}\n return real(text)\n"
-        "worker.to_musicxml = trap\n"
+        f"real = worker.{step}\n"
+        f"def trap(text, *rest):\n if 'trap' in str(text):\n  {body}\n return real(text, *rest)\n"
+        f"worker.{step} = trap\n"
         "worker.main()\n"
     )
     start = pool.subprocess.Popen
@@ -96,6 +96,14 @@ def test_a_piece_that_brings_its_worker_down_harms_no_other(monkeypatch, body, s
     assert list(trapped.files) == ["score.mid"]
     for rendering in (before, after):
         assert (len(rendering.files), rendering.notes) == (3, [])
+
+
+@pytest.mark.slow
+def test_an_error_in_engraving_keeps_the_musicxml(monkeypatch):
+    faulty(monkeypatch, "raise ImportError('no verovio')", "engrave")
+    (rendering,) = render_pieces([job(TRAP)])
+    assert list(rendering.files) == ["score.mid", "score.musicxml"]
+    assert rendering.notes == ["no engraving: ImportError: no verovio"]
 
 
 def test_a_hanging_worker_is_ended_with_its_process_group():
