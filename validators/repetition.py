@@ -5,7 +5,7 @@ Every bar is compared with the bars before it by dynamic time warping
 
 - Loop share Ld: the longest stretch of bars that repeat those p bars before them, at
   least three periods long, over the number of bars. Every bar of it is near the one p
-  bars before (distance at most .4), and half of them are the same (at most .15), so that
+  bars before (distance at most .5), and a third of them are the same (at most .15), so that
   a changed note here and there does not hide a loop. A model that is stuck in a decoding
   loop shows here; written-out repeats, AABB forms and strophes don't, as they come once
   or twice and not three times without a break. Periods reach up to a third of the piece.
@@ -32,8 +32,11 @@ VERSION = "1"
 
 ALIKE = 0.15
 """Largest distance of two bars that count as the same."""
-NEAR = 0.40
+NEAR = 0.50
 """Largest distance of two bars of which one is the other with a note or two changed."""
+SAME = 1 / 3
+"""Share of a loop's bars that are the same, and not only near."""
+_ROUNDING = 1e-6
 PERIODS = 3
 """Periods that a stretch must last to be a loop: two are a repeat, as music has them."""
 SHORTEST_LOOP = 4
@@ -97,7 +100,7 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
                 "repetition.loop",
                 severity,
                 f"bars {begin}-{end} repeat with period {period}: {bars} "
-                f"{(last - first) / period:.0f} times, {share:.0%} of the piece",
+                f"{round((last - first) / period, 1):g} times, {share:.0%} of the piece",
                 bar=begin,
                 line=line,
                 column=column,
@@ -166,7 +169,8 @@ def _longest_loop(found: _Distances, count: int) -> tuple[int, int, int]:
     best = (0, 0, 0)
     for period in range(1, count // PERIODS + 1):
         if period <= found.reach:
-            same, near = found.back[:, period] <= ALIKE, found.back[:, period] <= NEAR
+            same = found.back[:, period] <= ALIKE + _ROUNDING
+            near = found.back[:, period] <= NEAR + _ROUNDING
         else:
             same = np.zeros(count, dtype=bool)
             same[period:] = found.kind[period:] == found.kind[:-period]
@@ -176,18 +180,11 @@ def _longest_loop(found: _Distances, count: int) -> tuple[int, int, int]:
         before = np.concatenate(([0], np.cumsum(same)))
         edges = np.flatnonzero(np.diff(np.concatenate(([0], near.view(np.int8), [0]))))
         for begin, end in zip(edges[::2], edges[1::2], strict=True):
-            places = np.flatnonzero(same[begin:end])
-            if not len(places):
+            length = int(end - begin) + period
+            if length < max(PERIODS * period, SHORTEST_LOOP) or length <= best[1] - best[0]:
                 continue
-            begin, end = int(begin + places[0]), int(begin + places[-1]) + 1
-            length = end - begin + period
-            enough = length >= max(PERIODS * period, SHORTEST_LOOP)
-            if (
-                enough
-                and length > best[1] - best[0]
-                and 2 * (before[end] - before[begin]) >= end - begin
-            ):
-                best = (begin - period, end, period)
+            if before[end] - before[begin] >= SAME * (end - begin):
+                best = (int(begin) - period, int(end), period)
     return best
 
 
