@@ -30,6 +30,7 @@ _LABELS = {
     "raw.abc": "ABC as written",
     "report.json": "Report",
 }
+_CRITICAL_BOX = 'class="mark"'
 _KEPT_FINDINGS = 60
 """Findings that a card lists; all stand in report.json."""
 
@@ -70,6 +71,7 @@ class Card:
     measures: list[MeasureRow]
     provenance: list[tuple[str, str]]
     first_page: Markup | None = None
+    first_label: str = ""
     other_pages: list[Markup] = field(default_factory=list)
     linked_pages: list[Link] = field(default_factory=list)
     links: list[Link] = field(default_factory=list)
@@ -111,9 +113,12 @@ def card_of(
     findings = _ranked(report.findings)
     drawn: list[Markup] = []
     linked: list[Link] = []
-    for index, svg in enumerate(pages):
+    # A rejected piece opens at the page that shows why.
+    lead = next((i for i, svg in enumerate(pages) if _CRITICAL_BOX in svg), 0)
+    for index in [lead, *(i for i in range(len(pages)) if i != lead)] if pages else []:
         label = f"{name}, engraved page {index + 1} of {len(pages)}"
-        page = sheet.page(svg, label) if len(drawn) == index < inlined else None
+        room = len(drawn) < inlined and not linked
+        page = sheet.page(pages[index], label) if room else None
         if page is not None:
             drawn.append(page)
         elif index < len(page_links):
@@ -132,6 +137,7 @@ def card_of(
         measures=_measure_rows(report),
         provenance=list(_flat(report.provenance)),
         first_page=drawn[0] if drawn else None,
+        first_label=f"Page {lead + 1} of {len(pages)}" if drawn and lead else "",
         other_pages=drawn[1:],
         linked_pages=linked,
         links=list(links),

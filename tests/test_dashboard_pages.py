@@ -290,6 +290,17 @@ def test_a_piece_has_a_page_of_its_own():
     assert "data-midi=" in html
 
 
+def test_a_rejected_piece_opens_at_the_page_that_shows_why():
+    page = '<svg xmlns="http://www.w3.org/2000/svg"><path d="M{} 0"/>{}</svg>'
+    box = '<rect class="mark" x="1"/>'
+    pages = [page.format(1, ""), page.format(2, ""), page.format(3, box)]
+    html = piece_page(PieceReport(status="rejected", title="x"), pages)
+    assert [html.index(f'd="M{n} 0"') for n in (3, 1, 2)] == sorted(
+        html.index(f'd="M{n} 0"') for n in (1, 2, 3)
+    )
+    assert "Page 3 of 3" in html
+
+
 def test_a_piece_that_cannot_be_engraved_has_a_page_too():
     html = piece_page(PieceReport(status="could not be judged", reasons=[HOSTILE]), source="a.abc")
     assert "could not be judged" in html
