@@ -167,6 +167,9 @@ def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
             )
         else:
             raise WeightsError(f"{path} is neither safetensors nor a PyTorch checkpoint.", _MEND)
+    for name, stored in tensors.items():
+        if stored.nbytes > size:
+            raise WeightsError(f"{path} is damaged: {name} is larger than the whole file.", _MEND)
     dims = {name: tensor.dims for name, tensor in tensors.items()}
     # The tied output layer and the unused embedding may be left out of safetensors.
     if _LM_HEAD not in dims and _CHAR_WTE in dims:
