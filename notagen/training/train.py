@@ -236,14 +236,18 @@ class Progress:
 
 @torch.no_grad()
 def bits_per_character(model: NotaGen, examples: list[Example]) -> float:
-    """Bits per character over whole pieces, prompt and header included."""
+    """Bits per character over whole pieces, prompt and header included.
+
+    The bits of the marks that end patches and pieces are counted in, the marks are not: so
+    the figure is the whole text's information over its length, as the n-gram's is.
+    """
     was = model.training
     model.eval()
     nats = count = 0.0
     for example in examples:
         found = losses(model, example)
         nats += found.text.item() * found.characters
-        count += found.characters
+        count += int((example.patches[1 : model.shape.length + 1] > END).sum())
     model.train(was)
     return nats / count / math.log(2)
 
