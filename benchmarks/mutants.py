@@ -95,7 +95,14 @@ def letter_dropped(piece: Piece, rng: random.Random) -> Mutant | None:
     at = rng.choice(letters)
     new = event.text[:at] + event.text[at + 1 :]
     still = "a chord with a note less" if _PLAIN_CHORD.fullmatch(new) else ""
-    return Mutant(piece.replace(event, new), voice.id, bar.number, still)
+    text = piece.replace(event, new)
+    before = piece.lines[event.line - 1][event.column - 2]
+    if before == "(" and new[:1].isdigit():
+        # A slur and the length that is left may make a tuplet that fills the bar as well.
+        index = piece.score.voices.index(voice)
+        if read(text).voices[index].bars[bar.number - 1].duration == bar.duration:
+            still = "a slur that reads as a duplet of the same length"
+    return Mutant(text, voice.id, bar.number, still)
 
 
 def _other_length(event: Event, rng: random.Random) -> str:

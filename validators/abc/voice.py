@@ -375,9 +375,12 @@ class VoiceReader:
     # -- barlines -----------------------------------------------------------------------
 
     def _barline(self, token: str, line: int, column: int) -> None:
-        signs = _BAR_SIGNS.match(token)
-        sign = signs[0] if signs else token
-        ending = token[len(sign) :]
+        if token == "|":
+            sign, ending = token, ""
+        else:
+            signs = _BAR_SIGNS.match(token)
+            sign = signs[0] if signs else token
+            ending = token[len(sign) :]
         if self.opened:
             self.close(sign, line, column)
         else:
@@ -405,7 +408,7 @@ class VoiceReader:
         metre = self.start_metre
         self.bars.append(
             Bar(
-                self.number,
+                self.row if self.row is not None else len(self.bars) + 1,
                 wholes[self.position],
                 None if metre.ticks is None else wholes[metre.ticks],
                 metre.text,
