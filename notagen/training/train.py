@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from notagen.model import Attention, NotaGen
+from notagen.patches import END
 from notagen.shape import ModelShape
 from notagen.training.encode import Example, encode_example
 from notagen.training.measures import read_lines
