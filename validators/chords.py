@@ -117,8 +117,8 @@ def harmony_fit(score: Score) -> float:
     """Share of beats whose sound fits a triad or a seventh chord.
 
     Beats with fewer than two pitch classes are left out: they fit anything. NaN when no
-    beat is left, as in music for one voice. Bach's chorales have about .91, the same
-    chorales with their voices shifted against each other .52.
+    beat is left, as in music for one voice. Bach's chorales have .92 on
+    average, the same chorales with their voices shifted against each other .60.
     """
     sets, _ = beat_sets(score)
     sets = sets[np.bitwise_count(sets) >= 2]
