@@ -23,6 +23,7 @@ from notagen.cached import CachedModel
 from notagen.checkpoint import Checkpoint, open_checkpoint
 from notagen.device import (
     Precision,
+    blocks_given_back,
     choose_device,
     choose_precision,
     choose_threads,
@@ -81,7 +82,7 @@ class Engine:
         self.name = name
         self.sha256 = checkpoint.sha256()
         self.device, self.precision, self.threads = device, precision, threads
-        with _threads(threads):
+        with _threads(threads), blocks_given_back():
             self._model: CachedModel | AcceleratedModel
             if device == "cpu":
                 self._model = CachedModel(checkpoint.shape, checkpoint.read(), precision)
