@@ -99,6 +99,13 @@ def test_an_unknown_instrument_is_never_passed_in_silence():
     assert len(critical(one("Zorgophon", "C,,,,4"))) == 1
 
 
+def test_a_part_without_any_name_is_told_once():
+    text = piece("V:1 treble\nV:2 bass", "[V:1]c4|][V:2]C4|]")
+    (finding,) = check(read(text)).findings
+    assert (finding.code, finding.severity) == ("ranges.no-instrument", "info")
+    assert len(critical(text.replace("C4", "C,,,,4"))) == 1
+
+
 def test_a_voice_without_a_name_takes_that_of_its_staff():
     text = piece('V:1 treble nm="Flute"\nV:2 treble', "[V:1]c4|][V:2]G,4|]", score="( 1 2 )")
     assert critical(text) == [

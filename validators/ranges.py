@@ -58,6 +58,9 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
         mine = every.voice == index
         if not mine.any():
             continue
+        if part is WIDEST and "" not in told:
+            outcome.findings.append(_unnamed(voice))
+            told.add("")
         if part is None:
             unknown += 1
             if voice.instrument not in told:
@@ -211,6 +214,18 @@ def _unknown(voice: Voice) -> Finding:
         voice=voice.id,
         line=voice.line,
         found=voice.instrument[:60],
+    )
+
+
+def _unnamed(voice: Voice) -> Finding:
+    return Finding(
+        GATE,
+        "ranges.no-instrument",
+        "info",
+        "no instrument or voice is named; the notes are held to the widest range",
+        voice=voice.id,
+        line=voice.line,
+        expected='nm="..."',
     )
 
 
