@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,26 @@ def test_the_longer_of_the_overlaid_layers() -> None:
     assert said("X:1\nL:1/4\nM:3/4\nK:C\nA3&B3|A3&B4|A3&B2|A3|]\n") == [
         "bars: voice 1, bar 2: the layer behind & has 4/4, the bar 3/4 (line 5, column 7)"
     ]
+
+
+@pytest.mark.parametrize(
+    ("duration", "metre", "text"),
+    [
+        ("3/4", "3/4", "3/4"),
+        ("3/4", "6/8", "6/8"),
+        ("5/8", "6/8", "5/8"),
+        ("7/8", "3/4", "7/8"),
+        ("1/2", "3/4", "2/4"),
+        ("1", "C", "4/4"),
+        ("1", "4/2", "4/4"),
+        ("1/3", "3/4", "1/3"),
+        ("11/16", "3/4", "11/16"),
+        ("0", "3/4", "0/4"),
+        ("1/4", "none", "1/4"),
+    ],
+)
+def test_lengths_read_like_time_signatures(duration: str, metre: str, text: str) -> None:
+    assert bars.show(Fraction(duration), metre) == text
 
 
 def test_nothing_to_judge() -> None:

@@ -92,11 +92,18 @@ def _columns(score: Score, voices: list[Voice], remarks: Remarks) -> list[Cells]
     ]
 
 
-def show(duration: Fraction) -> str:
-    """Return a duration as a time signature would have it: ``3/4``, ``4/4``, ``7/8``."""
-    numerator, denominator = duration.numerator, duration.denominator
-    factor = max(1, 4 // denominator) if denominator < 4 else 1
-    return f"{numerator * factor}/{denominator * factor}"
+def show(duration: Fraction, metre: str = "") -> str:
+    """Return a duration as a time signature would have it.
+
+    In the beats of the metre where that goes up: 5/8 and 6/8 under ``6/8``, 2/4 under
+    ``3/4``; else in quarters, or whatever finer beats it takes.
+    """
+    written = metre.rpartition("/")[2]
+    beats = int(written) if written.isdigit() and len(written) < 4 else 4
+    beats = max(beats, 4)
+    if beats % duration.denominator:
+        beats = max(4, duration.denominator)
+    return f"{duration * beats}/{beats}" if beats % duration.denominator == 0 else str(duration)
 
 
 def _agree(cells: Cells, remarks: Remarks) -> tuple[Fraction, bool]:
@@ -108,6 +115,7 @@ def _agree(cells: Cells, remarks: Remarks) -> tuple[Fraction, bool]:
     if not votes:
         return first, True
     metres = {bar.metre for _, bar in cells}
+    written = cells[0][1].metre_text
     most = max(votes.values())
     leaders = [length for length, count in votes.items() if count == most]
     length = next((lead for lead in leaders if lead in metres), max(leaders))
@@ -117,14 +125,14 @@ def _agree(cells: Cells, remarks: Remarks) -> tuple[Fraction, bool]:
             alike = False
             remarks.add(
                 "voices-disagree",
-                f"{show(bar.duration)} found, {show(length)} expected",
+                f"{show(bar.duration, written)} found, {show(length, written)} expected",
                 "critical",
                 voice.id,
                 bar.number,
                 bar.line,
                 bar.column,
-                show(bar.duration),
-                show(length),
+                show(bar.duration, written),
+                show(length, written),
             )
     return length, alike
 
@@ -180,14 +188,15 @@ def _layers(cells: Cells, remarks: Remarks) -> None:
             if layer and length != bar.duration:
                 remarks.add(
                     "layer",
-                    f"the layer behind & has {show(length)}, the bar {show(bar.duration)}",
+                    f"the layer behind & has {show(length, bar.metre_text)}, "
+                    f"the bar {show(bar.duration, bar.metre_text)}",
                     "critical" if length > bar.duration else "warning",
                     voice.id,
                     bar.number,
                     bar.line,
                     bar.column,
-                    show(length),
-                    show(bar.duration),
+                    show(length, bar.metre_text),
+                    show(bar.duration, bar.metre_text),
                 )
 
 
@@ -205,16 +214,17 @@ def _usual_length(lengths: list[tuple[Fraction, Bar]], remarks: Remarks) -> None
         usual, count = Counter(length for length, _ in bars).most_common(1)[0]
         if len(bars) >= 4 and usual < metre and 2 * count > len(bars):
             first = next(bar for length, bar in bars if length == usual)
+            written = first.metre_text
             remarks.add(
                 "metre",
-                f"most bars are {show(usual)} long, the metre says {show(metre)}",
+                f"most bars are {show(usual, written)} long, the metre says {show(metre, written)}",
                 "critical",
                 None,
                 first.number,
                 first.line,
                 first.column,
-                show(usual),
-                show(metre),
+                show(usual, written),
+                show(metre, written),
             )
 
 
@@ -232,14 +242,14 @@ def _metre(columns: list[Cells], lengths: list[tuple[Fraction, Bar]], remarks: R
             alone = columns[index][0][0].id if len(columns[index]) == 1 else None
             remarks.add(
                 code,
-                f"{show(length)} found, {show(metre)} expected",
+                f"{show(length, bar.metre_text)} found, {show(metre, bar.metre_text)} expected",
                 "critical",
                 alone,
                 bar.number,
                 bar.line,
                 bar.column,
-                show(length),
-                show(metre),
+                show(length, bar.metre_text),
+                show(metre, bar.metre_text),
             )
 
 
