@@ -1,0 +1,56 @@
+"""Going on with an existing score: ABC, MusicXML or MIDI as text to force on the model."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from scoregate.errors import RequestError, UnreadableError
+
+
+def opening_of(path: str | os.PathLike[str], bars: int | None = None) -> str:
+    """Return a score as ``prefix`` for :meth:`notagen.engine.Engine.generate`.
+
+    Parameters
+    ----------
+    path : path
+        ``.abc``, ``.musicxml``, ``.xml``, ``.mxl``, ``.mid`` or ``.midi``. ABC may have its
+        voices interleaved or one after another. MIDI is quantised, and loses what it doesn't
+        carry: spelling, voices within a track, repeats.
+    bars : int, optional
+        How many bars to take from the beginning; by default all.
+
+    Returns
+    -------
+    str
+        Header and bars, one bar of all voices a line; decorations, annotations and grace
+        notes that the converter doesn't carry are gone.
+
+    Raises
+    ------
+    UnreadableError
+        No such file, or no score that can be read.
+    RequestError
+        ``bars`` is below 1.
+    """
+    from notagen.training.convert import SUFFIXES, ConversionError, convert_file, piece_text
+
+    path = Path(path)
+    if bars is not None and bars < 1:
+        raise RequestError(f"bars = {bars} can't be: it must be 1 or more.")
+    if not path.is_file():
+        raise UnreadableError(f"There is no score {path}.")
+    if path.suffix.lower() not in SUFFIXES:
+        raise UnreadableError(
+            f"{path} is no score by its ending.", f"These can be read: {', '.join(SUFFIXES)}."
+        )
+    try:
+        piece = convert_file(path)
+    except ConversionError as error:
+        raise UnreadableError(f"{path} can't be gone on with: it {error}.") from None
+    for voice, music in piece.voices.items():
+        piece.voices[voice] = music[:bars]
+        # A closing barline would tell the model that the piece is over.
+        if piece.voices[voice] and piece.voices[voice][-1].right == "|]":
+            piece.voices[voice][-1].right = "|"
+    return piece_text(piece)

@@ -1,0 +1,61 @@
+"""Going on with an existing score."""
+
+from __future__ import annotations
+
+import pytest
+from notagen_models import ORACLE, PROMPT
+
+import notagen
+from notagen.continuation import opening_of
+from notagen.opening import read_opening
+from scoregate.errors import RequestError, UnreadableError
+
+INTERLEAVED = (
+    "X:1\n%%score 1 2\nL:1/8\nM:4/4\nK:C\nV:1 treble\nV:2 bass\n"
+    "[V:1]C4 D4|[V:2]C,8|\n[V:1]E4 F4|[V:2]G,,8|\n[V:1]C8|][V:2]C,8|]\n"
+)
+PARTWISE = "X:1\nL:1/8\nM:4/4\nK:C\nV:1 treble\nC4 D4|E4 F4|C8|]\nV:2 bass\nC,8|G,,8|C,8|]\n"
+
+
+@pytest.mark.parametrize("text", [INTERLEAVED, PARTWISE])
+def test_abc_is_gone_on_with(tmp_path, text):
+    path = tmp_path / "score.abc"
+    path.write_text(text)
+    opening = read_opening(opening_of(path), prompted=True)
+    assert opening.bars == (
+        "[V:1]C4 D4|[V:2]C,8|\n", "[V:1]E4 F4|[V:2]G,,8|\n", "[V:1]C8|[V:2]C,8|\n",
+    )  # fmt: skip
+
+
+def test_first_bars_are_written_before_the_models_own(tmp_path):
+    path = tmp_path / "score.abc"
+    path.write_text(INTERLEAVED)
+    (piece,) = notagen.load(ORACLE / "weights.pth", threads=1).generate(
+        [PROMPT], seeds=[1], max_patches=3, prefix=opening_of(path, 2)
+    )
+    assert "/2][V:1]C4 D4|[V:2]C,8|\n[r:1/1][V:1]E4 F4|[V:2]G,,8|\n" in piece.raw
+    assert piece.bars == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [".musicxml", ".mid"])
+def test_other_formats_are_gone_on_with(tmp_path, ending):
+    from music21 import converter
+
+    path = tmp_path / f"score{ending}"
+    score = converter.parse("tinyNotation: 4/4 c4 d4 e4 f4 g1")
+    score.write("midi" if ending == ".mid" else "musicxml", fp=path)
+    bars = read_opening(opening_of(path, 1), prompted=True).bars
+    assert len(bars) == 1
+    assert "2 D2 E2 F2|" in bars[0]
+
+
+def test_file_that_is_no_score(tmp_path):
+    (tmp_path / "a.abc").write_text("nothing here")
+    (tmp_path / "a.txt").write_text("nothing here")
+    for name, what in (("a.abc", "can't be gone on with"), ("a.txt", "by its ending"),
+                       ("b.abc", "no score")):  # fmt: skip
+        with pytest.raises(UnreadableError, match=what):
+            opening_of(tmp_path / name)
+    with pytest.raises(RequestError):
+        opening_of(tmp_path / "a.abc", 0)
