@@ -160,6 +160,16 @@ def test_faults_of_the_tune(name: str, text: str, expected: list[tuple]) -> None
     assert remarks(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("field", "voice"),
+    [("K:C octave=x", None), ("K:C transpose=999", None), ("K:C\nV:1 transpose=-100", "1")],
+)
+def test_transpositions_that_cannot_be_meant(field: str, voice: str | None) -> None:
+    text = f"X:1\nM:4/4\n{field}\nC8|]\n"
+    line = 3 + field.count("\n")
+    assert remarks(text) == [("transposition", voice, None, line, 3)]
+
+
 def test_voices_of_a_line() -> None:
     twice = f"{HEAD}[V:1]C4|[V:2]C4|[V:1]C4|\n[V:1]C4|][V:2]C4|]\n"
     assert remarks(twice) == [("voice-twice", "1", 1, 7, 17)]
@@ -170,6 +180,9 @@ def test_voices_of_a_line() -> None:
         ("voice-undeclared", "3", 2, 8, 10),
         ("voice-missing", "2", 2, 8, 1),
     ]
+    in_score_only = f"{HEAD}[V:1]C4|[V:2]C4|\n[V:1]C4|][V:2]C4|]\n".replace("V:2\n", "", 1)
+    in_score_only = in_score_only.replace("L:1/4\n", "%%score 1 2\nL:1/4\n", 1)
+    assert remarks(in_score_only) == [("voice-undeclared", "2", 1, 7, 9)]
     unnamed = f"{HEAD}[V:1]C4|[V:2]C4|\n[V:1]C4|[V:2]C4|\nC4|][V:2]C4|]\n"
     assert remarks(unnamed) == [
         ("voice-unnamed", None, 3, 9, 1),

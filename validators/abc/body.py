@@ -6,7 +6,7 @@ import re
 from copy import copy
 
 from validators.abc.fields import read_metre, read_properties, read_unit
-from validators.abc.header import FIELD_LINE, Header, declare, split_comment
+from validators.abc.header import FIELD_LINE, Header, declare, split_comment, unusable_transposition
 from validators.abc.inline import take_field
 from validators.abc.keys import read_key
 from validators.abc.lengths import wholes
@@ -313,28 +313,40 @@ class Body:
         """Return the voice that an inline or whole-line ``V:`` names."""
         head = self.head
         rest = rest.strip()
-        if name not in self.voices:
-            known = bool(head.voices or head.places)
-            if known and not rest and name not in self.undeclared:
-                self.undeclared.add(name)
-                self.remarks.add(
-                    "voice-undeclared",
-                    "the header declares no such voice",
-                    "critical",
-                    name,
-                    self.row or None,
-                    number,
-                    column,
-                )
-            if not name:
-                self.remarks.add("voice-nameless", "V: without an id", line=number, column=column)
+        if name not in head.voices and name not in self.undeclared and not rest:
+            self._undeclared(name, number, column)
+        if not name and name not in self.voices:
+            self.remarks.add("voice-nameless", "V: without an id", line=number, column=column)
         voice = self.voice(name)
         if rest:
             properties = read_properties(rest)
             voice.set_properties(properties)
             if name not in head.voices:
                 declare(head.voices, f"{name} {rest}", number, self.remarks)
+            else:
+                unusable_transposition(properties, number, self.remarks, name)
         return voice
+
+    def _undeclared(self, name: str, number: int, column: int) -> None:
+        """Remark on a voice that has no ``V:`` field though others have.
+
+        Ordinary text may declare a voice where it first sings, or in ``%%score`` alone.
+        """
+        head = self.head
+        if name in self.voices and not (self.interleaved and head.voices):
+            return
+        if not (head.voices or head.places):
+            return
+        self.undeclared.add(name)
+        self.remarks.add(
+            "voice-undeclared",
+            "the header declares no such voice",
+            "critical",
+            name,
+            self.row or None,
+            number,
+            column,
+        )
 
     def _field_line(self, letter: str, value: str, number: int) -> None:
         value = split_comment(value)

@@ -111,6 +111,8 @@ class Properties:
         ``name`` and ``short_name``.
     unknown : list of str
         Words that no rule takes.
+    unusable : list of str
+        Octaves and transpositions that are no number, or larger than any instrument's.
     """
 
     clef: str | None = None
@@ -119,6 +121,7 @@ class Properties:
     transpose: int | None = None
     names: dict[str, str] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
+    unusable: list[str] = field(default_factory=list)
 
 
 _NAMES = {"nm": "name", "name": "name", "snm": "short_name", "sname": "short_name"}
@@ -177,13 +180,13 @@ def read_properties(text: str) -> Properties:
         elif lower in ("octave", "oct"):
             octave = _signed(value)
             if octave is None or abs(octave) > 6:
-                got.unknown.append(match[0])
+                got.unusable.append(match[0])
             else:
                 got.octave_shift = 12 * octave
         elif lower in ("transpose", "t"):
             semitones = _signed(value)
             if semitones is None or abs(semitones) > 72:
-                got.unknown.append(match[0])
+                got.unusable.append(match[0])
             else:
                 got.transpose = semitones
         elif lower not in _SILENT:

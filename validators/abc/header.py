@@ -251,6 +251,7 @@ def _key(head: Header, value: str, number: int, remarks: Remarks) -> None:
     if key.given:
         head.key = key
     head.key_properties = read_properties(key.rest)
+    unusable_transposition(head.key_properties, number, remarks)
     for word in head.key_properties.unknown[:3]:
         remarks.add(
             "key-rest",
@@ -272,6 +273,7 @@ def declare(
         return None
     name, rest = parts[0], parts[1] if len(parts) > 1 else ""
     properties = read_properties(rest)
+    unusable_transposition(properties, number, remarks, name)
     for word in properties.unknown[:3]:
         remarks.add(
             "voice-property",
@@ -286,6 +288,22 @@ def declare(
     if known is None or rest:
         voices[name] = Declared(name, known.line if known else number, properties)
     return voices[name]
+
+
+def unusable_transposition(
+    properties: Properties, number: int, remarks: Remarks, voice: str | None = None
+) -> None:
+    """Remark on octaves and transpositions that can't be meant: every pitch would be wrong."""
+    for word in properties.unusable[:3]:
+        remarks.add(
+            "transposition",
+            "no usable octave or transposition",
+            "critical",
+            voice,
+            line=number,
+            column=3,
+            found=word[:30],
+        )
 
 
 def take_user_symbol(users: set[str], value: str) -> None:
