@@ -20,7 +20,7 @@ from torch import Tensor
 
 from notagen.model import NORM_EPSILON
 from notagen.patches import PAD, Patch
-from notagen.sampling import FLOOR, Sampling
+from notagen.sampling import COLD, FLOOR, Sampling
 from notagen.shape import HEAD_SIZE, PATCH_SIZE, VOCABULARY, ModelShape
 from scoregate.errors import GenerationError
 
@@ -270,6 +270,8 @@ def draw_on_device(logits: Tensor, uniforms: Tensor, sampling: Sampling) -> Tens
         before = torch.cumsum(ranked, dim=1) - ranked
         ranked = torch.where(before > sampling.top_p, torch.zeros_like(ranked), ranked)
     ranked = _normalise(ranked)
+    if sampling.temperature < COLD:
+        ranked = ranked / ranked[:, :1]
     p = torch.zeros_like(p).scatter(1, order, ranked)
     if sampling.temperature != 1:
         p = p ** (1 / sampling.temperature)

@@ -21,6 +21,8 @@ from notagen.shape import VOCABULARY
 from scoregate.errors import RequestError
 
 FLOOR = 1e-12
+COLD = 0.1
+"""Below this temperature powers of all probabilities may vanish, so they are scaled first."""
 LARGEST_SEED = 2**32 - 1
 
 
@@ -59,6 +61,7 @@ class Sampling:
                 f"top_k = {self.top_k} can't be: there are {VOCABULARY} characters.",
                 f"Take a whole number from 1 to {VOCABULARY}, or 0 to keep all.",
             )
+        object.__setattr__(self, "top_k", int(self.top_k))
         if not (_is_number(self.top_p) and 0 < self.top_p <= 1):
             raise RequestError(
                 f"top_p = {self.top_p} can't be: it is a share of probability.",
@@ -115,6 +118,9 @@ def truncate(probabilities: np.ndarray, sampling: Sampling) -> np.ndarray:
         rest[mass[:, -1:] > sampling.top_p] = 0
     # Normalised again even where nothing was cut: the floor is part of the distribution.
     rest = _normalise(ranked, rest, alike)
+    if sampling.temperature < COLD:
+        rest /= ranked[:, :1]
+        ranked /= ranked[:, :1].copy()
     if sampling.temperature != 1:
         ranked **= 1 / sampling.temperature
         rest **= 1 / sampling.temperature

@@ -120,7 +120,9 @@ def test_caches_write_what_the_released_code_wrote(request, model):
                 model.step([0, 1, 2], places, settled)
 
 
-@pytest.mark.parametrize("kind", [Sampling(), Sampling(1, 0, 1), Sampling(2, 12, 0.95)])
+@pytest.mark.parametrize(
+    "kind", [Sampling(), Sampling(1, 0, 1), Sampling(2, 12, 0.95), Sampling(1e-3)]
+)
 def test_device_draws_what_numpy_draws(kind):
     random = np.random.RandomState(3)
     logits = torch.tensor(random.normal(0, 3, (500, 128)), dtype=torch.float32)

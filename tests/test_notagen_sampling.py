@@ -84,6 +84,18 @@ def test_mass_leaks_outside_the_nucleus_at_a_high_temperature():
     assert truncate(p, Sampling(4.0, 2, 0.9))[0, 2:].sum() > 1e-2
 
 
+@pytest.mark.parametrize("temperature", [1e-9, 1e-3, 0.05])
+def test_low_temperature_draws_the_most_probable(temperature):
+    p = np.random.RandomState(4).dirichlet(np.full(128, 0.1), 8).astype(np.float32)
+    drawn = draw(p, np.full(8, 0.5), Sampling(temperature))
+    assert drawn.tolist() == p.argmax(axis=1).tolist()
+
+
+def test_whole_number_as_a_float_is_a_whole_number():
+    assert Sampling(top_k=9.0) == Sampling(top_k=9)
+    assert type(Sampling(top_k=9.0).top_k) is int
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
