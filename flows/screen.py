@@ -8,6 +8,7 @@ the same gates before, under whatever name, is not judged again.
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -18,13 +19,14 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 from pydantic import BaseModel, ConfigDict, Field
 
-from scoregate.errors import ToolError, UnreadableError
+from archive.store import new_run_id
+from scoregate.errors import RequestError, ToolError, UnreadableError
 from tasks.checking import judge_version
 from tasks.draft import Batch
 from tasks.journal import Journal
 from tasks.pool import Pool, cores
-from tasks.screen import Job, died, judge_batch, judge_chunk, judge_jobs, unread_row
-from tasks.sources import find, size_and_time
+from tasks.screen import Job, died, judge_batch, judge_chunk, judge_jobs, note_rows, unread_row
+from tasks.sources import ENDINGS, Source, find, size_and_time
 from tasks.spent import ledger, spent
 from validators import abc2midi
 
@@ -50,6 +52,7 @@ class ScreenRequest(BaseModel):
     batch: int = Field(default=2000, ge=1, description="Pieces to a Prefect task.")
     dask: str | None = Field(
         default=None,
+        pattern=r"^(local|(tcp|tls|ucx|ws|wss)://.+)$",
         description="'local', or a scheduler's address (tcp://host:8786) with a shared disk.",
     )
 
@@ -81,7 +84,7 @@ def screen(request: ScreenRequest) -> ScreenRecord:
     started = time.perf_counter()
     abc2midi.find()  # without it nothing could be judged
     out = Path(request.out)
-    journal = Journal(out / "journal.sqlite", judge_version(request.style))
+    journal = Journal(out / "journal.sqlite", judge_version(request.style), new_run_id())
     tally = {"judged": 0, "kept": 0}
     try:
         with ledger() as seconds:
@@ -93,6 +96,11 @@ def screen(request: ScreenRequest) -> ScreenRecord:
                     for number, batch in enumerate(_batches(jobs, request.batch), start=1):
                         tally["judged"] += judge_batch(pool, number, batch, journal)
                         log.info("Batch %d: %d judged so far", number, tally["judged"])
+            if not tally["judged"] + tally["kept"]:
+                raise RequestError(
+                    f"Nothing to judge in {', '.join(request.paths)}.",
+                    f"Scores end in {', '.join(ENDINGS)}.",
+                )
             with spent("export"):
                 table, sheet = journal.export(out)
         total = time.perf_counter() - started
@@ -118,7 +126,7 @@ def waiting(request: ScreenRequest) -> bool:
     """Return whether a run would find a piece that was not judged yet, or has changed."""
     journal = Journal(Path(request.out) / "journal.sqlite", judge_version(request.style))
     try:
-        for found in find(request.paths):
+        for found in _outside(request.out, find(request.paths)):
             if isinstance(found, UnreadableError):
                 continue  # the last run reported it; it is reported again with the next
             size, changed = size_and_time(found)
@@ -132,7 +140,7 @@ def waiting(request: ScreenRequest) -> bool:
 
 def _jobs(request: ScreenRequest, journal: Journal, tally: dict[str, int]) -> Iterator[Job]:
     """Yield a job for each piece that this judge has not judged in this place."""
-    for found in find(request.paths):
+    for found in _outside(request.out, find(request.paths)):
         if isinstance(found, UnreadableError):
             journal.write([unread_row(found)])
             tally["judged"] += 1
@@ -140,8 +148,19 @@ def _jobs(request: ScreenRequest, journal: Journal, tally: dict[str, int]) -> It
         size, changed = size_and_time(found)
         if journal.is_done(found.name, size, changed):
             tally["kept"] += 1
+            journal.keep(found.name)
             continue
         yield Job(found, request.style, request.out, str(journal.path), journal.judge)
+
+
+def _outside(
+    out: str, found: Iterable[Source | UnreadableError]
+) -> Iterator[Source | UnreadableError]:
+    """Leave out what a screening has written itself, where its folder lies in a searched one."""
+    own = os.path.realpath(out) + os.sep
+    for source in found:
+        if isinstance(source, UnreadableError) or not os.path.realpath(source.path).startswith(own):
+            yield source
 
 
 def _batches(jobs: Iterable[Job], size: int) -> Iterator[Batch[Job]]:
@@ -184,7 +203,7 @@ def judge_on_dask(request: ScreenRequest, journal: Journal, tally: dict[str, int
 
 def _noted(future: Any, journal: Journal) -> int:
     rows = future.result()
-    journal.write(rows)
+    note_rows(journal, rows)
     return len(rows)
 
 

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from scoregate import __version__
+from scoregate.errors import ScoregateError
 from validators import gate, thresholds, verdict
 from validators.findings import Finding, Outcome
 from validators.finish import finish
@@ -145,3 +146,8 @@ def unjudged(name: str, why: str) -> Checked:
     """Return a piece that could not be judged, with the reason as its finding."""
     finding = Finding("input", "input.not-judged", "critical", why)
     return Checked(name, "could not be judged", [f"could not be judged: {why}"], [finding])
+
+
+def plain_reason(name: str, error: ScoregateError) -> str:
+    """Return what an error says without the piece's name, so that reasons can be counted."""
+    return error.problem.removeprefix(f"{name}: ").rstrip(".")

@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS verdict (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS file (
     name TEXT PRIMARY KEY, size INTEGER NOT NULL, changed INTEGER NOT NULL,
-    sha256 TEXT NOT NULL, judge TEXT NOT NULL, row TEXT NOT NULL
+    sha256 TEXT NOT NULL, judge TEXT NOT NULL, row TEXT NOT NULL, run TEXT NOT NULL
 ) WITHOUT ROWID;
 """
 ROWS_AT_ONCE = 5_000
@@ -41,11 +41,14 @@ class Journal:
         The SQLite file; made where it is missing.
     judge : str
         Names the gates' versions and whatever else a verdict depends on.
+    run : str
+        Names the screening; counts and tables are of the pieces it came across.
     """
 
-    def __init__(self, path: Path, judge: str) -> None:
+    def __init__(self, path: Path, judge: str, run: str = "") -> None:
         self.path = path
         self.judge = judge
+        self.run = run
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, check_same_thread=False)
@@ -60,7 +63,7 @@ class Journal:
 
     def __reduce__(self) -> tuple:
         # Dask sends a task's whole context along: opened anew where it arrives.
-        return (Journal, (self.path, self.judge))
+        return (Journal, (self.path, self.judge, self.run))
 
     def close(self) -> None:
         """Close the file."""
@@ -74,6 +77,24 @@ class Journal:
         ).fetchone()
         return found is not None
 
+    def keep(self, name: str) -> None:
+        """Count a piece that was judged before among those of this run."""
+        with self._db:
+            self._db.execute("UPDATE file SET run = ? WHERE name = ?", (self.run, name))
+
+    def replaced(self, rows: Iterable[dict[str, Any]]) -> list[str]:
+        """Return the copies, below the output folder, that no piece's row names any more
+        once ``rows`` are written: those of the same pieces as they were before."""
+        stale = []
+        for row in rows:
+            query = "SELECT json_extract(row, '$.output') FROM file WHERE name = ?"
+            before = self._db.execute(query, (row["file"],)).fetchone()
+            if before and before[0] and before[0] != row["output"]:
+                others = "SELECT 1 FROM file WHERE name != ? AND json_extract(row, '$.output') = ?"
+                if not self._db.execute(others, (row["file"], before[0])).fetchone():
+                    stale.append(before[0])
+        return stale
+
     def write(self, rows: Iterable[dict[str, Any]]) -> None:
         """Note judged files, all or none.
 
@@ -86,7 +107,7 @@ class Journal:
         try:
             with self._db:
                 self._db.executemany(
-                    "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?)",
+                    "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?)",
                     (
                         (
                             row["file"],
@@ -95,6 +116,7 @@ class Journal:
                             row["sha256"],
                             self.judge,
                             json.dumps(row),
+                            self.run,
                         )
                         for row in rows
                     ),
@@ -114,24 +136,22 @@ class Journal:
             ) from error
 
     def counts(self) -> dict[str, int]:
-        """Return how many files ended with each status."""
-        query = (
-            "SELECT json_extract(row, '$.status'), count(*) FROM file WHERE judge = ? GROUP BY 1"
-        )
-        return dict(self._db.execute(query, (self.judge,)).fetchall())
+        """Return how many pieces of this run ended with each status."""
+        query = "SELECT json_extract(row, '$.status'), count(*) FROM file WHERE run = ? GROUP BY 1"
+        return dict(self._db.execute(query, (self.run,)).fetchall())
 
     def reasons(self, most: int) -> list[tuple[str, int]]:
         """Return the commonest reasons and how many pieces each was said of."""
         query = (
             "SELECT reason.value, count(*) FROM file, json_each(file.row, '$.reasons') AS reason "
-            "WHERE judge = ? GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?"
+            "WHERE run = ? GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?"
         )
-        return self._db.execute(query, (self.judge, most)).fetchall()
+        return self._db.execute(query, (self.run, most)).fetchall()
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Yield every file's row, by name."""
-        query = "SELECT row FROM file WHERE judge = ? ORDER BY name"
-        for (row,) in self._db.execute(query, (self.judge,)):
+        """Yield the row of every piece of this run, by name."""
+        query = "SELECT row FROM file WHERE run = ? ORDER BY name"
+        for (row,) in self._db.execute(query, (self.run,)):
             yield json.loads(row)
 
     def export(self, folder: Path) -> tuple[Path, Path]:

@@ -19,7 +19,7 @@ from prefect.cache_policies import NO_CACHE
 
 from scoregate.errors import ArchiveError, ScoregateError, UnreadableError
 from scoregate.progress import report
-from tasks.checking import Checked, check_bytes, unjudged
+from tasks.checking import Checked, check_bytes, plain_reason, unjudged
 from tasks.convert import as_abc, is_foreign
 from tasks.draft import Batch
 from tasks.journal import Journal, known_row
@@ -52,7 +52,7 @@ def judge_batch(
     done = 0
     with spent("judge"):
         for rows in pool.map(chunks):
-            journal.write(rows)
+            note_rows(journal, rows)
             done += len(rows)
             report(f"batch {number}", done, len(jobs), f"{done} pieces")
     return done
@@ -62,6 +62,16 @@ def judge_batch(
 def judge_chunk(jobs: Batch[Job]) -> list[dict[str, Any]]:
     """Judge a chunk where the task happens to run: for a Dask cluster."""
     return judge_jobs(list(jobs))
+
+
+def note_rows(journal: Journal, rows: list[dict[str, Any]]) -> None:
+    """Note judged pieces, and remove the copies of what they were before they changed."""
+    stale = journal.replaced(rows)
+    journal.write(rows)
+    for output in stale:
+        piece = journal.path.parent / output
+        for path in (piece, Path(f"{piece}.findings.json"), Path(f"{piece}.abc")):
+            path.unlink(missing_ok=True)
 
 
 def judge_jobs(jobs: list[Job]) -> list[dict[str, Any]]:
@@ -96,7 +106,7 @@ def judge_job(job: Job) -> dict[str, Any]:
     except _TimeIsUp:
         checked = unjudged(job.source.name, f"it took longer than {SECONDS_A_PIECE} s")
     except ScoregateError as error:
-        checked = unjudged(job.source.name, error.problem)
+        checked = unjudged(job.source.name, plain_reason(job.source.name, error))
     output = _file(job, checked, content, digest, converted)
     return _row(checked, digest, size, changed, output, time.perf_counter() - started)
 
@@ -111,7 +121,7 @@ def died(job: Job) -> dict[str, Any]:
 def unread_row(error: UnreadableError) -> dict[str, Any]:
     """Return the row of a path that could not even be opened."""
     name = error.problem.split(": ")[0]
-    checked = unjudged(name, error.problem)
+    checked = unjudged(name, plain_reason(name, error))
     return _row(checked, "", 0, 0, "", 0.0)
 
 

@@ -181,7 +181,7 @@ def _read_line(source: Source) -> bytes:
         text = json.loads(line)["abc"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UnreadableError(
-            f"{source.name}: no JSON object with a field 'abc': {error!r}.",
+            f"{source.name}: no JSON object with a field 'abc'.",
             'Each line has to be like {"abc": "X:1\\nK:C\\n..."}.',
         ) from error
     if not isinstance(text, str):

@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from flows.printing import printable
+from notagen import styles
 from scoregate.errors import ScoregateError, UnreadableError
-from tasks.checking import Checked, check_bytes, unjudged
+from tasks.checking import Checked, check_bytes, plain_reason, unjudged
 from tasks.convert import as_abc, is_foreign
 from tasks.sources import MAX_BYTES, Source, read_bytes
 from validators import abc2midi
@@ -55,6 +56,8 @@ def command(
 
     if html is not None and len(files) != 1:
         raise typer.BadParameter("it shows one piece: name one file.", param_hint="--html")
+    if style is not None:
+        style = str(styles.parse(style))
     abc2midi.find()  # without it nothing can be judged: say so once, not for each file
     tally = dict.fromkeys(_MARKS, 0)
     unreadable = 0
@@ -66,11 +69,12 @@ def command(
                 checked = check_bytes(name, _content(name), style)
             except ScoregateError as error:
                 unreadable += 1
-                typer.secho(f"scoregate: {printable(name)}: {error.problem}", fg="red", err=True)
+                problem = plain_reason(name, error)
+                typer.secho(f"scoregate: {printable(name)}: {problem}.", fg="red", err=True)
                 if error.remedy:
                     typer.echo(f"    {error.remedy}", err=True)
                 if as_json:
-                    typer.echo(json.dumps(unjudged(name, error.problem).as_dict()))
+                    typer.echo(json.dumps(unjudged(name, plain_reason(name, error)).as_dict()))
                 continue
             finally:
                 bar.advance(task)
@@ -106,11 +110,13 @@ def _content(name: str) -> bytes | str:
 
 def _show(checked: Checked) -> None:
     mark, colour = _MARKS[checked.status]
-    notes = sum(finding.severity != "critical" for finding in checked.findings)
-    aside = f"  ({notes} note{'s' if notes > 1 else ''})" if notes else ""
+    warnings = sum(finding.severity == "warning" for finding in checked.findings)
+    aside = f"  ({warnings} warning{'s' if warnings > 1 else ''})" if warnings else ""
     typer.secho(f"{mark} {printable(checked.file)}  {checked.status}{aside}", fg=colour)
+    told = {finding.gate for finding in checked.findings if finding.severity == "critical"}
     for reason in checked.reasons:
-        typer.echo(f"    {reason}")
+        if reason.partition(":")[0].partition(".")[0] not in told:
+            typer.echo(f"    {printable(reason)}")  # no finding says it with its place
     for finding in checked.findings:
         if finding.severity == "critical":
             typer.echo(f"    {printable(str(finding))}")
