@@ -11,6 +11,7 @@ import sys
 import typer
 
 from flows.commands import archive, check, produce, screen, server, styles, train, weights
+from flows.printing import as_help
 from flows.server import apply_settings
 from scoregate import __version__
 from scoregate.errors import ScoregateError
@@ -24,17 +25,17 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("produce", help=produce.HELP)(produce.command)
-app.command("check", help=check.HELP)(check.command)
-app.command("screen", help=screen.HELP)(screen.command)
-app.command("styles", help=styles.HELP)(styles.command)
-app.command("train", help=train.HELP)(train.command)
-app.add_typer(archive.app, name="archive", help=archive.HELP)
-app.add_typer(weights.app, name="weights", help=weights.HELP)
-app.add_typer(server.app, name="server", help=server.HELP)
+app.command("produce", help=as_help(produce.HELP))(produce.command)
+app.command("check", help=as_help(check.HELP))(check.command)
+app.command("screen", help=as_help(screen.HELP))(screen.command)
+app.command("styles", help=as_help(styles.HELP))(styles.command)
+app.command("train", help=as_help(train.HELP))(train.command)
+app.add_typer(archive.app, name="archive", help=as_help(archive.HELP))
+app.add_typer(weights.app, name="weights", help=as_help(weights.HELP))
+app.add_typer(server.app, name="server", help=as_help(server.HELP))
 
 
 def _print_version(wanted: bool) -> None:

@@ -65,7 +65,7 @@ def produce(request: ProduceRequest) -> RunRecord:
                 break
         else:
             run.note(
-                f"{run.missing} missing: the {request.rounds} rounds are used up. What passed is "
+                f"{run.missing} missing: the rounds ({request.rounds}) are used up. What passed is "
                 "archived; allow more rounds, or try another temperature."
             )
         record = record_run(run, seconds, time.perf_counter() - started)

@@ -158,3 +158,22 @@ def test_nothing_to_read_is_said(environment, tmp_path):
     done = screen(environment, tmp_path / "none.abc", "--out", tmp_path / "out")
     assert done.returncode == 1
     assert "no such file" in done.stdout
+
+
+def test_a_piece_that_was_mended_leaves_no_copy_among_the_rejected(environment, tmp_path):
+    (tmp_path / "in").mkdir()
+    piece, out = tmp_path / "in" / "a.abc", tmp_path / "in" / "out"
+    piece.write_text(SHORT)
+    screen(environment, tmp_path / "in", "--out", out)
+    assert len(list((out / "rejected").glob("*.abc"))) == 1
+    piece.write_text(GOOD)
+    done = screen(environment, tmp_path / "in", "--out", out)
+    assert done.returncode == 0, done.stdout
+    assert list((out / "rejected").iterdir()) == []
+    assert {name: row["status"] for name, row in rows(out).items()} == {"a.abc": "passed"}
+
+
+def test_an_empty_folder_is_told(environment, tmp_path):
+    done = screen(environment, tmp_path, "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert "Nothing to judge" in done.stderr

@@ -51,12 +51,12 @@ def list_pieces(
         for row in rows:
             typer.echo(json.dumps(row, ensure_ascii=False))
         return
-    typer.secho(f"{'piece':<12}  {'made':<16}  bars  voices  notes  style", bold=True)
+    typer.secho(f"{'piece':<12}  {'made':<16}  bars  voices  warnings  style", bold=True)
     for row in rows:
         made = row["created"][:16].replace("T", " ")
         typer.echo(
             f"{row['piece_id'][:12]}  {made}  {row['bars'] or '':>4}  {row['voices'] or '':>6}  "
-            f"{row['warnings']:>5}  {printable(row['style'])}"
+            f"{row['warnings']:>8}  {printable(row['style'])}"
         )
     typer.echo(f"{len(rows)} pieces. Next: scoregate archive show ID, scoregate archive verify")
 
@@ -68,6 +68,8 @@ def show_piece(
     as_json: Annotated[bool, typer.Option("--json", help="The whole report.")] = False,
 ) -> None:
     """Show a piece: where it is, what shaped it, what the gates measured and said."""
+    from archive.store import faults_of
+
     store = _store(out)
     entry = store.find(piece)
     report = store.report(entry)
@@ -75,6 +77,8 @@ def show_piece(
         typer.echo(report.as_json().decode(), nl=False)
         return
     typer.secho(f"{report.piece_id[:12]}  {report.status}", bold=True)
+    for kind, message in faults_of(entry.path, report.piece_id):
+        typer.secho(f"{kind}: {message}", fg="red")
     typer.echo(f"folder    {entry.path.resolve()}")
     typer.echo(f"style     {report.style or ''}")
     for name, value in report.summary.items():
@@ -83,7 +87,10 @@ def show_piece(
     origin = report.provenance
     for name in ("weights", "seed", "temperature", "top_k", "top_p", "redrawn_lines"):
         if name in origin:
-            typer.echo(f"{name:<13} {origin[name]}")
+            value = origin[name]
+            if isinstance(value, dict):
+                value = ", ".join(f"{key} {part}" for key, part in value.items())
+            typer.echo(f"{name:<13} {value}")
     typer.echo("measures")
     for name, value in sorted(report.measures.items()):
         typer.echo(f"  {name:<34} {'not defined' if value is None else f'{value:.4g}'}")
@@ -93,6 +100,8 @@ def show_piece(
         place = ", ".join(part for part in (finding.place, finding.position) if part)
         typer.echo(f"  {finding.severity}: {finding.gate}: {finding.message} ({place})")
     typer.echo(f"\nThe text: {entry.path / 'score.abc'}")
+    if report.findings:
+        typer.echo(f"Lines and columns are those of {entry.path / 'raw.abc'}")
 
 
 @app.command("page")

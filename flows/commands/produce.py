@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.printing import command_name
 from flows.request import DEFAULT_STYLE, ProduceRequest, make_request
 
 if TYPE_CHECKING:
@@ -36,16 +37,19 @@ def command(
     style: Annotated[
         str, typer.Option(help="Period/Composer/Instrumentation: see `scoregate styles`.")
     ] = DEFAULT_STYLE,
-    count: Annotated[int, typer.Option(help="Passing pieces wanted.")] = 4,
-    temperature: Annotated[float, typer.Option(help="Above 0; 1 samples as trained.")] = 1.0,
-    top_k: Annotated[int, typer.Option(help="Keep the k likeliest characters; 0 keeps all.")] = 9,
-    top_p: Annotated[float, typer.Option(help="Keep this much of the mass, up to 1.")] = 0.9,
+    count: Annotated[int, typer.Option(help="Passing pieces wanted, 1 to 100,000.")] = 4,
+    temperature: Annotated[float, typer.Option(help="Above 0 up to 10; 1 is as trained.")] = 1.0,
+    top_k: Annotated[int, typer.Option(help="The k likeliest characters, 1 to 128; 0: all.")] = 9,
+    top_p: Annotated[float, typer.Option(help="This much of the mass, above 0 up to 1.")] = 0.9,
     seed: Annotated[
-        int | None, typer.Option(help="The same seed gives the same pieces; else one is drawn.")
+        int | None,
+        typer.Option(help="Below 2^31; the same seed, the same pieces. Else drawn."),
     ] = None,
-    rounds: Annotated[int, typer.Option(help="How often missing pieces are drawn anew.")] = 10,
+    rounds: Annotated[
+        int, typer.Option(help="How often the missing are drawn anew, 1 to 1,000.")
+    ] = 10,
     out: Annotated[Path, typer.Option(help="Folder of the archive and the reports.")] = Path("out"),
-    batch: Annotated[int, typer.Option(help="Pieces written side by side.")] = 8,
+    batch: Annotated[int, typer.Option(help="Pieces written side by side, 1 to 256.")] = 8,
     weights: Annotated[
         str | None, typer.Option(help="Name or file of other weights than the embedded model.")
     ] = None,
@@ -101,9 +105,10 @@ def _summarise(record: RunRecord, out: Path) -> None:
     wanted = record.request["count"]
     passed = wanted - record.missing
     drawn = sum(row.drawn for row in record.rounds)
+    rounds = "1 round" if len(record.rounds) == 1 else f"{len(record.rounds)} rounds"
     console.print(
         f"\n[bold]{passed} of {wanted} pieces passed[/bold] "
-        f"({drawn} drawn in {len(record.rounds)} rounds, {record.seconds:.0f} s, "
+        f"({drawn} drawn in {rounds}, {record.seconds:.0f} s, "
         f"seed {record.request['seed']})"
     )
     for piece in record.pieces:
@@ -120,15 +125,14 @@ def _summarise(record: RunRecord, out: Path) -> None:
     for note in record.notes:
         console.print(f"\n[yellow]{escape(note)}[/yellow]", highlight=False)
     first = next((piece for piece in record.pieces if piece.status == "passed"), None)
-    console.print("\nNext:")
-    page = escape(str(store.run_folder(record.run_id) / "report.html"))
-    console.print(f"  open {page}", soft_wrap=True)
-    console.print(f"  open {escape(str(store.out / 'index.html'))}   (all runs)", soft_wrap=True)
-    option = "" if str(out) == "out" else f" --out {escape(str(out))}"
+    page = store.run_folder(record.run_id) / "report.html"
+    option = "" if str(out) == "out" else f" --out {out}"
+    lines = [f"look at   {page}", f"all runs  {store.out / 'index.html'}"]
     if first:
-        console.print(f"  scoregate archive show {first.piece_id[:12]}{option}")
-        console.print(
-            f"  scoregate check {escape(str(store.path_of(first.piece_id) / 'score.abc'))}",
-            soft_wrap=True,
-        )
-    console.print(f"  scoregate archive ls{option}")
+        lines.append(f"{command_name()} archive show {first.piece_id[:12]}{option}")
+        text = store.path_of(first.piece_id) / "score.abc"
+        lines.append(f"{command_name()} check {text}")
+    lines.append(f"{command_name()} archive ls{option}")
+    console.print("\nNext:")
+    for line in lines:
+        console.print(f"  {escape(line)}", soft_wrap=True, highlight=False)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.printing import command_name
+
 if TYPE_CHECKING:
     from flows.train import TrainRecord
 
@@ -87,4 +89,4 @@ def _summarise(record: TrainRecord) -> None:
         typer.echo(f"  {figure:<28} {value:.3f}")
     for kind, path in record.paths.items():
         typer.echo(f"{kind:<8} {path}")
-    typer.echo(f"\nNext: scoregate produce --weights {record.paths['weights']}")
+    typer.echo(f"\nNext: {command_name()} produce --weights {record.paths['weights']}")

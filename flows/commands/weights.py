@@ -11,11 +11,11 @@ import typer
 HELP = """List, fetch, check and convert weights.
 
     scoregate weights list
-    scoregate weights get notagenx
-    scoregate weights get notagenx --from ~/Downloads/notagenx.pth
+    scoregate weights get x
+    scoregate weights get x --from ~/Downloads/notagenx.pth
     scoregate weights check notagenx.pth
     scoregate weights convert notagenx.pth notagenx.safetensors --half
-    scoregate produce --weights notagenx --style 'Romantic/Chopin, Frederic/Keyboard'
+    scoregate produce --weights x --style 'Romantic/Chopin, Frederic/Keyboard'
 
 No pickled code is ever run: .pth files are read as data.
 """
