@@ -15,13 +15,13 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 
-from validators.abc.body import MAX_FAULTS, Body, TooMuchError, is_interleaved
+from validators.abc.body import Body, TooMuchError, is_interleaved
 from validators.abc.complete import complete
 from validators.abc.ending import check_ending
 from validators.abc.header import FIELD_LINE, Header, looks_like_music, read_header
 from validators.abc.lengths import wholes
 from validators.abc.lexer import VOICE_MARK
-from validators.abc.remarks import Remarks
+from validators.abc.remarks import MAX_FAULTS, Remarks
 from validators.abc.voice import VoiceReader
 from validators.findings import Finding
 from validators.score import Score, Voice
@@ -61,6 +61,7 @@ def read(text: str | bytes) -> Score:
         )
     if isinstance(text, bytes):
         text = _decode(text, remarks)
+    text = text.removeprefix("\ufeff")
     lines = split_lines(text)
     if max(map(len, lines)) > MAX_LINE:
         return _refused(text, remarks, f"a line is longer than {MAX_LINE:,} characters")
@@ -104,7 +105,7 @@ def split_tunes(text: str) -> list[str]:
     Lines before the first ``X:`` stay with the first tune. A text with less than two
     tunes comes back whole.
     """
-    starts = [match.start() for match in re.finditer(r"(?m)^X:", text)]
+    starts = [match.start() for match in re.finditer(r"(?m)^\ufeff?X:", text)]
     if len(starts) < 2:
         return [text]
     starts[0] = 0

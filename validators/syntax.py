@@ -9,7 +9,8 @@ other gates judge better (the length of bars) is left to them.
 
 abc2midi is handed the finished piece with some marks blanked out, each by as many
 spaces, so that its columns stay right: repeat signs and endings, as a repeated bar would
-count twice among the notes, and trills, which it writes out as many notes. Dynamics are
+count twice among the notes, trills, which it writes out as many notes, chord symbols, of
+which it makes an accompaniment, and dotted ties, which it doesn't know. Dynamics are
 switched off because its diminuendos fade notes to a velocity of 0, which is silence.
 """
 
@@ -81,8 +82,12 @@ _PLAYED_OUT = re.compile(r"~|[!+](?:roll|trill)|^P:.*\)?\d|\[[1-9]", re.MULTILIN
 _BLANKED = re.compile(
     r":+(?=\|)|(?<=\|):+|::+|\[(?=\d)[\d,-]+|(?<=\|)\d[\d,-]*"  # repeats, endings
     r"|!\w*trill\w*[()]?!|!(?:upper|lower|)mordent!|!pralltriller!|!(?:inverted)?turnx?!|!roll!"
-    r"|[TMPR~](?=[\]\[_=^A-Ga-g({!TMPR~.H-W\"])"
+    r"|[TMPR~.](?=[\]\[_=^A-Ga-g({!TMPR~.H-W\"])"
+    # Dotted ties, text fields and chord symbols, which it doesn't take or plays.
+    r"|\.(?=-)|\[[ABCDFGHNORSUZ]:[^\]\[]*\]|\"[^\"]*\""
 )
+
+_ANNOTATIONS = frozenset('"' + place for place in "^_<>@")
 
 
 def check(score: Score, *, style: str | None = None) -> Outcome:
@@ -171,6 +176,8 @@ def _for_abc2midi(text: str, voices: int) -> tuple[str, list[int]]:
 
 
 def _spaces(match: re.Match[str]) -> str:
+    if match[0][:2] in _ANNOTATIONS:
+        return match[0]
     return " " * len(match[0])
 
 

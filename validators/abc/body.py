@@ -11,15 +11,13 @@ from validators.abc.inline import take_field
 from validators.abc.keys import read_key
 from validators.abc.lengths import wholes
 from validators.abc.lexer import MUSIC, STREAM_MARK, VOICE_MARK
-from validators.abc.remarks import Remarks
+from validators.abc.remarks import MAX_FAULTS, Remarks
 from validators.abc.voice import VoiceReader
 
 MAX_VOICES = 1000
 """Voices of one tune; the largest real scores have about 60."""
 MAX_EVENTS = 400_000
 """Notes, rests and bars of one tune; the largest real pieces have about 30,000."""
-MAX_FAULTS = 5_000
-"""Faults after which a text counts as no ABC at all and is read no further."""
 
 
 _RESTING = re.compile(r"([zx]\d{0,3})\|")
@@ -352,9 +350,11 @@ class Body:
         value = split_comment(value)
         if letter == "V":
             parts = value.split(None, 1)
-            voice = self._switch(
-                parts[0] if parts else "", parts[1] if len(parts) > 1 else "", number, 1
-            )
+            name, rest = parts[0] if parts else "", parts[1] if len(parts) > 1 else ""
+            if name and name not in self.head.voices and not rest:
+                # A line of its own declares a voice wherever it stands.
+                declare(self.head.voices, name, number, self.remarks)
+            voice = self._switch(name, rest, number, 1)
             self.current = voice.id
         elif letter in "KMLU":
             if self.any_music and not self.interleaved and self.current is not None:
