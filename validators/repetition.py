@@ -4,11 +4,11 @@ Every bar is compared with the bars before it by dynamic time warping
 (:mod:`validators.dtw`). Bars that only rest are left out.
 
 - Loop share Ld: the longest stretch of bars that repeat those p bars before them, at
-  least three periods long, over the number of bars. Every bar of it is near the one p
-  bars before (distance at most .5), and a third of them are the same (at most .15), so that
-  a changed note here and there does not hide a loop. A model that is stuck in a decoding
-  loop shows here; written-out repeats, AABB forms and strophes don't, as they come once
-  or twice and not three times without a break. Periods reach up to a third of the piece.
+  least three periods long, over the number of bars. Over the stretch the distance from
+  the bar p before is at most .17 on average, and never more than .7, so that a changed
+  note here and there does not hide a loop. A model that is stuck in a decoding loop shows
+  here; written-out repeats, AABB forms and strophes don't, as they come once or twice and
+  not three times without a break. Periods reach up to a third of the piece.
 - Recurrence R: the mean over the bars of 1 - the distance to the most similar bar before.
 - Copies U: 1 - different bars / all bars, by equality.
 
@@ -30,12 +30,14 @@ from validators.thresholds import for_style
 GATE = "repetition"
 VERSION = "1"
 
-ALIKE = 0.15
-"""Largest distance of two bars that count as the same."""
-NEAR = 0.50
-"""Largest distance of two bars of which one is the other with a note or two changed."""
-SAME = 1 / 3
-"""Share of a loop's bars that are the same, and not only near."""
+ALIKE = 0.17
+"""Mean distance of a loop's bars from those a period before."""
+FARTHEST = 0.70
+"""Largest distance of a single bar: with few notes in it, one other note is that far."""
+AT_THE_ENDS = 0.50
+"""Largest distance of a loop's first and last bar: a loop does not end in another bar."""
+COUNTED = 0.60
+"""What a bar's distance counts at most in the mean."""
 _ROUNDING = 1e-6
 PERIODS = 3
 """Periods that a stretch must last to be a loop: two are a repeat, as music has them."""
@@ -153,6 +155,17 @@ class _Distances:
         self.back = np.full((count, self.reach + 1), 2, dtype=np.float32)
         self.back[later, later - earlier] = values[place]
 
+    def from_before(self, period: int) -> NDArray[np.float64]:
+        """Distance of every bar from the one a period before; 2 where there is none.
+
+        Beyond the reach bars are equal or not.
+        """
+        if period <= self.reach:
+            return self.back[:, period].astype(np.float64)
+        distance = np.full(len(self.kind), 2.0)
+        distance[period:][self.kind[period:] == self.kind[:-period]] = 0
+        return distance
+
     def recurrence(self) -> float:
         if len(self.kind) < 2:
             return 0.0
@@ -168,23 +181,23 @@ def _longest_loop(found: _Distances, count: int) -> tuple[int, int, int]:
     """Return first bar, bar after the last, and period of the longest loop; zeros if none."""
     best = (0, 0, 0)
     for period in range(1, count // PERIODS + 1):
-        if period <= found.reach:
-            same = found.back[:, period] <= ALIKE + _ROUNDING
-            near = found.back[:, period] <= NEAR + _ROUNDING
-        else:
-            same = np.zeros(count, dtype=bool)
-            same[period:] = found.kind[period:] == found.kind[:-period]
-            near = same
-        if np.count_nonzero(near) <= best[1] - best[0] - period:
-            continue
-        before = np.concatenate(([0], np.cumsum(same)))
-        edges = np.flatnonzero(np.diff(np.concatenate(([0], near.view(np.int8), [0]))))
+        distance = found.from_before(period)
+        near = distance <= FARTHEST + _ROUNDING
+        total = np.concatenate(([0.0], np.cumsum(np.minimum(distance, COUNTED))))
+        edges = np.flatnonzero(np.diff(np.concatenate(([0], near.view(np.int8), [0])))).tolist()
         for begin, end in zip(edges[::2], edges[1::2], strict=True):
-            length = int(end - begin) + period
-            if length < max(PERIODS * period, SHORTEST_LOOP) or length <= best[1] - best[0]:
-                continue
-            if before[end] - before[begin] >= SAME * (end - begin):
-                best = (int(begin) - period, int(end), period)
+            enough = max(PERIODS * period, SHORTEST_LOOP, best[1] - best[0] + 1) - period
+            # The worse end is taken off until the rest is alike.
+            while end - begin >= enough and (
+                max(distance[begin], distance[end - 1]) > AT_THE_ENDS
+                or total[end] - total[begin] > ALIKE * (end - begin)
+            ):
+                if distance[begin] >= distance[end - 1]:
+                    begin += 1
+                else:
+                    end -= 1
+            if end - begin >= enough:
+                best = (begin - period, end, period)
     return best
 
 
