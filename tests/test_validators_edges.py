@@ -59,3 +59,35 @@ def test_legal_forms_that_abc2midi_does_not_know(music: str) -> None:
 def test_a_dotted_tie_is_a_tie() -> None:
     first, second = read(HEAD + "[ce.-]2[de]2|]\n").voices[0].bars[0].events
     assert (first.tied_to, second.tied_from, second.tied_pitches) == (True, True, (76,))
+
+
+@pytest.mark.parametrize(
+    ("music", "place"),
+    [
+        ("CDEF|GABc|c4|cd", ("1", 4, 6)),
+        ("CDEF|GABc|c4|cd|", ("1", 4, 6)),
+        ("C|CDEF|GABc|\nc2|", ("1", 4, 7)),
+    ],
+)
+def test_a_short_last_bar_without_a_final_barline_breaks_off(music: str, place: tuple) -> None:
+    assert found(f"{HEAD}{music}\n") == [("bars.breaks-off", *place)]
+    assert found(f"{HEAD}{music.rstrip('|')}|]\n") == []
+
+
+@pytest.mark.parametrize(
+    "music", ["C|CDEF|GAB|", "C|CDEF|GAB", "CDEF|GABc|c4", "CDEF|GAB|]", "CDEF|c3:|C|CDEF|c3|"]
+)
+def test_a_piece_that_only_lacks_its_final_barline_is_sound(music: str) -> None:
+    assert found(f"{HEAD}{music}\n") == []
+
+
+@pytest.mark.parametrize(
+    ("head", "line"),
+    [("V:1\nV:2\n", 7), ("V:1\n%%score 1 2\n", 7), ("%%score (1 2)\n", 6)],
+)
+def test_a_voice_that_never_has_music(head: str, line: int) -> None:
+    text = f"{HEAD}{head}V:1\nCDEF|G4|]\n"
+    assert found(text) == [("syntax.voice-silent", "2", None, line)]
+    stream = "%Baroque\n%Bach\n%Choral\nM:4/4\nL:1/4\nK:C\nV:1\nV:2\n[r:0/0][V:1]C4|]\n"
+    assert found(stream) == []
+    assert ("syntax.voice-silent", "2", None, 8) in found(stream, "warning")

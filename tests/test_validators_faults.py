@@ -189,7 +189,7 @@ def test_voices_of_a_line() -> None:
         ("voice-missing", "1", 3, 9, 1),
     ]
     silent = f"{HEAD}V:3\n[V:1]C4|[V:2]C4|\n[V:1]C4|][V:2]C4|]\n"
-    assert remarks(silent) == [("voice-silent", "3", None, None, None)]
+    assert remarks(silent) == [("voice-silent", "3", None, 7, 1)]
 
 
 STREAM = (

@@ -6,7 +6,8 @@ bars, pieces begin with a pickup. What holds in good music is this:
 1. all voices of a bar are equally long;
 2. no bar is longer than the metre, but for one long note of all voices at the end;
 3. a shorter bar has an excuse: it is the first or the last, stands beside a barline other
-   than ``|``, or completes its neighbour to a full bar.
+   than ``|``, or completes its neighbour to a full bar;
+4. a short last bar has a final barline, or completes a pickup.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
         _layers(cells, remarks)
     _usual_length(lengths, remarks)
     _metre(columns, lengths, remarks)
+    if not score.stream:
+        _breaks_off(columns, lengths, remarks)
     count = len(columns)
     outcome.findings = remarks.close()
     outcome.measures = {"bars.count": float(count)}
@@ -251,6 +254,38 @@ def _metre(columns: list[Cells], lengths: list[tuple[Fraction, Bar]], remarks: R
                 show(length, bar.metre_text),
                 show(metre, bar.metre_text),
             )
+
+
+def _breaks_off(
+    columns: list[Cells], lengths: list[tuple[Fraction, Bar]], remarks: Remarks
+) -> None:
+    """Remark on a short last bar that neither a final barline nor a pickup explains.
+
+    A stream says by its markers whether it is whole.
+    """
+    if not lengths or any(bar.right not in ("", "|") for _, bar in columns[-1]):
+        return
+    length, bar = lengths[-1]
+    metre = bar.metre
+    if metre is None or length >= metre or len(lengths) == 1:
+        return
+    # A pickup at the beginning, or behind a barline that ends a section.
+    before = [lengths[0], *(later for later in lengths[1:-1] if later[1].left not in ("", "|"))]
+    if any(pickup + length == metre for pickup, _ in before):
+        return
+    voice, place = columns[-1][0]
+    remarks.add(
+        "breaks-off",
+        f"the piece breaks off: its last bar has {show(length, bar.metre_text)} of "
+        f"{show(metre, bar.metre_text)} and no final barline",
+        "critical",
+        voice.id,
+        place.number,
+        place.line,
+        place.column,
+        show(length, bar.metre_text),
+        show(metre, bar.metre_text),
+    )
 
 
 def _long_note(cells: Cells) -> bool:

@@ -17,7 +17,7 @@ from bisect import bisect_left
 
 from validators.abc.body import Body, TooMuchError, is_interleaved
 from validators.abc.complete import complete
-from validators.abc.ending import check_ending
+from validators.abc.ending import check_ending, check_silent
 from validators.abc.header import FIELD_LINE, Header, looks_like_music, read_header
 from validators.abc.lengths import wholes
 from validators.abc.lexer import VOICE_MARK
@@ -85,6 +85,7 @@ def read(text: str | bytes) -> Score:
     _control_characters(lines, body, remarks)
     for voice in body.voices.values():
         voice.finish()
+    check_silent(score, remarks)
     if interleaved:
         complete(score, body, remarks)
     check_ending(score, body, remarks)

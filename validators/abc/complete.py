@@ -50,8 +50,6 @@ def _report(missing: dict[int, list[str]], body: Body, remarks: Remarks) -> None
     """Remark on every voice that a line of finished text lacks."""
     declared = {voice for voices in body.row_voices for voice in voices}
     never = [name for name in body.voices if name not in declared]
-    for name in never:
-        remarks.add("voice-silent", "declared, but no line of music names it", voice=name)
     for index, names in sorted(missing.items()):
         for name in names:
             if name not in never and name not in body.undeclared:

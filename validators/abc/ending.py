@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from validators.abc.body import Body
 from validators.abc.remarks import Remarks
 from validators.score import Score
 
+_GROUPS = re.compile(r"^(?:%%|I:)\s*(?:score|staves)\b", re.MULTILINE)
 
 def check_ending(score: Score, body: Body, remarks: Remarks) -> None:
     """Remark on a stream that breaks off and on a tune without a final barline."""
@@ -31,6 +34,33 @@ def check_ending(score: Score, body: Body, remarks: Remarks) -> None:
             found=bar.right or "none",
             expected="|]",
         )
+
+
+def check_silent(score: Score, remarks: Remarks) -> None:
+    """Remark on voices that the header declares and no line of music names.
+
+    To be asked before the voices that a line leaves out are filled in. A model's stream
+    may leave a voice out to its end.
+    """
+    if not any(voice.bars for voice in score.voices):
+        return
+    for voice in score.voices:
+        if not voice.bars:
+            remarks.add(
+                "voice-silent",
+                f"voice {voice.id} is declared, but no line of music names it",
+                "warning" if score.stream else "critical",
+                voice.id,
+                None,
+                voice.line or _groups_line(score.text),
+                1,
+            )
+
+
+def _groups_line(text: str) -> int:
+    """Return the number of the line that puts the voices into staves; 1 where there is none."""
+    match = _GROUPS.search(text)
+    return text.count("\n", 0, match.start()) + 1 if match else 1
 
 
 def _check_marks(body: Body, remarks: Remarks) -> None:
@@ -66,7 +96,7 @@ def _check_marks(body: Body, remarks: Remarks) -> None:
     if left:
         remarks.add(
             "stream-truncated",
-            f"the stream breaks off: {left} lines are missing",
+            f"the stream breaks off: {left} {'line is' if left == 1 else 'lines are'} missing",
             "critical",
             None,
             len(body.row_lines),
