@@ -30,7 +30,10 @@ _LABELS = {
     "raw.abc": "ABC as written",
     "report.json": "Report",
 }
+_BOX = 'class="mark'
 _CRITICAL_BOX = 'class="mark"'
+_CONSEQUENCES = {"critical": "rejects", "warning": "warning"}
+"""What comes of a measure beyond its limit."""
 _KEPT_FINDINGS = 60
 """Findings that a card lists; all stand in report.json."""
 
@@ -68,6 +71,8 @@ class Card:
     notes: list[str]
     findings: list[FindingRecord]
     more_findings: int
+    warnings: int
+    marked: bool
     measures: list[MeasureRow]
     provenance: list[tuple[str, str]]
     first_page: Markup | None = None
@@ -134,6 +139,8 @@ def card_of(
         notes=report.notes,
         findings=findings[:_KEPT_FINDINGS],
         more_findings=max(len(findings) - _KEPT_FINDINGS, 0),
+        warnings=sum(finding.severity == "warning" for finding in findings),
+        marked=any(_BOX in svg for svg in pages),
         measures=_measure_rows(report),
         provenance=list(_flat(report.provenance)),
         first_page=drawn[0] if drawn else None,
@@ -217,7 +224,10 @@ def _measure_row(report: PieceReport, name: str) -> MeasureRow:
         title=measure_title(name),
         note=measure_note(name),
         value=number(value),
-        limit=", ".join(f"{kind}: {word} {number(bound)}" for kind, bound in limits.items()),
+        limit=", ".join(
+            f"must be {word} {number(bound)} ({_CONSEQUENCES[kind]})"
+            for kind, bound in limits.items()
+        ),
         fails=fails,
     )
 

@@ -17,12 +17,22 @@ MEASURES = {
         "Harmony fit",
         "share of beats that sound as a triad or seventh chord",
     ),
-    "measures.notes": ("Notes", "how many sound"),
+    "measures.notes": ("Notes", "how many sound; a tie counts once"),
+    "harmony.crossings": ("Voice crossings", "a bar; a voice goes below the next lower one"),
+    "harmony.parallels": ("Parallels", "fifths and octaves side by side, a bar"),
     "repetition.loop_share": ("Loop share", "share of the piece that goes round in a circle"),
     "repetition.recurrence": ("Recurrence", "likeness of each bar to an earlier one"),
+    "repetition.copies": ("Copied bars", "share of bars that equal an earlier one"),
     "novelty.shared_bars": ("Shared bars", "longest run of bars known from the corpus"),
+    "novelty.melody_bars": ("Shared melody", "longest stretch in bars of a tune of the corpus"),
+    "bars.count": ("Bars", "how many are written"),
     "bars.equal": ("Voices agree", "share of bars whose voices have the same length"),
     "bars.full": ("Full bars", "share of bars that fill their metre"),
+    "ranges.out": ("Notes out of range", "share that its instrument or voice can't reach"),
+    "ranges.uncomfortable": ("Uncomfortable notes", "share that is a strain to play or sing"),
+    "ranges.unknown_voices": ("Unknown parts", "voices whose name is no known instrument"),
+    "syntax.notes_read": ("Notes read", "how many the gate finds in the text"),
+    "syntax.notes_heard": ("Notes heard", "how many abc2midi plays of the same text"),
 }
 """Title and explanation by name of measure, in the order of the pages."""
 

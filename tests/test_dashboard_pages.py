@@ -14,7 +14,9 @@ from dashboard.engraving import Sheet
 from dashboard.piece import piece_page
 from dashboard.report import run_page
 from dashboard.shelf import shelf_page
+from dashboard.words import measure_note
 from render.pool import Job, render_pieces
+from validators.gate import examine
 from validators.reader import read
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=//evil.example/x onerror=alert(2)>"
@@ -170,7 +172,8 @@ def test_the_page_says_what_came_of_the_run(page):
         "line 10, column 6",
         "Loop share",
         "took 1\u00a0min\u00a04\u00a0s",
-        "critical: below 0.25",
+        "must be below 0.25 (rejects)",
+        "Lines and columns of findings are those of the text as written (raw.abc)",
         "0.3 !",
     ):
         assert sentence in text, sentence
@@ -288,6 +291,39 @@ def test_a_piece_has_a_page_of_its_own():
     assert [tag for tag, _ in elements.tags if tag == "script"] == ["script"]
     assert html.count('class="mark"') == 1
     assert "data-midi=" in html
+
+
+def test_every_measure_of_the_gates_has_a_title_and_an_explanation():
+    piece = examine(PIECE.format(title="x"), style="Baroque/Bach, Johann Sebastian/Choral")
+    assert len(piece.measures) > 20
+    assert [name for name in piece.measures if not measure_note(name)] == []
+
+
+def test_limits_say_what_must_be_and_what_comes_of_it():
+    said = PieceReport(
+        status="passed",
+        measures={"measures.pitch_class_entropy": 2.744, "novelty.shared_bars": 1.0},
+        thresholds={
+            "measures": {
+                "measures.pitch_class_entropy": {"side": "low", "warning": 1.5},
+                "novelty.shared_bars": {"side": "high", "critical": 4, "warning": 3},
+            }
+        },
+    )
+    html = piece_page(said)
+    assert "must be above 1.5 (warning)" in html
+    assert "must be below 4 (rejects), must be below 3 (warning)" in html
+
+
+def test_a_page_without_boxes_speaks_of_none_and_counts_warnings_as_such():
+    page = '<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0"/>{}</svg>'
+    assert "boxed" not in piece_page(PieceReport(status="passed"), [page.format("")])
+    warning = FINDING | {"severity": "warning"}
+    said = PieceReport(status="passed", findings=[warning, FINDING | {"severity": "info"}])
+    html = piece_page(said, [page.format('<rect class="mark warning" x="1"/>')])
+    assert "boxed" in html
+    assert "Warnings (1)" in html
+    assert "Remarks" not in html
 
 
 def test_a_rejected_piece_opens_at_the_page_that_shows_why():
