@@ -10,6 +10,7 @@ from validators.abc.inline import take_field
 from validators.abc.lengths import read_length, scale, tuplet_ratio, wholes
 from validators.abc.lexer import ERROR_SPAN, MUSIC
 from validators.abc.notes import Note, chord_of
+from validators.abc.remarks import MAX_FAULTS
 from validators.score import Event
 
 if TYPE_CHECKING:
@@ -246,6 +247,8 @@ def read_error(voice: VoiceReader, text: str, match: re.Match[str], end: int, li
     if not first.isprintable():
         code, message = "control-character", "a control character"
     voice.fault(code, message, line, match.start() + 1, repr(token[:20])[1:-1])
+    if voice.remarks.count > MAX_FAULTS:
+        return end
     span = ERROR_SPAN.get(first)
     reach = span.match(text, match.start(), end) if span else None
     return max(match.end(), reach.end()) if reach else match.end()

@@ -10,6 +10,10 @@ MAX_PER_CODE = 50
 """Findings of one code that are kept; the rest is counted. A hostile text brings millions."""
 
 
+MAX_FAULTS = 5_000
+"""Remarks after which a text counts as no ABC at all and is read no further."""
+
+
 class Remarks:
     """The reader's findings, bounded in number, in the order they were made."""
 
