@@ -20,14 +20,19 @@ from notagen.generation import Generation, Progress
 from notagen.styles import Style
 
 if TYPE_CHECKING:
-    from notagen.engine import Engine, Interrupted, load
+    from notagen.engine import Engine, load
+    from notagen.run import Interrupted
 
 __all__ = ["Engine", "Generation", "Interrupted", "Progress", "Style", "load", "styles"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("Engine", "Interrupted", "load"):
+    if name in ("Engine", "load"):
         from notagen import engine
 
         return getattr(engine, name)
+    if name == "Interrupted":
+        from notagen.run import Interrupted
+
+        return Interrupted
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
