@@ -247,6 +247,7 @@ def _out_of_range(voice: Voice, part: Instrument) -> list[Finding]:
     """One finding for each bar and kind, naming the note that lies farthest out."""
     found: list[Finding] = []
     limits = f"{pitch_name(part.low)} to {pitch_name(part.high)}"
+    whose = "every instrument" if part is WIDEST else f"the {part.key}"
     for bar in voice.bars:
         for grace in (False, True):
             worst: tuple[int, int, Event] | None = None
@@ -264,19 +265,19 @@ def _out_of_range(voice: Voice, part: Instrument) -> list[Finding]:
                 continue
             _, pitch, event = worst
             side = "below" if pitch < part.low else "above"
+            name = _name(pitch)
             more = f", and {count - 1} more in this bar" if count > 1 else ""
             found.append(
                 Finding(
                     GATE,
                     "ranges.grace-out-of-range" if grace else "ranges.out-of-range",
                     "warning" if grace else "critical",
-                    f"{'grace note ' if grace else ''}{pitch_name(pitch)} is {side} the range "
-                    f"of the {part.key}{more}",
+                    f"{'grace note ' if grace else ''}{name} is {side} the range of {whose}{more}",
                     voice.id,
                     bar.number,
                     event.line,
                     event.column,
-                    pitch_name(pitch),
+                    name,
                     limits,
                 )
             )
@@ -286,6 +287,13 @@ def _out_of_range(voice: Voice, part: Instrument) -> list[Finding]:
     return found
 
 
+def _name(pitch: int) -> str:
+    """Name a pitch; those that MIDI has no number for are read as the nearest that it has."""
+    if pitch <= 0:
+        return f"{pitch_name(0)} or lower"
+    return f"{pitch_name(127)} or higher" if pitch >= 127 else pitch_name(pitch)
+
+
 def _uncomfortable(voice: Voice, part: Instrument, strained: int, total: int) -> Finding:
     bar, event = _first_beyond(voice, part)
     limits = f"{pitch_name(part.comfort_low)} to {pitch_name(part.comfort_high)}"
@@ -293,7 +301,8 @@ def _uncomfortable(voice: Voice, part: Instrument, strained: int, total: int) ->
         GATE,
         "ranges.uncomfortable",
         "warning",
-        f"{strained} of {total} notes lie beyond what is comfortable for the {part.key}",
+        f"{strained} of {total} notes lie beyond what is comfortable for "
+        f"{'any instrument' if part is WIDEST else f'the {part.key}'}",
         voice.id,
         bar.number if bar is not None else None,
         event.line if event is not None else None,
