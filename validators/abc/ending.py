@@ -10,6 +10,7 @@ from validators.score import Score
 
 _GROUPS = re.compile(r"^(?:%%|I:)\s*(?:score|staves)\b", re.MULTILINE)
 
+
 def check_ending(score: Score, body: Body, remarks: Remarks) -> None:
     """Remark on a stream that breaks off and on a tune without a final barline."""
     if not score.text.strip():
@@ -55,6 +56,28 @@ def check_silent(score: Score, remarks: Remarks) -> None:
                 voice.line or _groups_line(score.text),
                 1,
             )
+
+
+def check_sense(score: Score, remarks: Remarks) -> None:
+    """Remark on a text in which so much means nothing that it can't be music."""
+    strange = remarks.seen("letter-unknown", "warning") + remarks.seen("character", "critical")
+    if strange < 5 or remarks.seen("not-music", "critical"):
+        return
+    notes = sum(bool(e.pitches) for v in score.voices for bar in v.bars for e in bar.events)
+    if 10 * strange > notes:
+        first = next(
+            f for f in remarks.findings if f.code.endswith(("letter-unknown", "character"))
+        )
+        remarks.add(
+            "not-music",
+            f"this is not music: {strange} letters or characters mean nothing among {notes} notes",
+            "critical",
+            first.voice,
+            first.bar,
+            first.line,
+            first.column,
+            str(strange),
+        )
 
 
 def _groups_line(text: str) -> int:
