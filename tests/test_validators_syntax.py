@@ -53,6 +53,8 @@ def test_the_version_names_the_program():
         "Warning in line-char 13-8 : Track 1 Bar 4 has 3 time units while the time signature has 4",
         "Warning in line-char 13-8 : Track 2 is 8.0 quarter notes long not 7.0",
         "Warning in line-char 13-8 : Slur within slur",
+        "Error in line-char 13-8 : Hornpipe must be in 2/4 or 4/4 time",
+        "Error in line-char 13-8 : Cannot apply broken rhythm. Notes not equal durations",
     ],
 )
 def test_its_own_limits_are_not_the_pieces_fault(monkeypatch, words):
@@ -65,7 +67,7 @@ def test_its_own_limits_are_not_the_pieces_fault(monkeypatch, words):
     [
         ("Unrecognized character: 2", "character"),
         ("Could not find note to be tied", "tie"),
-        ("Cannot apply broken rhythm. Notes not equal durations", "broken-rhythm"),
+        ("Too many >'s", "broken-rhythm"),
         ("Previous voice has an unfinished tuple", "tuplet"),
         ("Too many notes in chord - probably missing ']' or '+'", "chord"),
         ("} without matching {", "grace"),
@@ -112,6 +114,19 @@ def test_lost_notes_are_critical(monkeypatch):
 def test_diminuendos_repeats_and_trills_lose_and_add_no_notes():
     text = HEAD + "[V:1]|:!p!c2 !>(!c2 c2 !>)!c2|\n[V:1]!>(!Tc2 !>)!c2 !trill!c4:|\n" * 3
     assert critical(text + "[V:1]c8|]\n") == []
+
+
+def test_bowings_and_hidden_barlines_are_no_faults():
+    music = 'u"4"e v(c<A) (A>.B) c2|c2 d2 e4 "segno"[|]u(FG) A2 H B4 S |]'
+    assert critical(HEAD + f"[V:1]{music}\n") == []
+
+
+def test_fields_and_decorations_keep_their_letters():
+    head = HEAD.replace("V:1\n", "V:T\nV:S\n")
+    music = "[V:T][K:D][Q:1/4=60]!upbow!c2 !D.S.!c2 [I:MIDI program 1]c4|][V:S]!tenuto!c8|]"
+    outcome = check(read(head + music + "\n"))
+    assert [f for f in outcome.findings if f.severity == "critical"] == []
+    assert outcome.measures["syntax.notes_heard"] == 4
 
 
 def test_more_voices_than_midi_has_channels_lose_no_notes():

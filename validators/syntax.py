@@ -22,6 +22,7 @@ from bisect import bisect_right
 import numpy as np
 
 from validators import abc2midi
+from validators.abc.remarks import NOT_MUSIC
 from validators.findings import Finding, Outcome
 from validators.finish import Finished, finish
 from validators.midi_counts import tracks
@@ -45,7 +46,10 @@ _NOT_OURS = re.compile(
     r"|Rolls and trills not supported|V:.* out of sequence|First V: field|Slur within slur"
     r"|Number of available voices|chord name|Guitar Chord|gchord|Bad format for|MIDI command"
     r"|[Ll]yrics|w: field|syllables|No M: in header|Unusual key representation"
+    r"|Hornpipe must be in"
     r"|Ignoring string .* in K:|clef .* not recognized|malformed Q:|Expecting = in tempo"
+    # The reader judges broken rhythm, and knows what may stand between > and its note.
+    r"|Cannot apply broken rhythm"
     # Repeats are blanked out before; what it says of them is not about the piece.
     r"|repeat|:\||\|:|variant ending|multiple endings"
     # The bars gate judges bars, and knows pickups and split bars.
@@ -58,7 +62,7 @@ _FAULTS = tuple(
     for code, pattern in (
         ("no-tune", r"No tune processed|No X: field preceding|No valid K: field"),
         ("tie", r"Could not find note to be tied|Bad tie|Cannot find note before tie"),
-        ("broken-rhythm", r"Cannot apply broken rhythm|Too many [<>]"),
+        ("broken-rhythm", r"Too many [<>]"),
         ("tuplet", r"tuple"),
         ("chord", r"chord|\]"),
         ("grace", r"grace|[{}]"),
@@ -79,13 +83,19 @@ _UNSAFE = re.compile(
 _FIELD = re.compile(r"[A-Za-z]:|%")
 # A roll or a trill becomes several notes, P: an order of parts, a volta a second pass.
 _PLAYED_OUT = re.compile(r"~|[!+](?:roll|trill)|^P:.*\)?\d|\[[1-9]", re.MULTILINE)
+# What abc2midi is not shown. Fields and decorations are matched whole, so that their
+# letters are not taken for marks of one character.
 _BLANKED = re.compile(
-    r":+(?=\|)|(?<=\|):+|::+|\[(?=\d)[\d,-]+|(?<=\|)\d[\d,-]*"  # repeats, endings
-    r"|!\w*trill\w*[()]?!|!(?:upper|lower|)mordent!|!pralltriller!|!(?:inverted)?turnx?!|!roll!"
-    r"|[TMPR~.](?=[\]\[_=^A-Ga-g({!TMPR~.H-W\"])"
-    # Dotted ties, text fields and chord symbols, which it doesn't take or plays.
-    r"|\.(?=-)|\[[ABCDFGHNORSUZ]:[^\]\[]*\]|\"[^\"]*\""
+    r"(?P<field>\[[A-Za-z]:[^\]\[]*\])"
+    r"|(?P<decoration>![A-Za-z][^!|\s]{0,30}!)"
+    r"|\"[^\"]*\""  # chord symbols, which it plays
+    r"|:+(?=\|)|(?<=\|):+|::+|\[(?=\d)[\d,-]+|(?<=\|)\d[\d,-]*|\[\|\]"  # repeats, endings
+    r"|\.(?=-)"  # dotted ties
+    # Decorations of one character: trills among them, and some that it takes for notes.
+    r"|[H-Wuv~.](?=\s*[\[_=^A-Ga-g({!~.H-Wuv\"|:])"
 )
+_TEXT_FIELDS = frozenset("ABCDFGHNORSUZ")
+_WRITTEN_OUT = re.compile(r"trill|mordent|pralltriller|turn|roll")
 
 _ANNOTATIONS = frozenset('"' + place for place in "^_<>@")
 
@@ -111,7 +121,8 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
     outcome.findings = list(score.findings)
     unsafe = unsafe_directives(score.text)
     outcome.findings += unsafe
-    if unsafe or not score.voices:
+    no_music = any(finding.code == NOT_MUSIC for finding in score.findings)
+    if unsafe or no_music or not score.voices:
         return outcome
     finished = finish(score)
     text, added = _for_abc2midi(finished.text, len(score.voices))
@@ -164,7 +175,7 @@ def _for_abc2midi(text: str, voices: int) -> tuple[str, list[int]]:
     crowded, channel, body = voices > 14, 0, False
     for line in text.split("\n"):
         if _FIELD.match(line) is None and body:
-            line = _BLANKED.sub(_spaces, line)
+            line = _BLANKED.sub(_blank, line)
         lines.append(line)
         body = body or line.startswith("K:")
         if crowded and line.startswith("V:"):
@@ -175,8 +186,12 @@ def _for_abc2midi(text: str, voices: int) -> tuple[str, list[int]]:
     return "\n".join(lines), added
 
 
-def _spaces(match: re.Match[str]) -> str:
+def _blank(match: re.Match[str]) -> str:
     if match[0][:2] in _ANNOTATIONS:
+        return match[0]
+    if match["field"] and match["field"][1] not in _TEXT_FIELDS:
+        return match[0]
+    if match["decoration"] and not _WRITTEN_OUT.search(match["decoration"]):
         return match[0]
     return " " * len(match[0])
 
