@@ -72,7 +72,7 @@ def main() -> None:
     lines = [
         "# Lower precision on the CPU, embedded model",
         "",
-        f"torch {torch.__version__}; {arguments.pieces} raw pieces each, temperature 1.0, top_k 9, "
+        f"Weights {open_checkpoint(find(None)).sha256()[:12]}, torch {torch.__version__}; {arguments.pieces} raw pieces each, temperature 1.0, top_k 9, "
         f"top_p 0.9, seeds 0 to {arguments.pieces - 1}; divergence over {arguments.texts} pieces.",
         "",
         f"    python benchmarks/precision.py --pieces {arguments.pieces} --texts {arguments.texts}",
