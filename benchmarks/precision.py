@@ -69,10 +69,12 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     seeds = list(range(arguments.pieces))
+    sha256 = open_checkpoint(find(None)).sha256()
     lines = [
         "# Lower precision on the CPU, embedded model",
         "",
-        f"Weights {open_checkpoint(find(None)).sha256()[:12]}, torch {torch.__version__}; {arguments.pieces} raw pieces each, temperature 1.0, top_k 9, "
+        f"Weights {sha256[:12]}, torch {torch.__version__}; {arguments.pieces} raw "
+        f"pieces each, temperature 1.0, top_k 9, "
         f"top_p 0.9, seeds 0 to {arguments.pieces - 1}; divergence over {arguments.texts} pieces.",
         "",
         f"    python benchmarks/precision.py --pieces {arguments.pieces} --texts {arguments.texts}",
