@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
+
 import pytest
 
 from validators import bars, syntax
@@ -91,3 +94,39 @@ def test_a_voice_that_never_has_music(head: str, line: int) -> None:
     stream = "%Baroque\n%Bach\n%Choral\nM:4/4\nL:1/4\nK:C\nV:1\nV:2\n[r:0/0][V:1]C4|]\n"
     assert found(stream) == []
     assert ("syntax.voice-silent", "2", None, 8) in found(stream, "warning")
+
+
+def test_words_among_the_notes_are_no_music() -> None:
+    prose = "CDEF|GAhjkqBc|c4|]\nhmmm I hop | you... lik it. ok\n"
+    assert ("syntax.not-music", "1", 2, 6) in found(HEAD + prose)
+    assert read(HEAD + "CDEF|GAhjkqBc|c4|]\n").findings[0].found == "hjkq"
+    assert found(HEAD + "CDqEF|GABc|cdhef|c4|]\n") == []
+    # Many by themselves, none beside another.
+    assert found(HEAD + "q C h D i E j F|k G A B c|]\n") == [("syntax.not-music", "1", 1, 6)]
+    assert found(HEAD + "[U:q=!turn!][U:h=!turn!][U:i=!turn!]qhiCDEF|qhiG4|]\n") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<html><body class='a|b'>\n" + "<p>A page | with &amp; more</p>\n" * 10,
+        "It was the best of times,\n\nit was the worst: and so on.\n",
+        HEAD + "It was the best of times, it was the worst of times, again\n" * 10,
+        random.Random(1).randbytes(3000),
+        HEAD.encode() + random.Random(1).randbytes(3000),
+        HEAD + "^2 " * 100,
+    ],
+    ids=["HTML", "prose", "prose behind a header", "noise", "noise behind a header", "one fault"],
+)
+def test_what_is_no_music_is_said_in_few_words(text: str | bytes) -> None:
+    findings = syntax.check(read(text)).findings
+    assert any(finding.severity == "critical" for finding in findings)
+    assert max(Counter(finding.code for finding in findings).values()) <= 9
+    assert len(findings) <= 28
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16_is_named(encoding: str) -> None:
+    score = read((HEAD + "CDEF|G4|]\n").encode(encoding))
+    assert [f.code for f in score.findings] == ["syntax.refused", "syntax.encoding"]
+    assert "UTF-16" in score.findings[1].message

@@ -17,11 +17,11 @@ from bisect import bisect_left
 
 from validators.abc.body import Body, TooMuchError, is_interleaved
 from validators.abc.complete import complete
-from validators.abc.ending import check_ending, check_silent
+from validators.abc.ending import check_ending, check_sense, check_silent
 from validators.abc.header import FIELD_LINE, Header, looks_like_music, read_header
 from validators.abc.lengths import wholes
 from validators.abc.lexer import VOICE_MARK
-from validators.abc.remarks import MAX_FAULTS, Remarks
+from validators.abc.remarks import MAX_FAULTS, Remarks, abridge
 from validators.abc.voice import VoiceReader
 from validators.findings import Finding
 from validators.score import Score, Voice
@@ -59,6 +59,10 @@ def read(text: str | bytes) -> Score:
             remarks,
             f"{len(text):,} characters are too many; {MAX_BYTES:,} is the limit",
         )
+    if _is_utf16(text):
+        line = Remarks()
+        line.add("encoding", "this is UTF-16; save the file as UTF-8", line=1, column=1)
+        return _refused("", line, "its characters have two bytes each")
     if isinstance(text, bytes):
         text = _decode(text, remarks)
     text = text.removeprefix("\ufeff")
@@ -66,6 +70,8 @@ def read(text: str | bytes) -> Score:
     if max(map(len, lines)) > MAX_LINE:
         return _refused(text, remarks, f"a line is longer than {MAX_LINE:,} characters")
     head = read_header(lines, remarks)
+    if text.strip() and _no_abc(lines, head):
+        return _refused(text, Remarks(), "this is no ABC: it has no X:, no K: and no voice")
     stop = _end_of_tune(lines, head)
     interleaved = is_interleaved(lines[:stop], head.body)
     try:
@@ -89,7 +95,10 @@ def read(text: str | bytes) -> Score:
     if interleaved:
         complete(score, body, remarks)
     check_ending(score, body, remarks)
+    check_sense(score, remarks)
     score.findings = remarks.close()
+    if remarks.seen("not-music", "critical"):
+        score.findings = abridge(score.findings)
     return score
 
 
@@ -126,6 +135,21 @@ def _decode(data: bytes, remarks: Remarks) -> str:
             column=error.start - data.rfind(b"\n", 0, error.start),
         )
         return data.decode("latin-1")
+
+
+def _is_utf16(text: str | bytes) -> bool:
+    """Whether bytes (or a string made of them one by one) are UTF-16."""
+    head = text[:2000] if isinstance(text, bytes) else text[:2000].encode("latin-1", "replace")
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return True
+    return len(head) >= 8 and max(head[::2].count(0), head[1::2].count(0)) > 0.4 * len(head)
+
+
+def _no_abc(lines: list[str], head: Header) -> bool:
+    """Whether nothing in a text is ABC: no field that a tune has, and no voice."""
+    if head.has_reference or head.has_key or head.metre_given or head.unit_given or head.prompt:
+        return False
+    return not (head.voices or head.places or any("[V:" in line for line in lines))
 
 
 def _refused(text: str, remarks: Remarks, why: str) -> Score:

@@ -33,7 +33,7 @@ from validators.sounding import notes
 GATE = "syntax"
 VERSION = "1"
 
-_MOST = 20
+_MOST = 8
 """Findings taken over from abc2midi; a broken piece brings hundreds of the same."""
 
 _WORDS = re.compile(r"(Error|Warning) in line-char (\d+)-(\d+) : (.{0,200})")

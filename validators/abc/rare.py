@@ -20,6 +20,10 @@ _BROKEN = {1: ((3, 2), (1, 2)), 2: ((7, 4), (1, 4)), 3: ((15, 8), (1, 8))}
 """Factors of both notes by the number of signs; `<` takes them in the other order."""
 
 _STANDARD_ORNAMENTS = frozenset(".~HJLMOPRSTuv")
+_LETTERS = re.compile("[H-Wh-w]")
+_NO_MUSIC = 3
+"""Letters in a row that mean nothing, and are words rather than a slip."""
+_LONGEST_ROW = 20
 MAX_MULTIREST = 2000
 """Bars of one ``Z``."""
 
@@ -199,9 +203,20 @@ def _ending(voice: VoiceReader, token: str, text: str, at: int, line: int) -> No
 
 
 def _ornament(voice: VoiceReader, token: str, text: str, at: int, line: int) -> None:
-    if token not in _STANDARD_ORNAMENTS and token not in voice.users:
-        message = "a letter that means nothing here"
-        voice.fault("letter-unknown", message, line, at + 1, token, "warning")
+    known = _STANDARD_ORNAMENTS | voice.users
+    if token in known or (at and _LETTERS.match(text[at - 1]) and text[at - 1] not in known):
+        return  # or told with the first letter of its row
+    row = token
+    while (letter := text[at + len(row) : at + len(row) + 1]) and _LETTERS.match(letter):
+        if letter in known or len(row) == _LONGEST_ROW:
+            break
+        row += letter
+    if len(row) < _NO_MUSIC:
+        message = f"'{row}' means nothing here: no letters of music"
+        voice.fault("letter-unknown", message, line, at + 1, row, "warning")
+    else:
+        message = f"this is not music: the letters '{row}' mean nothing"
+        voice.fault("not-music", message, line, at + 1, row)
 
 
 Read = Callable[["VoiceReader", str, str, int, int], None]
