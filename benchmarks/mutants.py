@@ -445,12 +445,13 @@ def judge(piece: Piece, mutant: Mutant, gates: tuple[str, ...], tally: Tally) ->
 
 
 def good_pieces(files: list[Path]) -> list[Piece]:
-    """Return the pieces among `files` that pass all four gates."""
+    """Return the interleaved pieces among `files` that pass all four gates."""
     pieces = []
     for file in files:
         text = file.read_text(encoding="utf-8")
         seen = examine(text, gates=("syntax", "bars", "ranges", "repetition"))
-        if seen.judged and not any(f.severity == "critical" for f in seen.findings):
+        passes = seen.judged and not any(f.severity == "critical" for f in seen.findings)
+        if passes and seen.score.interleaved:
             pieces.append(Piece(text, read(text)))
     return pieces
 
