@@ -123,8 +123,65 @@ def test_forms_are_no_loops(form):
 
 
 def test_a_held_chord_is_no_loop():
-    assert loop_share([*melody(1, 9), "c8", "c8", "c8"]) == 0
-    assert loop_share([*melody(1, 9), "c8", "c8", "c8", "c8"]) > 0
+    assert check(read(piece([*melody(1, 9), "c8", "c8", "c8"]))).findings == []
+    outcome = check(read(piece([*melody(1, 9), "c8", "c8", "c8", "c8"])))
+    (finding,) = outcome.findings
+    assert (finding.code, finding.severity) == ("repetition.ostinato", "warning")
+    assert outcome.measures["repetition.loop_share"] == 0
+    assert loop_share([*melody(1, 9), "c8", "c8", "c8", "c8", "c8"]) > 0
+
+
+def tune(metre: str, key: str, *voices: str) -> str:
+    """Put together a piece of one or more voices, each on one line."""
+    lines = [f"[V:{number}]{voice}|]\n" for number, voice in enumerate(voices, 1)]
+    return f"X:1\nM:{metre}\nL:1/4\nQ:1/4=100\nK:{key}\n" + "".join(lines)
+
+
+def test_four_rhythms_over_the_same_pitches_are_not_the_same_bar():
+    outcome = check(read(tune("4/4", "C", "cdef|c>de>f|c/c/def|cde/e/f")))
+    assert [f.code for f in outcome.findings] == ["repetition.recurrence"]  # pitches alone
+    rhythms = ["c2d2e2f2", "c3de3f", "ccd2e2f2", "c2d2eef2"]
+    assert loop_share(rhythms * 2 + melody(1, 2)) == 0
+    assert loop_share([rhythms[1]] * 8 + melody(1, 2)) == 0  # an ostinato
+    assert loop_share(melody(1, 2) + [rhythms[1]] * 8) > 0.7
+
+
+def test_a_canon_on_a_tune_in_pairs_of_bars_is_no_loop():
+    phrases = ["FGAF", "ABc2", "c/d/c/B/ A F", "F C F2"]
+    song = [bar for bar in phrases for _ in range(2)]
+    for rests in (1, 2):
+        first, second = [*song, *["z4"] * rests], [*["z4"] * rests, *song]
+        outcome = check(read(tune("4/4", "F", "|".join(first), "|".join(second))))
+        assert [f for f in outcome.findings if f.severity == "critical"] == []
+        assert outcome.measures["repetition.loop_share"] == 0
+
+
+CAROL = "b a/b/ g|" * 8 + (
+    "d' c'/d'/ b|d' c'/d'/ b|c' b/c'/ a|b a/b/ g|g ^f/g/ d|e ^f g|a b c'|b a g|"
+    "d ^f a|g a b|c' d' c'|b a ^f|g2 d|g3"
+)
+
+
+def test_a_tune_may_open_on_an_ostinato_and_leave_it():
+    outcome = check(read(tune("3/4", "Gm", CAROL)))
+    (finding,) = outcome.findings
+    assert (finding.code, finding.severity) == ("repetition.ostinato", "warning")
+    assert finding.message == (
+        "bars 1-8 repeat with period 1: the same bar 8 times, 36% of the piece"
+    )
+    longer = check(read(tune("3/4", "Gm", "b a/b/ g|" * 2 + CAROL)))
+    assert longer.measures["repetition.loop_share"] == pytest.approx(10 / 24)
+    alone = check(read(tune("3/4", "Gm", "b a/b/ g|" * 7 + "b a/b/ g")))
+    assert alone.measures["repetition.loop_share"] == 1
+
+
+def test_the_same_bar_is_said_only_of_equal_bars():
+    def said(bars: list[str]) -> str:
+        (finding,) = check(read(piece(melody(1, 4) + bars))).findings
+        return finding.message
+
+    assert ": the same bar 8 times" in said(["c2d2e2f2"] * 8)
+    assert ": nearly the same bar 8 times" in said(["c2d2e2f2"] * 4 + ["c2d2eef2"] * 4)
 
 
 def test_rests_are_left_out():

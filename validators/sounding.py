@@ -116,3 +116,22 @@ def slices(score: Score) -> NDArray[np.uint64]:
     np.bitwise_or.at(result, (row, pitch[note] >> 6), bits[note])
     known = score.derived["slices"] = result.reshape(len(lengths), SLICES, 2)
     return known
+
+
+def beginnings(score: Score) -> NDArray[np.uint64]:
+    """Return in which of the slices of each bar notes begin: its rhythm.
+
+    Returns
+    -------
+    ndarray of uint64, shape (bars,)
+        Slice s is bit s. Grace notes are left out, and notes that a tie carries over.
+    """
+    every = notes(score)
+    real = ~every.grace & every.starts
+    bar = every.bar[real]
+    scale = SLICES / np.maximum(every.bar_length[bar], _NEARLY)
+    place = np.floor(every.onset[real] * scale + _NEARLY).astype(np.int64)
+    result = np.zeros(len(every.bar_length), dtype=np.uint64)
+    bits = np.left_shift(np.uint64(1), np.clip(place, 0, SLICES - 1).astype(np.uint64))
+    np.bitwise_or.at(result, bar, bits)
+    return result
