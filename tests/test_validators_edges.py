@@ -130,3 +130,14 @@ def test_utf_16_is_named(encoding: str) -> None:
     score = read((HEAD + "CDEF|G4|]\n").encode(encoding))
     assert [f.code for f in score.findings] == ["syntax.refused", "syntax.encoding"]
     assert "UTF-16" in score.findings[1].message
+
+
+def test_lines_of_all_voices_beside_lines_of_one() -> None:
+    head = HEAD + "V:1\nV:2\n"
+    text = head + "[V:1]GABc|[V:2]G,4|\n[V:1]CDEF|G4|\n[V:2]C,4|C,4|\n[V:1]c4|][V:2]C4|]\n"
+    assert found(text) == found(text, "warning") == []
+    assert [len(voice.bars) for voice in read(text).voices] == [4, 4]
+    assert read(text).voices[1].bars[2].line == 10
+    # A lost mark makes no such text: the voice is missing, and is said to be.
+    lost = head + "[V:1]GABc|[V:2]G,4|\n[V:1]CDEF|C,4|\n[V:1]c4|][V:2]C4|]\n"
+    assert ("syntax.voice-missing", "2", 2, 9) in found(lost)

@@ -76,12 +76,13 @@ def read(text: str | bytes) -> Score:
     interleaved = is_interleaved(lines[:stop], head.body)
     try:
         body = _read_body(lines, head, stop, remarks, interleaved)
-        if interleaved and not body.marks and _several_bars_a_cell(body):
-            # Several bars of each voice on a line: ordinary text after all.
-            interleaved = False
-            remarks = Remarks()
-            head = read_header(lines, remarks)
-            body = _read_body(lines, head, stop, remarks, interleaved)
+        if interleaved and not body.marks and (several := _several_bars_a_cell(body)):
+            # Perhaps ordinary text after all.
+            others = Remarks()
+            other_head = read_header(lines, others)
+            other = _read_body(lines, other_head, stop, others, interleaved=False)
+            if several > 1 or _fits_together(other, others):
+                interleaved, remarks, head, body = False, others, other_head, other
     except TooMuchError as error:
         return _refused(text, remarks, str(error))
     stream = bool(body.marks) or (bool(head.prompt) and not head.has_reference)
@@ -212,11 +213,24 @@ def _read_body(
     return body
 
 
-def _several_bars_a_cell(body: Body) -> bool:
-    """Whether most cells hold more than one bar."""
+def _several_bars_a_cell(body: Body) -> int:
+    """Return 2 where most cells hold more than one bar, 1 where some do, 0 where none does.
+
+    Only cells of lines that lack a voice count where it is some.
+    """
     cells = sum(len(present) for present in body.row_voices)
     bars = sum(len(voice.bars) for voice in body.voices.values())
-    return cells > 0 and bars > 1.5 * cells
+    if cells and bars > 1.5 * cells:
+        return 2
+    if bars == cells or all(len(row) == len(body.voices) for row in body.row_voices):
+        return 0
+    return 1
+
+
+def _fits_together(body: Body, remarks: Remarks) -> bool:
+    """Whether text whose lines are of both kinds makes sense read voice by voice."""
+    lengths = {len(voice.bars) for voice in body.voices.values()}
+    return len(lengths) == 1 and not any(f.severity == "critical" for f in remarks.findings)
 
 
 def _score(text: str, head: Header, body: Body, stream: bool, interleaved: bool) -> Score:
