@@ -161,7 +161,7 @@ def test_fine_tuning_takes_its_shape_from_the_weights(tmp_path):
     initial = project.read_initial(tmp_path / "w.safetensors")
     settings = project.fine_tuning(initial, pieces=10)
     assert settings.shape == run.settings.shape
-    assert settings.steps == 400
+    assert settings.steps == 600
 
 
 @pytest.mark.slow

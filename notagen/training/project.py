@@ -153,12 +153,13 @@ def fine_tuning(
 ) -> Settings:
     """Settings for going on from weights, their shape taken from them.
 
-    Small rates and early stopping: a model that can write is to change its dialect, not to
-    forget. Without ``steps``, forty passes over the pieces, 200 to 4000.
+    A model that can write is to change its dialect, not to forget: the rate is half of the
+    embedded model's for small weights, NotaGen's own for large ones. Without ``steps``, sixty
+    passes over the pieces, 400 to 4,000 steps.
     """
     shape = shape_of({k: v.shape for k, v in initial.items()})
-    steps = steps or max(200, min(4000, 40 * pieces))
-    lr = 3e-4 if shape.hidden <= 256 else 1e-5
+    steps = steps or max(400, min(4000, 60 * pieces))
+    lr = 1e-3 if shape.hidden <= 256 else 1e-5
     return Settings(
         hidden=shape.hidden, patch_layers=shape.patch_layers, char_layers=shape.char_layers,
         length=shape.length, auxiliary=0.0, muon=False, ema=0.99, seed=seed,
