@@ -141,3 +141,46 @@ def test_lines_of_all_voices_beside_lines_of_one() -> None:
     # A lost mark makes no such text: the voice is missing, and is said to be.
     lost = head + "[V:1]GABc|[V:2]G,4|\n[V:1]CDEF|C,4|\n[V:1]c4|][V:2]C4|]\n"
     assert ("syntax.voice-missing", "2", 2, 9) in found(lost)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("K:C", "K:Hmin", "'Hmin' is no key (line 5, column 3)"),
+        ("4/4", "4/0", "'4/0' is no time signature (line 2, column 3)"),
+        ("L:1/4", "L:1/5", "'1/5' is no unit length; 1, 1/2, 1/4, 1/8, 1/16 and so on are"),
+        ("C4|]", "[K:Hmin]C4|]", "voice 1, bar 1: 'Hmin' is no key (line 6, column 1)"),
+        ("C4|]", "C4|]\n\nX:2\nK:C\nC4|]", "split the file, one tune a file (line 8, column 1)"),
+        ("C4|]", "[r:0/1]C4|", "the stream breaks off: 1 line is missing"),
+    ],
+)
+def test_messages_say_what_stands_there(old: str, new: str, message: str) -> None:
+    findings = syntax.check(read((HEAD + "C4|]\n").replace(old, new))).findings
+    assert [message in str(f) for f in findings if f.severity == "critical"] == [True]
+    assert all(f.line is not None or f.column is None for f in findings)
+
+
+@pytest.mark.parametrize(
+    ("tempo", "message"),
+    [
+        ("1/4=0", "is no tempo that can be played; 5 to 1000 quarter notes a minute are"),
+        ("1/4=99999", "is no tempo that can be played; 5 to 1000 quarter notes a minute are"),
+        ("abc", 'is no tempo; 1/4=100 is, or words in quotation marks: "Allegro"'),
+    ],
+)
+def test_impossible_tempi_are_warnings(tempo: str, message: str) -> None:
+    texts = (
+        HEAD.replace("1/4=100", tempo) + "C4|]\n",
+        HEAD + f"[Q:{tempo}]C4|]\n",
+        HEAD + f"C4|\nQ:{tempo}\nC4|]\n",
+        HEAD + f"V:1\nV:2\n[Q:{tempo}][V:1]C4|][V:2]C4|]\n",
+    )
+    for text in texts:
+        (finding,) = syntax.check(read(text)).findings
+        assert (finding.code, finding.severity) == ("syntax.tempo-unreadable", "warning")
+        assert finding.message == f"'{tempo}' {message}"
+
+
+@pytest.mark.parametrize("tempo", ["1/4=100", "120", '"Allegro"', '"Adagio" 1/8=40', "3/8=60"])
+def test_possible_tempi_are_sound(tempo: str) -> None:
+    assert syntax.check(read(HEAD.replace("1/4=100", tempo) + "C4|]\n")).findings == []

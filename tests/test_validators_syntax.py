@@ -108,7 +108,7 @@ def test_places_lead_back_to_the_stream_as_it_was_handed_in(monkeypatch):
 def test_lost_notes_are_critical(monkeypatch):
     says(monkeypatch, "", abc2midi.run(HEAD + "[V:1]c8|]\n").midi)
     (finding,) = critical(HEAD + "[V:1]c2 d2 e4|]\n")
-    assert "abc2midi plays 1 notes where 3 are written" in finding
+    assert "abc2midi plays 1 note where 3 are written" in finding
 
 
 def test_diminuendos_repeats_and_trills_lose_and_add_no_notes():

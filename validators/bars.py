@@ -79,7 +79,8 @@ def _columns(score: Score, voices: list[Voice], remarks: Remarks) -> list[Cells]
                 last = voice.bars[-1]
                 remarks.add(
                     "count",
-                    f"{len(voice.bars)} bars found, {usual} expected",
+                    f"{len(voice.bars)} {'bar' if len(voice.bars) == 1 else 'bars'} found, "
+                    f"{usual} expected",
                     "critical",
                     voice.id,
                     last.number,

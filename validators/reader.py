@@ -175,7 +175,8 @@ def _what_follows(lines: list[str], stop: int, body: Body, remarks: Remarks) -> 
         if line.startswith("X:"):
             remarks.add(
                 "several-tunes",
-                "another tune begins here; only the first was read",
+                "another tune begins here, and only the first was read: "
+                "split the file, one tune a file",
                 line=index + 1,
                 column=1,
             )

@@ -200,11 +200,13 @@ def _take_words(
     outcome: Outcome, words: str, finished: Finished, added: list[int], score: Score
 ) -> None:
     said: set[tuple[str, int | None, int]] = set()
+    # Where the reader has found a fault of the header, that there is no tune follows from it.
+    faulty = any(finding.severity == "critical" for finding in score.findings)
     places = None
     given, handed = split_lines(score.text), finished.text.split("\n")
     for kind, number, character, message in _WORDS.findall(words):
         fault = _fault(kind, message)
-        if fault is None:
+        if fault is None or (fault == "no-tune" and faulty):
             continue
         line = int(number) - bisect_right(added, int(number))
         source, column = finished.source_line(line), int(character) + 1
@@ -228,7 +230,7 @@ def _take_words(
                 voice,
                 bar,
                 source,
-                column,
+                column if source is not None else None,
             )
         )
 
@@ -306,7 +308,8 @@ def _compare_notes(outcome: Outcome, midi: bytes, score: Score) -> None:
                 GATE,
                 "syntax.notes-lost" if heard < read else "syntax.notes-gained",
                 "critical" if heard < read else "warning",
-                f"abc2midi plays {heard} notes where {read} are written",
+                f"abc2midi plays {heard} {'note' if heard == 1 else 'notes'} where {read} "
+                f"{'is' if read == 1 else 'are'} written",
                 found=str(heard),
                 expected=str(read),
             )

@@ -6,7 +6,14 @@ import re
 from copy import copy
 
 from validators.abc.fields import read_metre, read_properties, read_unit
-from validators.abc.header import FIELD_LINE, Header, declare, split_comment, unusable_transposition
+from validators.abc.header import (
+    FIELD_LINE,
+    Header,
+    declare,
+    remark_on_tempo,
+    split_comment,
+    unusable_transposition,
+)
 from validators.abc.inline import take_field
 from validators.abc.keys import read_key
 from validators.abc.lengths import wholes
@@ -361,6 +368,8 @@ class Body:
                 take_field(self.voice(self.current), letter, value, number, 1)
             else:
                 self._field_for_all(letter, value, number, 1)
+        elif letter == "Q":
+            remark_on_tempo(value, number, 3, self.remarks)
         elif letter == "X":
             self.remarks.add(
                 "second-reference",
@@ -396,6 +405,8 @@ class Body:
             key = read_key(value)
             if key is not None and key.given:
                 self.key = key
+        elif letter == "Q":
+            remark_on_tempo(value, number, column, self.remarks)
         if not self.voices:
             self._current(number)
         for voice in self.voices.values():

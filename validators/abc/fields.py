@@ -18,6 +18,9 @@ _CLEF = re.compile(
     re.IGNORECASE,
 )
 
+SLOWEST, FASTEST = 5.0, 1000.0
+"""Tempi that anybody may mean, in quarter notes a minute."""
+
 
 @dataclass(frozen=True, slots=True)
 class Metre:
@@ -74,6 +77,8 @@ def read_unit(text: str) -> Ticks | None:
     match = _FRACTION.fullmatch(text)
     if match is None or not int(match[1]) or not int(match[2]):
         return None
+    if int(match[2]) & (int(match[2]) - 1):
+        return None  # no note has such a value
     return scale(WHOLE, int(match[1]), int(match[2]))
 
 
@@ -95,6 +100,32 @@ def read_tempo(text: str) -> float | None:
         return None
     tempo = float(number[1]) * float(length * 4)
     return tempo if 0 < tempo < 10_000 else None
+
+
+def tempo_fault(text: str) -> str:
+    """Return what is wrong with a ``Q:`` field, for a remark; ``""`` where nothing is."""
+    if not _QUOTED.sub(" ", text).strip():
+        return ""
+    tempo = read_tempo(text)
+    if tempo is None and not re.search(r"=\s*\d|^\s*\d+\s*$", text):
+        return unreadable("Q", text)
+    if tempo is None or not SLOWEST <= tempo <= FASTEST:
+        able = f"{SLOWEST:g} to {FASTEST:g} quarter notes a minute"
+        return f"'{text[:30]}' is no tempo that can be played; {able} are"
+    return ""
+
+
+_NO = {
+    "K": "no key",
+    "M": "no time signature",
+    "L": "no unit length; 1, 1/2, 1/4, 1/8, 1/16 and so on are",
+    "Q": 'no tempo; 1/4=100 is, or words in quotation marks: "Allegro"',
+}
+
+
+def unreadable(letter: str, text: str) -> str:
+    """Return the message on the content of a field ``K:``, ``M:``, ``L:`` or ``Q:``."""
+    return f"'{text[:30]}' is {_NO[letter]}"
 
 
 @dataclass(slots=True)

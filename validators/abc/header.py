@@ -15,6 +15,8 @@ from validators.abc.fields import (
     read_properties,
     read_tempo,
     read_unit,
+    tempo_fault,
+    unreadable,
 )
 from validators.abc.keys import PLAIN, Key, read_key
 from validators.abc.lengths import WHOLE, Ticks
@@ -203,20 +205,20 @@ def _field(head: Header, letter: str, value: str, number: int, remarks: Remarks)
         metre = read_metre(value)
         if metre is None:
             remarks.add(
-                "metre-unreadable", "no time signature", line=number, column=3, found=value[:30]
+                "metre-unreadable", unreadable("M", value), line=number, column=3, found=value[:30]
             )
-        else:
-            head.metre, head.metre_given = metre, True
+        head.metre, head.metre_given = metre or head.metre, True
     elif letter == "L":
         unit = read_unit(value)
         if unit is None:
             remarks.add(
-                "unit-unreadable", "no note length", line=number, column=3, found=value[:30]
+                "unit-unreadable", unreadable("L", value), line=number, column=3, found=value[:30]
             )
         else:
             head.unit, head.unit_given = unit, True
     elif letter == "Q":
         head.tempo_text, head.tempo = value, read_tempo(value)
+        remark_on_tempo(value, number, 3, remarks)
     elif letter == "K":
         _key(head, value, number, remarks)
     elif letter == "V":
@@ -241,10 +243,20 @@ def _field(head: Header, letter: str, value: str, number: int, remarks: Remarks)
         )
 
 
+def remark_on_tempo(value: str, number: int, column: int, remarks: Remarks) -> None:
+    """Remark on a tempo that can't be read or played."""
+    fault = tempo_fault(value)
+    if fault:
+        remarks.add(
+            "tempo-unreadable", fault, "warning", line=number, column=column, found=value[:30]
+        )
+
+
 def _key(head: Header, value: str, number: int, remarks: Remarks) -> None:
     key = read_key(value)
     if key is None:
-        remarks.add("key-unreadable", "no key", line=number, column=3, found=value[:30])
+        message = unreadable("K", value)
+        remarks.add("key-unreadable", message, line=number, column=3, found=value[:30])
         head.has_key = True
         return
     head.has_key = True

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from validators.abc.fields import read_metre, read_properties, read_unit
+from validators.abc.fields import read_metre, read_properties, read_unit, tempo_fault, unreadable
 from validators.abc.keys import read_key
 from validators.abc.notes import tokens_of
 
 if TYPE_CHECKING:
     from validators.abc.voice import VoiceReader
 
-_SILENT = frozenset("ABCDEFGHINOPQRSTWrsw")
+_SILENT = frozenset("ABCDEFGHINOPRSTWrsw")
 """Fields that change nothing of what the gates look at."""
 
 
@@ -29,7 +29,7 @@ def take_field(voice: VoiceReader, letter: str, value: str, line: int, column: i
     if letter == "K":
         key = read_key(value)
         if key is None:
-            voice.fault("key-unreadable", "no key", line, column, value[:30])
+            voice.fault("key-unreadable", unreadable("K", value), line, column, value[:30])
             return
         if key.given:
             voice.set_key(key.name, key.alterations)
@@ -37,19 +37,23 @@ def take_field(voice: VoiceReader, letter: str, value: str, line: int, column: i
     elif letter == "M":
         metre = read_metre(value)
         if metre is None:
-            voice.fault("metre-unreadable", "no time signature", line, column, value[:30])
+            voice.fault("metre-unreadable", unreadable("M", value), line, column, value[:30])
         else:
             voice.set_metre(metre)
     elif letter == "L":
         unit = read_unit(value)
         if unit is None:
-            voice.fault("unit-unreadable", "no note length", line, column, value[:30])
+            voice.fault("unit-unreadable", unreadable("L", value), line, column, value[:30])
         else:
             voice.tokens = tokens_of(unit)
     elif letter == "U":
         name = value.partition("=")[0].strip()
         if len(name) == 1:
             voice.users.add(name)
+    elif letter == "Q":
+        fault = tempo_fault(value)
+        if fault:
+            voice.fault("tempo-unreadable", fault, line, column, value[:30], "warning")
     elif letter == "m":
         voice.fault("macro", "macros (m:) are not expanded", line, column, value[:30])
     elif letter not in _SILENT:
