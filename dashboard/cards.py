@@ -83,6 +83,11 @@ class Card:
     audio: str = ""
     midi: str = ""
 
+    @property
+    def limited(self) -> bool:
+        """Whether any measure of the piece has a limit."""
+        return any(row.limit for row in self.measures)
+
 
 def card_of(
     report: PieceReport,

@@ -312,6 +312,8 @@ def test_limits_say_what_must_be_and_what_comes_of_it():
     )
     html = piece_page(said)
     assert "must be above 1.5 (warning)" in html
+    assert ">Limits<" in html
+    assert ">Limits<" not in piece_page(said.model_copy(update={"thresholds": {}}))
     assert "must be below 4 (rejects), must be below 3 (warning)" in html
 
 
