@@ -60,9 +60,7 @@ def read(text: str | bytes) -> Score:
             f"{len(text):,} characters are too many; {MAX_BYTES:,} is the limit",
         )
     if _is_utf16(text):
-        line = Remarks()
-        line.add("encoding", "this is UTF-16; save the file as UTF-8", line=1, column=1)
-        return _refused("", line, "its characters have two bytes each")
+        return _refused("", remarks, "this is UTF-16; save the file as UTF-8")
     if isinstance(text, bytes):
         text = _decode(text, remarks)
     text = text.removeprefix("\ufeff")

@@ -49,7 +49,7 @@ def check_silent(score: Score, remarks: Remarks) -> None:
         if not voice.bars:
             remarks.add(
                 "voice-silent",
-                f"voice {voice.id} is declared, but no line of music names it",
+                "declared, but no line of music names it",
                 "warning" if score.stream else "critical",
                 voice.id,
                 None,
