@@ -40,7 +40,7 @@ def command(
         str, typer.Option(help="The prompt that will call for what is learnt.")
     ] = "Baroque/Bach, Johann Sebastian/Choral",
     steps: Annotated[
-        int | None, typer.Option(help="With --from; else forty passes over the pieces.")
+        int | None, typer.Option(help="With --from; else sixty passes over the pieces.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of order, keys and dropout.")] = 1,
     patience: Annotated[
