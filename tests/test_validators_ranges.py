@@ -39,7 +39,7 @@ def test_a_note_below_the_violin():
 
 
 def test_a_part_without_a_name_is_held_to_every_instruments_range():
-    ranges = [line for line in critical(piece("V:1", "[V:1]c''''''''' d C,,,,,,,, d|]"))]
+    ranges = critical(piece("V:1", "[V:1]c''''''''' d C,,,,,,,, d|]"))
     assert ranges == [
         "ranges: voice 1, bar 1: C-1 or lower is below the range of every instrument, "
         "and 1 more in this bar (line 7, column 19)"
