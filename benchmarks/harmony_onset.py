@@ -20,9 +20,10 @@ import torch
 import notagen
 from benchmarks.machine import describe
 from notagen.training.corpus import CHORALE_STYLE
+from notagen.training.material import Material
 from notagen.training.measures import measure, summary
 from notagen.training.project import write_weights
-from notagen.training.train import Material, Run, Settings, Stage
+from notagen.training.train import Run, Settings, Stage
 
 RESULTS = Path(__file__).resolve().parent / "results"
 PROMPT = "".join(f"%{part}\n" for part in CHORALE_STYLE)

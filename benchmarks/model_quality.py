@@ -27,10 +27,11 @@ from notagen.model import NotaGen
 from notagen.shape import shape_of
 from notagen.training.baselines import ngram_bits, unigram_bits
 from notagen.training.corpus import CHORALE_STYLE, bach_chorales, split
+from notagen.training.material import Material
 from notagen.training.measures import CopyIndex, PieceMeasures, measure, shifted, summary
 from notagen.training.project import read_initial
 from notagen.training.stream import stream_text
-from notagen.training.train import Material, bits_per_character
+from notagen.training.train import bits_per_character
 from validators.gate import GATES, examine
 from validators.verdict import judge, row
 

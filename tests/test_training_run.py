@@ -10,19 +10,12 @@ from notagen.checkpoint import open_checkpoint
 from notagen.training import project
 from notagen.training.corpus import Corpus
 from notagen.training.encode import encode_example
+from notagen.training.material import Material, moves_within
 from notagen.training.measures import read_lines
 from notagen.training.notation import midi_pitch
 from notagen.training.stream import stream_text, transpose_text
 from notagen.training.synthetic import chorale
-from notagen.training.train import (
-    Material,
-    Run,
-    Settings,
-    Stage,
-    moves_within,
-    place_in_schedule,
-    train,
-)
+from notagen.training.train import Run, Settings, Stage, place_in_schedule, train
 from scoregate.errors import RequestError, ScoregateError, WeightsError
 
 STYLE = ("Baroque", "Bach, Johann Sebastian", "Choral")

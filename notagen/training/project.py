@@ -31,10 +31,10 @@ from notagen.training.corpus import (
     split,
 )
 from notagen.training.encode import Example, encode_patches
+from notagen.training.material import Material
 from notagen.training.measures import CopyIndex, measure, summary
 from notagen.training.stream import prompt_lines, stream_text
 from notagen.training.train import (
-    Material,
     Progress,
     Run,
     Settings,
