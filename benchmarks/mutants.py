@@ -351,7 +351,11 @@ def truncated(piece: Piece, rng: random.Random) -> Mutant | None:
     first = len("\n".join(piece.lines[: piece.score.voices[0].bars[0].line]))
     cut = rng.randrange(first, len(piece.text) - 4)
     text = piece.text[:cut]
-    still = "a whole shorter piece" if re.search(r"(\|\]|\|\||:\|)\n?$", text) else ""
+    still = ""
+    if text.endswith("\n") or piece.text[cut] == "\n":
+        still = "whole lines of all voices, only the final barline missing (a warning)"
+    if re.search(r"(\|\]|\|\||:\|)\n?$", text):
+        still = "a whole shorter piece"
     return Mutant(text, None, None, still)
 
 
