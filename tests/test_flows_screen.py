@@ -187,3 +187,23 @@ def test_an_empty_folder_is_told(environment, tmp_path):
     done = screen(environment, tmp_path, "--out", tmp_path / "out")
     assert done.returncode == 2
     assert "Nothing to judge" in done.stderr
+
+
+def test_an_inbox_is_watched_from_empty_on(environment, tmp_path):
+    inbox, out = tmp_path / "inbox", tmp_path / "out"
+    inbox.mkdir()
+    words = [SCOREGATE, "screen", str(inbox), "--out", str(out), "--watch", "--every", "0.5"]
+    watching = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        time.sleep(3)
+        (inbox / "late.abc").write_text(GOOD)
+        deadline = time.monotonic() + 120
+        while not (out / "results.parquet").exists() and time.monotonic() < deadline:
+            time.sleep(0.2)
+        time.sleep(1)
+    finally:
+        watching.send_signal(signal.SIGINT)
+        text, _ = watching.communicate(timeout=60)
+    assert watching.returncode == 0
+    assert "1 judged" in text
+    assert {name: row["status"] for name, row in rows(out).items()} == {"late.abc": "passed"}

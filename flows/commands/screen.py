@@ -45,30 +45,24 @@ def command(
 
     prepare(verbose)
     from flows.request import checked
-    from flows.screen import ScreenRequest
+    from flows.screen import ScreenRequest, waiting
 
     request = checked(
         ScreenRequest, paths=paths, out=str(out), style=style, processes=processes, dask=dask
     )
-    record = run_flow("flows.screen:screen", request=request)
-    _summarise(record, out)
-    while watch:
+    record = None
+    while True:
         try:
-            time.sleep(every)
-            if _anything_new(request):
+            if not watch or waiting(request):
                 record = run_flow("flows.screen:screen", request=request)
                 _summarise(record, out)
+            if not watch:
+                break
+            time.sleep(every)
         except KeyboardInterrupt:
-            typer.echo("\nStopped watching; what was judged is kept.", err=True)
+            typer.echo("\nStopped; what was judged is kept.", err=True)
             break
-    raise typer.Exit(1 if set(record.counts) - {"passed"} else 0)
-
-
-def _anything_new(request) -> bool:
-    """Look whether a run would find anything to judge; costs a directory listing."""
-    from flows.screen import waiting
-
-    return waiting(request)
+    raise typer.Exit(1 if record and set(record.counts) - {"passed"} else 0)
 
 
 def _summarise(record: ScreenRecord, out: Path) -> None:
