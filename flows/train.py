@@ -9,7 +9,7 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks.train import collect, evaluate, train, write
+from tasks.train import best_of, collect, evaluate, last_validation, train, write
 
 
 class TrainRequest(BaseModel):
@@ -33,7 +33,10 @@ class TrainRequest(BaseModel):
     )
     settings: str = Field(default="chorales", description="Committed settings, without weights.")
     steps: int | None = Field(default=None, ge=1, description="With weights; else by the pieces.")
-    seed: int = Field(default=1, ge=0)
+    seed: int = Field(default=1, ge=0, description="Of order, keys and dropout.")
+    seeds: int = Field(
+        default=1, ge=1, le=64, description="Train so many times, with seeds from `seed` on."
+    )
     patience: int = Field(
         default=0, ge=0, description="Stop after so many validations without a better one."
     )
@@ -46,6 +49,7 @@ class TrainRecord(BaseModel):
     """What training came to."""
 
     steps: int
+    validation_bits: list[float]
     train_pieces: int
     lost_scores: list[str]
     test_bits: float
@@ -58,11 +62,13 @@ class TrainRecord(BaseModel):
 def train_flow(request: TrainRequest) -> TrainRecord:
     """Train a model and write weights that `scoregate produce --weights` takes."""
     prepared = collect(request)
-    run = train(request, prepared)
+    runs = [train(request, prepared, request.seed + number) for number in range(request.seeds)]
+    run = best_of(runs)
     evaluation = evaluate(request, prepared, run)
     paths = write(request, prepared, run, evaluation)
     record = TrainRecord(
         steps=run.step,
+        validation_bits=[last_validation(each) for each in runs],
         train_pieces=len(prepared.train),
         lost_scores=[f"{loss.name}: {loss.reason}" for loss in prepared.losses],
         test_bits=evaluation.test_bits,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,32 +47,51 @@ def collect(request: TrainRequest) -> Prepared:
     return project.prepare(corpus, (style.period, style.composer, style.instrumentation))
 
 
-@task(name="train", cache_policy=NO_CACHE)
-def train(request: TrainRequest, prepared: Prepared) -> Run:
-    """Train, or go on from the folder's checkpoint; a kill costs the minutes since it."""
+@task(name="train", task_run_name="train with seed {seed}", cache_policy=NO_CACHE)
+def train(request: TrainRequest, prepared: Prepared, seed: int) -> Run:
+    """Train, or go on from the folder's checkpoint; a kill costs the minutes since it.
+
+    Of several seeds each has a folder of its own below the project's.
+    """
+    folder = Path(request.folder)
+    if request.seeds > 1:
+        folder /= f"seed-{seed}"
+        folder.mkdir(exist_ok=True)
     if request.weights:
         initial = project.read_initial(Path(request.weights))
         pieces = len(prepared.train)
-        settings = project.fine_tuning(initial, pieces, request.steps, request.seed)
+        settings = project.fine_tuning(initial, pieces, request.steps, seed)
     else:
         initial = None
-        settings = project.from_scratch(request.settings, request.seed)
+        settings = project.from_scratch(request.settings, seed)
 
     def tell(progress: Progress) -> None:
         bits = "" if progress.validation is None else f", {progress.validation:.3f} bits/char"
         left = f"loss {progress.loss:.3f}{bits}, {progress.seconds_left / 60:.0f} min left"
-        report("training", progress.step, progress.steps, left)
+        work = "training" if request.seeds == 1 else f"training, seed {seed}"
+        report(work, progress.step, progress.steps, left)
 
     return project.train_model(
         prepared,
         settings,
-        Path(request.folder),
+        folder,
         initial=initial,
         device=request.device,
         patience=request.patience,
         threads=request.threads or None,
         on_progress=tell,
     )
+
+
+def best_of(runs: list[Run]) -> Run:
+    """Return the run that says the validation pieces best; the test pieces have no vote."""
+    return min(runs, key=last_validation)
+
+
+def last_validation(run: Run) -> float:
+    """Return a run's last bits per character on the validation pieces."""
+    bits = [row["validation"] for row in run.curve if row["validation"] is not None]
+    return bits[-1] if bits else math.inf
 
 
 @task(name="evaluate", cache_policy=NO_CACHE)

@@ -43,6 +43,9 @@ def command(
         int | None, typer.Option(help="With --from; else sixty passes over the pieces.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of order, keys and dropout.")] = 1,
+    seeds: Annotated[
+        int, typer.Option(help="Train so many times; the best by the validation pieces is kept.")
+    ] = 1,
     patience: Annotated[
         int, typer.Option(help="Stop after so many validations without a better one.")
     ] = 0,
@@ -68,6 +71,7 @@ def command(
         style=style,
         steps=steps,
         seed=seed,
+        seeds=seeds,
         patience=patience,
         pieces=pieces,
         device=device,
@@ -84,6 +88,9 @@ def _summarise(record: TrainRecord) -> None:
             typer.echo(f"  {loss}")
     if record.small:
         typer.echo("Too few tunes to hold any back: the test figures repeat training pieces.")
+    if len(record.validation_bits) > 1:
+        listed = ", ".join(f"{bits:.3f}" for bits in record.validation_bits)
+        typer.echo(f"Bits a character on the validation pieces, by seed: {listed}")
     typer.echo(f"Bits a character on the test pieces: {record.test_bits:.3f}")
     for figure, value in record.raw.items():
         typer.echo(f"  {figure:<28} {value:.3f}")
