@@ -27,11 +27,13 @@ from notagen.training.convert import (
     read_abc,
     tally,
 )
+from notagen.training.measures import CopyIndex, measure
 from notagen.training.notation import midi_pitch
 from scoregate.errors import RequestError, UnreadableError
 
 CHORALE_STYLE = ("Baroque", "Bach, Johann Sebastian", "Choral")
 CORPORA = {"bach-chorales": CHORALE_STYLE}
+OUT_OF_METRE = "a bar contradicts its own time signature"
 SHARED = 0.25  # share of bar pairs in common that makes two sopranos the same tune
 
 
@@ -204,11 +206,25 @@ def split(texts: dict[str, str], validation: float = 0.06, test: float = 0.1) ->
     return Split(sorted(sides[0]), sorted(sides[1]), sorted(sides[2]))
 
 
+def in_metre(corpus: Corpus, sides: Split) -> Split:
+    """Leave out the pieces in which a bar contradicts the piece's own time signature.
+
+    Faults of the encodings, five in the chorales. They go after the split, not before it, so
+    that every other piece stays on the side it was on; they are added to ``corpus.losses``.
+    """
+    flawed = {name for name, text in corpus.texts.items() if measure(text, CopyIndex([])).metre < 1}
+    told = {loss.name for loss in corpus.losses}
+    corpus.losses += [Loss(name, OUT_OF_METRE) for name in sorted(flawed - told)]
+    kept = ([n for n in names if n not in flawed] for names in
+            (sides.train, sides.validation, sides.test))  # fmt: skip
+    return Split(*kept)
+
+
 def main() -> None:
     """Write the chorales, one ABC file each, and say what was lost."""
     out = Path(sys.argv[1] if len(sys.argv) > 1 else ".scoregate/corpus/bach")
     corpus = bach_chorales()
-    sides = split(corpus.texts)
+    sides = in_metre(corpus, split(corpus.texts))
     for side in ("train", "validation", "test"):
         folder = out / side
         folder.mkdir(parents=True, exist_ok=True)

@@ -28,6 +28,7 @@ from notagen.training.corpus import (
     bach_chorales,
     collect,
     folder_files,
+    in_metre,
     split,
 )
 from notagen.training.encode import Example, encode_patches
@@ -122,8 +123,13 @@ def collect_scores(
 
 
 def prepare(corpus: Corpus, style: Style) -> Prepared:
-    """Split a corpus by tune."""
+    """Split a corpus by tune; a named one without the pieces that contradict their metre.
+
+    Of a person's own scores nothing is left out for that: they may mean it.
+    """
     sides = split(corpus.texts)
+    if corpus.style is not None:
+        sides = in_metre(corpus, sides)
     parts = [{n: corpus.texts[n] for n in names} for names in
              (sides.train, sides.validation, sides.test)]  # fmt: skip
     return Prepared(style, *parts, losses=corpus.losses, small=sides.train == sides.test)
