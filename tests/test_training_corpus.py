@@ -9,7 +9,7 @@ LAST = "[V:1]c8|][V:2]C8|]\n"
 
 
 def test_a_piece_with_a_bar_too_long_is_a_loss_and_the_others_keep_their_side():
-    texts = {name: HEAD + FULL + FULL + LAST for name in ("a", "b", "c")}
+    texts = dict.fromkeys(("a", "b", "c"), HEAD + FULL + FULL + LAST)
     texts["d"] = HEAD + FULL + LONG + LAST
     corpus = Corpus(texts)
     sides = in_metre(corpus, Split(train=["a", "d"], validation=["b"], test=["c"]))
