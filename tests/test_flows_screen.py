@@ -193,7 +193,14 @@ def test_an_inbox_is_watched_from_empty_on(environment, tmp_path):
     inbox, out = tmp_path / "inbox", tmp_path / "out"
     inbox.mkdir()
     words = [SCOREGATE, "screen", str(inbox), "--out", str(out), "--watch", "--every", "0.5"]
-    watching = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True)
+    watching = subprocess.Popen(
+        words,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        # Where the tests run in the background of a script, SIGINT comes to them ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     try:
         time.sleep(3)
         (inbox / "late.abc").write_text(GOOD)
