@@ -48,6 +48,7 @@ class ScreenRequest(BaseModel):
     style: str | None = Field(
         default=None, description="Judge all by this style; left out, each by its own prompt."
     )
+    novelty: bool = Field(default=False, description="Reject copies of known pieces.")
     processes: int = Field(default=0, ge=0, le=1024, description="0 takes every core.")
     batch: int = Field(default=2000, ge=1, description="Pieces to a Prefect task.")
     dask: str | None = Field(
@@ -84,7 +85,8 @@ def screen(request: ScreenRequest) -> ScreenRecord:
     started = time.perf_counter()
     abc2midi.find()  # without it nothing could be judged
     out = Path(request.out)
-    journal = Journal(out / "journal.sqlite", judge_version(request.style), new_run_id())
+    judge = judge_version(request.style, request.novelty)
+    journal = Journal(out / "journal.sqlite", judge, new_run_id())
     tally = {"judged": 0, "kept": 0}
     try:
         with ledger() as seconds:
@@ -124,7 +126,8 @@ def screen(request: ScreenRequest) -> ScreenRecord:
 
 def waiting(request: ScreenRequest) -> bool:
     """Return whether a run would find a piece that was not judged yet, or has changed."""
-    journal = Journal(Path(request.out) / "journal.sqlite", judge_version(request.style))
+    judge = judge_version(request.style, request.novelty)
+    journal = Journal(Path(request.out) / "journal.sqlite", judge)
     try:
         for found in _outside(request.out, find(request.paths)):
             if isinstance(found, UnreadableError):
@@ -150,7 +153,9 @@ def _jobs(request: ScreenRequest, journal: Journal, tally: dict[str, int]) -> It
             tally["kept"] += 1
             journal.keep(found.name)
             continue
-        yield Job(found, request.style, request.out, str(journal.path), journal.judge)
+        yield Job(
+            found, request.style, request.out, str(journal.path), journal.judge, request.novelty
+        )
 
 
 def _outside(

@@ -62,7 +62,9 @@ class Checked:
         }
 
 
-def check_bytes(name: str, content: str | bytes, style: str | None = None) -> Checked:
+def check_bytes(
+    name: str, content: str | bytes, style: str | None = None, novelty: bool = False
+) -> Checked:
     """Let every gate look at a text and judge it by the thresholds of its style.
 
     Parameters
@@ -72,8 +74,11 @@ def check_bytes(name: str, content: str | bytes, style: str | None = None) -> Ch
     content : str or bytes
     style : str or None
         None takes it from the piece's own prompt lines.
+    novelty : bool
+        Whether a copy of a known piece is a fault: so for what a model wrote, not for a
+        score that may be its composer's own.
     """
-    examination = gate.examine(content, style=style)
+    examination = gate.examine(content, style=style, gates=gates_for(novelty))
     score = examination.score
     style = style or ("/".join(score.prompt) if len(score.prompt) == 3 else None)
     row = verdict.row(name, examination.outcomes, style)
@@ -134,9 +139,14 @@ def ordered(findings: Iterable[Finding]) -> list[Finding]:
     )
 
 
-def judge_version(style: str | None) -> str:
+def gates_for(novelty: bool) -> tuple[str, ...]:
+    """Return the names of the gates, with or without the one against copies."""
+    return gate.PRODUCTION if novelty else gate.GATES
+
+
+def judge_version(style: str | None, novelty: bool = False) -> str:
     """Name everything that a verdict depends on: the gates, the thresholds, the style."""
-    versions = ((name, import_module(f"validators.{name}").VERSION) for name in gate.GATES)
+    versions = ((name, import_module(f"validators.{name}").VERSION) for name in gates_for(novelty))
     gates = ", ".join(f"{name} {version}" for name, version in versions)
     lines = thresholds.load().general.version
     return f"scoregate {__version__}; {gates}; thresholds {lines}; style {style or 'by prompt'}"

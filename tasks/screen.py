@@ -41,6 +41,7 @@ class Job:
     out: str
     journal: str
     judge: str
+    novelty: bool = False
 
 
 @task(name="judge batch", task_run_name="judge batch {number}", cache_policy=NO_CACHE)
@@ -102,7 +103,7 @@ def judge_job(job: Job) -> dict[str, Any]:
         with _time_limit(SECONDS_A_PIECE):
             if is_foreign(job.source.ending):
                 converted = as_abc(content, job.source.ending, job.source.name).encode()
-            checked = check_bytes(job.source.name, converted or content, job.style)
+            checked = check_bytes(job.source.name, converted or content, job.style, job.novelty)
     except _TimeIsUp:
         checked = unjudged(job.source.name, f"it took longer than {SECONDS_A_PIECE} s")
     except ScoregateError as error:

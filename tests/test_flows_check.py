@@ -171,3 +171,18 @@ def test_every_real_piece_is_judged(real_pieces):
     answers = [json.loads(line) for line in result.stdout.splitlines()]
     assert len(answers) == len(real_pieces)
     assert {answer["status"] for answer in answers} == {"passed", "rejected"}
+
+
+@pytest.mark.real
+def test_a_copy_passes_unless_copies_are_asked_about(real_pieces):
+    """NotaGen's output65 shares more than seven bars with a chorale of Bach's."""
+    (copy,) = [path for path in real_pieces if path.match("*Bach*/output65.abc")]
+    assert check(copy).exit_code == 0
+    result = check(copy, "--novelty", "--json")
+    assert result.exit_code == 1
+    (finding,) = [
+        finding
+        for finding in json.loads(result.stdout)["findings"]
+        if finding["gate"] == "novelty" and finding["severity"] == "critical"
+    ]
+    assert "373" in finding["message"]

@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 
 import pytest
+from commands import scoregate
 
 from archive.store import Archive
 from archive.verify import verify
 
-SCOREGATE = Path(sys.executable).with_name("scoregate")
 CHORAL = "Baroque/Bach, Johann Sebastian/Choral"
-
-
-def scoregate(*words: object, url: str | None = None, **more: str) -> subprocess.CompletedProcess:
-    environment = os.environ | more
-    environment.pop("PREFECT_LOGGING_LEVEL", None)  # as a user has it
-    if url:
-        environment["PREFECT_API_URL"] = url
-    return subprocess.run(
-        [SCOREGATE, *map(str, words)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")

@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-
-SCOREGATE = Path(sys.executable).with_name("scoregate")
+from commands import scoregate
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
-
-
-def run(url: str, *words: object) -> subprocess.CompletedProcess:
-    environment = os.environ | {"PREFECT_API_URL": url}
-    environment.pop("PREFECT_LOGGING_LEVEL", None)
-    return subprocess.run(
-        [SCOREGATE, *map(str, words)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -43,19 +26,21 @@ def test_ten_steps_from_the_embedded_model_end_in_weights_that_write(
 ):
     folder = tmp_path / "project"
     words = ("--from", "embedded", "--folder", folder, "--steps", 10, "--pieces", 3)
-    done = run(prefect_server.url, "train", scores, *words, "--threads", 1, "--seeds", 2)
+    done = scoregate("train", scores, *words, "--threads", 1, "--seeds", 2, url=prefect_server.url)
     assert done.returncode == 0, done.stderr
     assert "broken.mxl" in done.stdout
     assert "by seed:" in done.stdout
     weights = folder / "mine.safetensors"
-    found = run(prefect_server.url, "weights", "check", weights)
+    found = scoregate("weights", "check", weights, url=prefect_server.url)
     assert "Baroque/Bach, Johann Sebastian/Choral" in found.stdout
     assert (folder / "mine.md").read_text().startswith("# mine")
 
 
 def test_a_folder_without_scores_is_told(prefect_server, tmp_path):
     (tmp_path / "empty").mkdir()
-    done = run(prefect_server.url, "train", tmp_path / "empty", "--folder", tmp_path / "project")
+    done = scoregate(
+        "train", tmp_path / "empty", "--folder", tmp_path / "project", url=prefect_server.url
+    )
     assert done.returncode == 2
     assert str(tmp_path / "empty") in done.stderr
     assert "Traceback" not in done.stderr

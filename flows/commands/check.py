@@ -26,6 +26,7 @@ voices left out) and finished ABC alike.
     scoregate check *.abc --json > findings.jsonl
     scoregate check chorale.abc --style 'Baroque/Bach, Johann Sebastian/Choral'
     scoregate check my-piece.abc --html my-piece.html
+    scoregate check generated.abc --novelty
 
 Exit code: 0 all passed, 1 some were rejected, 2 some could not be read or judged.
 """
@@ -46,6 +47,10 @@ def command(
         str | None,
         typer.Option(help="Judge by this style's thresholds; else by the piece's own prompt."),
     ] = None,
+    novelty: Annotated[
+        bool,
+        typer.Option("--novelty", help="Reject copies of known pieces, for what a model wrote."),
+    ] = False,
     html: Annotated[
         Path | None,
         typer.Option(help="Write the engraved piece with its findings marked; one file only."),
@@ -66,7 +71,7 @@ def command(
         task = bar.add_task("judging", total=len(files))
         for name in files:
             try:
-                checked = check_bytes(name, _content(name), style)
+                checked = check_bytes(name, _content(name), style, novelty)
             except ScoregateError as error:
                 unreadable += 1
                 problem = plain_reason(name, error)

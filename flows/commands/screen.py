@@ -32,6 +32,10 @@ def command(
     style: Annotated[
         str | None, typer.Option(help="Judge all by this style; else each by its own prompt.")
     ] = None,
+    novelty: Annotated[
+        bool,
+        typer.Option("--novelty", help="Reject copies of known pieces, for what a model wrote."),
+    ] = False,
     processes: Annotated[int, typer.Option(min=0, help="0 takes every core.")] = 0,
     dask: Annotated[
         str | None, typer.Option(help="'local', or a Dask scheduler's address.")
@@ -48,7 +52,13 @@ def command(
     from flows.screen import ScreenRequest, waiting
 
     request = checked(
-        ScreenRequest, paths=paths, out=str(out), style=style, processes=processes, dask=dask
+        ScreenRequest,
+        paths=paths,
+        out=str(out),
+        style=style,
+        novelty=novelty,
+        processes=processes,
+        dask=dask,
     )
     record = None
     while True:
