@@ -1,5 +1,5 @@
-# One command for each thing. The environment is made once and made again when
-# pyproject.toml or constraints.txt change.
+# One command for each thing. The environment is made once, and made again when
+# pyproject.toml, constraints.txt or the kernels' sources change.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -13,7 +13,7 @@ help: ## Show this list
 
 setup: $(READY) ## Build the environment in .venv
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml constraints.txt setup.py $(wildcard notagen/csrc/*)
 	@echo "Building the environment in $(VENV) (a few minutes the first time) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'

@@ -30,6 +30,7 @@ import torch
 from notagen import cached
 from notagen.cached import CachedModel
 from notagen.checkpoint import open_checkpoint
+from notagen.cpu import cpu_model
 from notagen.device import Precision
 from notagen.model import NotaGen
 from notagen.patches import END, Patch
@@ -189,7 +190,7 @@ def measure(name: str, precisions: list[Precision], speed: float) -> Iterator[st
         tensors = (
             open_checkpoint(find(None)).read() if name == "chorales" else random_tensors(shape)
         )
-        fast = CachedModel(shape, tensors, precision)
+        fast = cpu_model(shape, tensors, precision)
         for context, batch in ROWS[name]:
             seconds = fast_seconds(fast, context, batch, 5 if big else 15)
             real = fast_seconds(fast, context, batch, 16, RealLengths())

@@ -20,6 +20,7 @@ import notagen
 from notagen import cached
 from notagen.cached import CachedModel
 from notagen.checkpoint import open_checkpoint
+from notagen.cpu import cpu_model
 from notagen.device import Precision
 from notagen.patches import encode
 from notagen.sampling import Sampling
@@ -97,7 +98,7 @@ def main() -> None:
         checked = [check_bytes(str(piece.seed), piece.raw) for piece in pieces]
         passed = sum(each.status == "passed" for each in checked)
         checkpoint = open_checkpoint(find(None))
-        model = CachedModel(checkpoint.shape, checkpoint.read(), precision)
+        model = cpu_model(checkpoint.shape, checkpoint.read(), precision)
         found = [distributions(model, text) for text in texts]
         exact = exact or found
         nats = np.concatenate([divergence(p, q) for p, q in zip(exact, found, strict=True)])

@@ -18,6 +18,7 @@ from notagen import weights
 from notagen.accelerated import AcceleratedModel
 from notagen.cached import CachedModel
 from notagen.checkpoint import Checkpoint, open_checkpoint
+from notagen.cpu import arithmetic, cpu_model
 from notagen.device import (
     Precision,
     blocks_given_back,
@@ -33,7 +34,7 @@ from notagen.styles import Style
 from scoregate import __version__
 from scoregate.errors import RequestError
 
-ENGINE_VERSION = "1"
+ENGINE_VERSION = "2"
 """Changes whenever the same weights, request and seed may give another text."""
 DEFAULT_BATCH = 16
 
@@ -55,6 +56,9 @@ class Engine:
         ``fp32``, ``bf16``, ``fp16`` or ``int8``.
     threads : int
         CPU threads used while writing.
+    kernels : str
+        What computes on a CPU: the instruction set of the compiled kernels, or ``none`` for
+        PyTorch's operators (see :mod:`notagen.cpu`), as on other devices.
     """
 
     def __init__(
@@ -65,10 +69,11 @@ class Engine:
         self.name = name
         self.sha256 = checkpoint.sha256()
         self.device, self.precision, self.threads = device, precision, threads
+        self.kernels = arithmetic() if device == "cpu" else "none"
         with _threads(threads), blocks_given_back():
             self._model: CachedModel | AcceleratedModel
             if device == "cpu":
-                self._model = CachedModel(checkpoint.shape, checkpoint.read(), precision)
+                self._model = cpu_model(checkpoint.shape, checkpoint.read(), precision)
             else:
                 self._model = AcceleratedModel(
                     checkpoint.shape, checkpoint.read(), device, precision
@@ -82,6 +87,7 @@ class Engine:
             "device": self.device,
             "precision": self.precision,
             "threads": self.threads,
+            "kernels": self.kernels,
             "engine": ENGINE_VERSION,
             "scoregate": __version__,
             "torch": torch.__version__,

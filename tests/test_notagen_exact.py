@@ -11,9 +11,10 @@ import torch
 from notagen_models import ORACLE, PROMPT, random_weights, shorten
 
 import notagen
+from notagen import kernels
 from notagen.accelerated import AcceleratedModel, draw_on_device
-from notagen.cached import CachedModel
 from notagen.checkpoint import open_checkpoint
+from notagen.cpu import VARIABLE, cpu_model
 from notagen.draft import Draft, Rules
 from notagen.opening import read_opening
 from notagen.patches import encode, settle
@@ -23,6 +24,8 @@ from notagen.shape import ModelShape
 from notagen.weights import find
 
 CASES = json.loads((ORACLE / "released.json").read_text())["cases"]
+KERNELS = [*kernels.levels(), "none"]
+"""All that this processor can compute with: compiled kernels, and PyTorch's operators."""
 RUNS = [(case, kind) for case in range(3) for kind in ("greedy", "sampled", "hot")]
 
 
@@ -44,14 +47,17 @@ def slow(checkpoint):
     return load_model(checkpoint)
 
 
-@pytest.fixture(scope="module")
-def fast(checkpoint):
-    return CachedModel(checkpoint.shape, checkpoint.read(), "fp32")
+def model_on(kernel, checkpoint, precision="fp32"):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, kernel)
+        return cpu_model(checkpoint.shape, checkpoint.read(), precision)
 
 
-@pytest.fixture(scope="module")
-def accelerated(checkpoint):
-    return AcceleratedModel(checkpoint.shape, checkpoint.read(), "cpu", "fp32")
+@pytest.fixture(scope="module", params=[*KERNELS, "accelerated"])
+def fast(checkpoint, request):
+    if request.param == "accelerated":
+        return AcceleratedModel(checkpoint.shape, checkpoint.read(), "cpu", "fp32")
+    return model_on(request.param, checkpoint)
 
 
 def run_of(case, kind):
@@ -90,22 +96,19 @@ def test_slow_path_writes_what_the_released_code_wrote(slow, case, kind):
         context.append(drawn)
 
 
-@pytest.mark.parametrize("model", ["fast", "accelerated"])
 @pytest.mark.parametrize("case", range(3))
-def test_caches_give_the_released_hidden_state(request, model, case):
-    model = request.getfixturevalue(model)
-    model.open(2)
+def test_caches_give_the_released_hidden_state(fast, case):
+    fast.open(2)
     with torch.inference_mode():
-        model.read(1, 0, [tuple(p) for p in CASES[case]["prompt_patches"]])
+        fast.read(1, 0, [tuple(p) for p in CASES[case]["prompt_patches"]])
     torch.testing.assert_close(
-        model.encoded[1], torch.tensor(CASES[case]["hidden_last"]), atol=1e-4, rtol=0
+        fast.encoded[1], torch.tensor(CASES[case]["hidden_last"]), atol=1e-4, rtol=0
     )
 
 
-@pytest.mark.parametrize("model", ["fast", "accelerated"])
-def test_caches_write_what_the_released_code_wrote(request, model):
+def test_caches_write_what_the_released_code_wrote(fast):
     """All nine runs side by side where they share a sampling."""
-    model = request.getfixturevalue(model)
+    model = fast
     for kind in ("greedy", "sampled", "hot"):
         runs = [run_of(case, kind) for case in range(3)]
         model.open(3)
@@ -197,12 +200,13 @@ def test_seed_gives_the_same_text_alone_and_in_any_batch(short):
         assert [piece.raw for piece in pieces] == alone
 
 
+@pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("hidden", [64, 192, 768])
-def test_rows_bits_do_not_depend_on_the_rows_beside_them(tmp_path, hidden):
-    """Wide layers take another kernel for one row than for several."""
+def test_rows_bits_do_not_depend_on_the_rows_beside_them(tmp_path, hidden, kernel):
+    """Operators take another kernel for one row; the compiled ones go by chunks of rows."""
     path = random_weights(tmp_path / "w.safetensors", ModelShape(hidden, 1, 1, 200))
     checkpoint = open_checkpoint(path)
-    model = CachedModel(checkpoint.shape, checkpoint.read(), "fp32")
+    model = model_on(kernel, checkpoint)
     random = np.random.RandomState(0)
     context = [tuple(row) for row in random.randint(3, 128, (150, 16)).tolist()]
     found = []
@@ -221,9 +225,10 @@ def test_rows_bits_do_not_depend_on_the_rows_beside_them(tmp_path, hidden):
     assert all(torch.equal(other, found[0]) for other in found[1:])
 
 
+@pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("precision", ["bf16", "int8"])
-def test_lower_precisions_stay_near(checkpoint, slow, precision):
-    model = CachedModel(checkpoint.shape, checkpoint.read(), precision)
+def test_lower_precisions_stay_near(checkpoint, slow, precision, kernel):
+    model = model_on(kernel, checkpoint, precision)
     model.open(1)
     context = [tuple(p) for p in CASES[0]["prompt_patches"]]
     with torch.inference_mode():

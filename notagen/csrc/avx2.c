@@ -1,0 +1,10 @@
+/* AVX2 with fused multiply-add. */
+#include "kernels.h"
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#define FEATURES "avx2,fma,f16c"
+#include "target.h"
+#define ROWS 3
+#include "arithmetic.inc"
+const Level level_avx2 = {"avx2", 0, 0, step, head, pack};
+#endif

@@ -1,0 +1,160 @@
+"""The model for a CPU on compiled kernels: a whole stack is one call.
+
+Rows of a step are positions of slots in any mixture: the newest patch of every piece, or many
+patches of one. Each row's result is the same whatever the others are.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from notagen import kernels
+from notagen.cached import CHAR_BASE, LAYERS, PATCH_BASE, CachedModel
+from notagen.device import Precision
+from notagen.kernels import MOST_ROWS, SPAN, Packed
+from notagen.patches import Patch
+from notagen.shape import HEAD_SIZE, PATCH_SIZE, VOCABULARY, ModelShape
+
+
+class NativeModel(CachedModel):
+    """NotaGen on a CPU by the compiled kernels.
+
+    Parameters
+    ----------
+    level : Level
+        See :mod:`notagen.kernels`.
+    shape, tensors, precision
+        See :class:`notagen.cached.CachedModel`. In the lower precisions keys and values are
+        kept in fp16 where the processor converts them.
+    """
+
+    def __init__(
+        self,
+        level: kernels.Level,
+        shape: ModelShape,
+        tensors: Iterable[tuple[str, Tensor]],
+        precision: Precision,
+    ) -> None:
+        self.level = level
+        self.kept = torch.float16 if precision != "fp32" and level.half else torch.float32
+        super().__init__(shape, tensors, precision)
+        self.head = Packed(level, self.char_table.t(), None, "fp32")
+        self._patch_blocks = self._blocks(PATCH_BASE, shape.patch_layers)
+        self._char_blocks = self._blocks(CHAR_BASE, shape.char_layers)
+
+    def pack(self, weight: Tensor, bias: Tensor) -> Packed:
+        return Packed(self.level, weight, bias, self.precision)
+
+    def _blocks(self, base: str, layers: int) -> ctypes.Array[kernels.Block]:
+        blocks = (kernels.Block * layers)()
+        for i, block in enumerate(blocks):
+            for number in (1, 2):
+                gain, bias = self.norm(f"{base}.h.{i}.ln_{number}")
+                setattr(block, f"gain_{number}", gain.data_ptr())
+                setattr(block, f"bias_{number}", bias.data_ptr())
+            for field, name in LAYERS.items():
+                setattr(block, field, self.packed[f"{base}.h.{i}.{name}"].layer)
+        return blocks
+
+    def open(self, slots: int) -> None:
+        self.close()
+        self.capacity = -(-self.shape.length // SPAN) * SPAN
+        self.keys, self.values = self._caches(self._patch_blocks, slots, self.capacity, self.kept)
+        # A patch's characters are few: nothing to gain from smaller numbers.
+        self._char_caches = self._caches(self._char_blocks, slots, PATCH_SIZE, torch.float32)
+        self.encoded = torch.zeros(slots, self.shape.hidden)
+        self.slots = slots
+
+    def _caches(
+        self, blocks: ctypes.Array[kernels.Block], slots: int, capacity: int, kept: torch.dtype
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        size = slots * self.shape.heads * capacity * HEAD_SIZE
+        keys = [torch.empty(size, dtype=kept) for _ in blocks]
+        values = [torch.empty(size, dtype=kept) for _ in blocks]
+        for block, key, value in zip(blocks, keys, values, strict=True):
+            block.keys, block.values = key.data_ptr(), value.data_ptr()
+        return keys, values
+
+    def read(self, slot: int, first: int, patches: Sequence[Patch]) -> None:
+        for start in range(0, len(patches), MOST_ROWS):
+            part = patches[start : start + MOST_ROWS]
+            places = range(first + start, first + start + len(part))
+            x = self._read_patches([slot] * len(part), places, part)
+        self.encoded[slot] = x[-1]
+
+    def step(self, slots: Sequence[int], places: Sequence[int], patches: Sequence[Patch]) -> None:
+        for start in range(0, len(slots), MOST_ROWS):
+            part = slice(start, start + MOST_ROWS)
+            self.encoded[list(slots[part])] = self._read_patches(
+                slots[part], places[part], patches[part]
+            )
+
+    def _read_patches(
+        self, slots: Sequence[int], places: Sequence[int], patches: Sequence[Patch]
+    ) -> Tensor:
+        """Return the patch level's output for each patch: (patches, hidden)."""
+        at = np.array(places)
+        columns = torch.tensor(patches) + self.code_places
+        x = F.embedding_bag(columns, self.patch_table, mode="sum")
+        x += self.patch_places[torch.from_numpy(at)]
+        half = self.kept == torch.float16
+        self._run(self._patch_blocks, x, np.array(slots), at, self.capacity, half)
+        out = torch.empty_like(x)
+        gain, bias = self.patch_norm
+        self._check(
+            self.level.head(
+                x.data_ptr(),
+                len(x),
+                gain.data_ptr(),
+                bias.data_ptr(),
+                ctypes.byref(self.head.layer),
+                out.data_ptr(),
+                None,
+            )
+        )
+        return out
+
+    def _run(
+        self,
+        blocks: ctypes.Array[kernels.Block],
+        x: Tensor,
+        slots: np.ndarray,
+        places: np.ndarray,
+        capacity: int,
+        half: bool,
+    ) -> None:
+        """Take rows through a stack, in place."""
+        step = kernels.Step(
+            blocks, len(blocks), self.shape.hidden, capacity, half, len(x),
+            slots.ctypes.data, places.ctypes.data, x.data_ptr(), torch.get_num_threads(),
+        )  # fmt: skip
+        self._check(self.level.step(ctypes.byref(step)))
+
+    @staticmethod
+    def _check(done: int) -> None:
+        if not done:
+            raise MemoryError("out of memory in a step of the model")
+
+    def begin_patches(self, slots: Sequence[int]) -> Tensor:
+        return self.encoded[torch.tensor(slots)]
+
+    def read_characters(self, rows: np.ndarray, at: int, x: Tensor) -> Tensor:
+        self._run(self._char_blocks, x, rows, np.full(len(rows), at), PATCH_SIZE, False)
+        return x
+
+    def logits(self, x: Tensor) -> Tensor:
+        normed, logits = torch.empty_like(x), torch.empty(len(x), VOCABULARY)
+        gain, bias = self.char_norm
+        self._check(
+            self.level.head(
+                x.data_ptr(), len(x), gain.data_ptr(), bias.data_ptr(),
+                ctypes.byref(self.head.layer), normed.data_ptr(), logits.data_ptr(),
+            )
+        )  # fmt: skip
+        return logits
