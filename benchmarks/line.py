@@ -19,7 +19,7 @@ from pathlib import Path
 
 from machine import describe
 
-STAGES = ("generate", "check", "judge", "render", "archive", "report")
+STAGES = ("load", "generate", "check", "judge", "render", "archive", "report")
 
 
 def main() -> None:

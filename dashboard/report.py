@@ -193,7 +193,7 @@ def _shown(value: object) -> str:
 
 def _steps(run: RunRecord) -> list[str]:
     """Names of the steps that any round was timed for, in the line's order."""
-    order = ["generate", "check", "judge", "render", "archive"]
+    order = ["load", "generate", "check", "judge", "render", "archive"]
     seen = {step for record in run.rounds for step in record.seconds}
     return [step for step in order if step in seen] + sorted(seen - set(order))
 

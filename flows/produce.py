@@ -52,7 +52,10 @@ def produce(request: ProduceRequest) -> RunRecord:
             seeds = seeds_of_round(seed, number, run.missing)
             drafts, stopped = generate(request, number, seeds)
             if stopped:
-                run.note(f"Stopped by hand in round {number}: what was finished is kept.")
+                run.note(
+                    f"Stopped by hand in round {number}: finished pieces were judged as ever, "
+                    "and unfinished ones are kept among those that did not pass."
+                )
             if not drafts:
                 break
             scores = read(drafts)
@@ -67,6 +70,11 @@ def produce(request: ProduceRequest) -> RunRecord:
             run.note(
                 f"{run.missing} missing: the rounds ({request.rounds}) are used up. What passed is "
                 "archived; allow more rounds, or try another temperature."
+            )
+        if run.cut_off:
+            run.note(
+                f"{run.cut_off} cut off by max-patches or max-minutes: allow more, or take a "
+                "lower precision or a faster machine."
             )
         record = record_run(run, seconds, time.perf_counter() - started)
         publish(request.out, record)

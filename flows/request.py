@@ -45,6 +45,19 @@ class ProduceRequest(BaseModel):
         default=10, ge=1, le=1000, description="How often the missing pieces are drawn anew."
     )
     batch: int = Field(default=8, ge=1, le=256, description="Pieces written side by side.")
+    max_patches: int | None = Field(
+        default=None,
+        ge=1,
+        description="Most patches of up to 16 characters that are drawn for a piece; a longer one "
+        "is cut off and rejected.",
+    )
+    max_minutes: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Most minutes for a piece, beside the others of its batch; a slower one is "
+        "cut off and rejected.",
+    )
     repair_lines: bool = Field(
         default=True,
         description="Draw a bar again while its voices disagree or its metre is wrong.",

@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,7 +16,7 @@ import typer
 
 from flows.request import ProduceRequest
 from flows.server import apply_settings, ensure_server
-from scoregate.progress import listening
+from scoregate.progress import Listener, listening
 
 
 def check_request(request: ProduceRequest) -> ProduceRequest:
@@ -95,11 +96,27 @@ def run_flow(entrypoint: str, *, request: Any) -> Any:
         return flow(request)
 
 
+def minutes(every: float = 60.0) -> Listener:
+    """Return a listener that prints how far the work is, once in so many seconds."""
+    last = time.monotonic()
+
+    def listen(what: str, done: float, total: float | None, note: str) -> None:
+        nonlocal last
+        if time.monotonic() - last < every:
+            return
+        last = time.monotonic()
+        of = "" if total is None else f" of {total:g}"
+        typer.echo(f"{what}: {done:g}{of}{f', {note}' if note else ''}", err=True)
+
+    return listen
+
+
 @contextmanager
 def _bars() -> Iterator[None]:
-    """Show a progress bar for each kind of work while it goes on; none off a terminal."""
+    """Show a progress bar for each kind of work, or off a terminal a line a minute."""
     if not sys.stderr.isatty():
-        yield
+        with listening(minutes()):
+            yield
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn

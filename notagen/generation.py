@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Ended = Literal["finished", "length", "time", "failed"]
+Ended = Literal["finished", "length", "time", "stopped", "failed"]
 """``finished``: the model ended the piece. ``length``: ``max_patches`` or 102,400 characters
-were reached. ``time``: ``max_seconds`` were over, or a person stopped the run. ``failed``:
-the whole context was filled without one line of music."""
+were reached. ``time``: ``max_seconds`` were over. ``stopped``: a person stopped the run.
+``failed``: the whole context was filled without one line of music."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Generation:
         As the model wrote it: prompt lines first, ``[r:i/j]`` markers kept.
     text : str
         Finished ABC: markers and prompt lines gone, resting voices filled in, ``X:1``.
-    ended : {'finished', 'length', 'time', 'failed'}
+    ended : {'finished', 'length', 'time', 'stopped', 'failed'}
     seed : int
     patches : int
         Patches drawn, the thrown away ones included.
@@ -91,5 +91,13 @@ class Progress:
         text = f"{self.bars} bars, {self.patches} patches"
         if self.left is None:
             return text
-        minutes, seconds = divmod(round(self.left), 60)
-        return f"{text}, about {f'{minutes} min ' if minutes else ''}{seconds} s left"
+        return f"{text}, about {_duration(self.left)} left"
+
+
+def _duration(seconds: float) -> str:
+    """Return a duration in two units at most: ``45 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

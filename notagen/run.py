@@ -27,7 +27,7 @@ from scoregate.errors import GenerationError, RequestError
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C during ``generate``; what was written by then is in ``pieces``.
 
-    Finished pieces are whole; the others have ``ended`` set to ``'time'``.
+    Finished pieces are whole; the others have ``ended`` set to ``'stopped'``.
     """
 
     def __init__(self, pieces: list[Generation]) -> None:
@@ -115,7 +115,7 @@ class Run:
                 self._report()
         except KeyboardInterrupt:
             for slot in list(self.active):
-                self._close(slot, "time")
+                self._close(slot, "stopped")
             raise Interrupted([self.pieces[i] for i in sorted(self.pieces)]) from None
         finally:
             self.model.close()

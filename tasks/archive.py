@@ -15,7 +15,7 @@ from archive.store import Archive, new_run_id, piece_id
 from scoregate import __version__
 from scoregate.errors import ArchiveError
 from tasks.draft import Batch, Draft
-from tasks.judge import Judged
+from tasks.judge import ENDED, Judged
 from tasks.render import Rendering
 from tasks.spent import since, spent
 from validators import abc2midi
@@ -49,6 +49,12 @@ class Run:
     def note(self, sentence: str) -> None:
         """Add a remark to the run's record."""
         self.record.notes.append(sentence)
+
+    @property
+    def cut_off(self) -> int:
+        """How many pieces were cut off by a limit of the request."""
+        reasons = {f"ended: {ENDED[why]}" for why in ("length", "time")}
+        return sum(not reasons.isdisjoint(piece.reasons) for piece in self.record.pieces)
 
     @property
     def last_round(self) -> str:

@@ -21,7 +21,7 @@ class Draft:
     text : str
         Finished ABC: markers stripped, resting voices completed, ``X:1``.
     ended : str
-        ``finished``, ``length``, ``time`` or ``failed``: why the engine stopped.
+        ``finished``, ``length``, ``time``, ``stopped`` or ``failed``: why the engine stopped.
     style : str
     seed, round : int
     provenance : dict

@@ -56,8 +56,11 @@ def load_engine(request: ProduceRequest) -> tuple[ProduceRequest, int, dict[str,
         An unknown style, or one these weights were not trained on.
     WeightsError
     """
-    with spent("generate"):
+    with spent("load"):
+        name = request.weights or "embedded"
+        report("loading weights", 0, 1, name)
         engine = engine_for(request.weights, request.device, request.precision)
+        report("loading weights", 1, 1, name)
         style = notagen.styles.resolve(
             request.style, trained=engine.styles, allow_untrained=request.allow_untrained
         )
@@ -80,8 +83,8 @@ def generate(
 ) -> tuple[Batch[Draft], bool]:
     """Return one draft a seed, written side by side, and whether Ctrl-C cut the writing short.
 
-    A piece that the engine could not finish comes back as a draft too: the gates say
-    what is wrong with it. After Ctrl-C only the pieces come back that were finished by then.
+    A piece that the engine did not finish comes back as a draft too; no verdict lets it
+    pass. After Ctrl-C the pieces come back of which at least one bar was written by then.
     """
     with spent("generate"):
         engine = engine_for(request.weights, request.device, request.precision)
@@ -94,17 +97,21 @@ def generate(
                 temperature=request.temperature,
                 top_k=request.top_k,
                 top_p=request.top_p,
+                max_patches=request.max_patches,
+                max_seconds=60 * request.max_minutes if request.max_minutes else None,
                 accept_line=accept_line if request.repair_lines else None,
                 batch_size=request.batch,
                 on_progress=_show,
             )
         except notagen.Interrupted as interrupted:
             stopped = True
-            written = [piece for piece in interrupted.pieces if piece.ended == "finished"]
+            written = [piece for piece in interrupted.pieces if piece.bars]
     origin = engine.provenance() | {
         "temperature": request.temperature,
         "top_k": request.top_k,
         "top_p": request.top_p,
+        "max_patches": request.max_patches,
+        "max_minutes": request.max_minutes,
         "repair_lines": request.repair_lines,
         "run_seed": request.seed,
         "trained_style": engine.styles is None or style in engine.styles,

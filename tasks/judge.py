@@ -17,8 +17,15 @@ from tasks.spent import spent
 from validators import suite, thresholds
 from validators.findings import Finding, Outcome
 from validators.score import Score
-from validators.verdict import NOT_JUDGED, PASSED, Verdict, row
+from validators.verdict import NOT_JUDGED, PASSED, REJECTED, Verdict, row
 
+ENDED = {
+    "length": "length limit",
+    "time": "time limit",
+    "stopped": "stopped by hand",
+    "failed": "no music",
+}
+"""Why the model did not come to the end of a piece, in a word or two."""
 _log = logging.getLogger(__name__)
 
 
@@ -40,6 +47,20 @@ class Judged:
     def passed(self) -> bool:
         """True for ``passed`` only."""
         return self.status == PASSED
+
+
+def cut_off(draft: Draft) -> Finding | None:
+    """Return what there is to say of a draft that the model did not end itself."""
+    if draft.ended == "finished":
+        return None
+    asked = draft.provenance
+    message = {
+        "length": f"the piece was cut off after {asked.get('patches')} patches",
+        "time": f"the piece was cut off at the limit of {asked.get('max_minutes')} min",
+        "stopped": "the piece was being written when the run was stopped by hand",
+        "failed": "the model filled its whole context without a bar of music",
+    }[draft.ended]
+    return Finding("ended", f"ended.{draft.ended}", "critical", message)
 
 
 @task(name="judge", retries=1, cache_policy=NO_CACHE)
@@ -75,12 +96,18 @@ def _judged(
     draft: Draft, score: Score, outcomes: dict[str, Outcome], verdict: Verdict, fault: str
 ) -> Judged:
     findings = [finding for outcome in outcomes.values() for finding in outcome.findings]
+    status, why = verdict.status, [fault] if fault else reasons(verdict, outcomes)
+    if unfinished := cut_off(draft):
+        # A piece may be cut off where its text happens to look whole.
+        status = REJECTED
+        findings.append(unfinished)
+        why.insert(0, f"{unfinished.gate}: {ENDED[draft.ended]}")
     measures: dict[str, float] = {}
     for outcome in outcomes.values():
         measures |= outcome.measures
     return Judged(
-        status=cast(Status, verdict.status),
-        reasons=[fault] if fault else reasons(verdict, outcomes),
+        status=cast(Status, status),
+        reasons=why,
         findings=ordered(findings),
         measures=measures,
         thresholds=thresholds.for_style(draft.style).as_dict(),

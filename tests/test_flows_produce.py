@@ -97,6 +97,19 @@ def test_out_of_rounds_says_what_is_missing_and_keeps_what_failed(prefect_server
     assert list(store.ids()) == []
 
 
+def test_a_piece_beyond_the_limit_is_kept_apart_and_says_so(prefect_server, tmp_path):
+    words = ("produce", "--count", 1, "--max-patches", 60, "--rounds", 1, "--seed", 3)
+    done = scoregate(*words, "--out", tmp_path, url=prefect_server.url)
+    assert done.returncode == 1, done.stderr
+    assert "1 × ended: length limit" in done.stdout
+    assert "1 cut off by max-patches" in " ".join(done.stdout.split())
+    store = Archive(tmp_path)
+    (run,) = store.run_ids()
+    (report,) = store.rejected_reports(run)
+    assert (report.provenance["ended"], report.provenance["max_patches"]) == ("length", 60)
+    assert list(store.ids()) == []
+
+
 @pytest.mark.parametrize(
     ("words", "problem"),
     [

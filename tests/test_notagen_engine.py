@@ -162,7 +162,7 @@ def test_interruption_keeps_the_pieces(engine):
         engine.generate([PROMPT] * 3, seeds=[1, 2, 3], max_patches=2, batch_size=1,
                         on_progress=stop)  # fmt: skip
     assert [(p.ended, p.patches) for p in caught.value.pieces] == [
-        ("length", 2), ("length", 2), ("time", 1),
+        ("length", 2), ("length", 2), ("stopped", 1),
     ]  # fmt: skip
 
 

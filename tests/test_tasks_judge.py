@@ -34,6 +34,25 @@ def test_good_pieces_pass(drafts, outcomes):
     assert statuses(drafts, outcomes) == ["passed", "passed"]
 
 
+@pytest.mark.parametrize(
+    ("ended", "reason", "message"),
+    [
+        ("length", "ended: length limit", "after 40 patches"),
+        ("time", "ended: time limit", "limit of 1.5 min"),
+        ("stopped", "ended: stopped by hand", "stopped by hand"),
+        ("failed", "ended: no music", "without a bar"),
+    ],
+)
+def test_a_piece_that_the_model_did_not_end_is_rejected(outcomes, ended, reason, message):
+    provenance = {"patches": 40, "max_minutes": 1.5}
+    drafts = Batch([Draft(TEXT, TEXT, ended, "", seed, 1, provenance) for seed in (1, 2)])
+    for judged in module.judge.fn(drafts, read.fn(drafts), outcomes):
+        assert (judged.status, judged.reasons) == ("rejected", [reason])
+        (finding,) = [one for one in judged.findings if one.severity == "critical"]
+        assert finding.code == f"ended.{ended}"
+        assert message in finding.message
+
+
 def test_a_gate_that_crashes_passes_nothing(drafts, outcomes, monkeypatch):
     def crash(score, *, style=None):
         raise RuntimeError("the gate fell over")
