@@ -20,8 +20,8 @@ from notagen.device import Precision
 
 PANEL = 32
 """Outputs that lie side by side in packed weights; widths are multiples of it."""
-SPAN = 16
-"""Positions in a block of keys; capacities are multiples of it."""
+LANES = 16
+"""Numbers in a vector; the positions that a slot has room for are a multiple of it."""
 MOST_ROWS = 256
 """Rows that a step takes at most: a part of its scratch memory is on the stack."""
 _KINDS: dict[Precision, int] = {"fp32": 0, "bf16": 1, "int8": 2}

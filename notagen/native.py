@@ -17,7 +17,7 @@ from torch import Tensor
 from notagen import kernels
 from notagen.cached import CHAR_BASE, LAYERS, PATCH_BASE, CachedModel
 from notagen.device import Precision
-from notagen.kernels import MOST_ROWS, SPAN, Packed
+from notagen.kernels import LANES, MOST_ROWS, Packed
 from notagen.patches import Patch
 from notagen.shape import HEAD_SIZE, PATCH_SIZE, VOCABULARY, ModelShape
 
@@ -42,7 +42,7 @@ class NativeModel(CachedModel):
         precision: Precision,
     ) -> None:
         self.level = level
-        self.kept = torch.float16 if precision != "fp32" and level.half else torch.float32
+        self.half = bool(precision != "fp32" and level.half)
         super().__init__(shape, tensors, precision)
         self.head = Packed(level, self.char_table.t(), None, "fp32")
         self._patch_blocks = self._blocks(PATCH_BASE, shape.patch_layers)
@@ -64,8 +64,9 @@ class NativeModel(CachedModel):
 
     def open(self, slots: int) -> None:
         self.close()
-        self.capacity = -(-self.shape.length // SPAN) * SPAN
-        self.keys, self.values = self._caches(self._patch_blocks, slots, self.capacity, self.kept)
+        self.capacity = -(-self.shape.length // LANES) * LANES
+        kept = torch.float16 if self.half else torch.float32
+        self.keys, self.values = self._caches(self._patch_blocks, slots, self.capacity, kept)
         # A patch's characters are few: nothing to gain from smaller numbers.
         self._char_caches = self._caches(self._char_blocks, slots, PATCH_SIZE, torch.float32)
         self.encoded = torch.zeros(slots, self.shape.hidden)
@@ -103,8 +104,7 @@ class NativeModel(CachedModel):
         columns = torch.tensor(patches) + self.code_places
         x = F.embedding_bag(columns, self.patch_table, mode="sum")
         x += self.patch_places[torch.from_numpy(at)]
-        half = self.kept == torch.float16
-        self._run(self._patch_blocks, x, np.array(slots), at, self.capacity, half)
+        self._run(self._patch_blocks, x, np.array(slots), at, self.capacity, self.half)
         out = torch.empty_like(x)
         gain, bias = self.patch_norm
         self._check(

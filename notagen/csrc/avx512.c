@@ -7,6 +7,9 @@
 #define ROWS 12
 #define HALF_FLOATS
 #define INTEGER_DOT
+#ifndef __clang__
+#define TWO_SOURCE_SHUFFLES
+#endif
 #include "arithmetic.inc"
 const Level level_avx512 = {"avx512", 1, 1, step, head, pack};
 #endif

@@ -11,7 +11,6 @@
 
 #define HEAD 64    /* channels of a head, in every released model */
 #define PANEL 32   /* outputs that lie side by side in packed weights */
-#define SPAN 16    /* positions of a block of keys */
 
 enum { FP32 = 0, BF16 = 1, INT8 = 2 };        /* how weights are kept */
 enum { STORE = 0, GELU = 1, ADD = 2 };        /* what becomes of a layer's sums */
@@ -31,14 +30,15 @@ typedef struct {
     Linear qkv, mixed;
     const float *gain_2, *bias_2;
     Linear inner, outer;
-    void *keys;            /* (slots, heads, capacity / SPAN, HEAD, SPAN) */
-    void *values;          /* (slots, heads, capacity, HEAD) */
+    void *keys, *values;   /* (slots, heads, capacity, HEAD) */
 } Block;
 
 /* A step of a whole stack: row r is position places[r] of slot slots[r]. */
 typedef struct {
     const Block *blocks;
-    int64_t layers, hidden, capacity, half;   /* half: keys and values are fp16 */
+    int64_t layers, hidden;
+    int64_t capacity;      /* positions of a slot, a multiple of 16 */
+    int64_t half;          /* keys and values are fp16 */
     int64_t rows;
     const int64_t *slots, *places;
     float *x;              /* (rows, hidden): in and out */
