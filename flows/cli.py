@@ -7,6 +7,7 @@ the command that needs them, so that ``--help`` and ``check`` answer at once.
 from __future__ import annotations
 
 import sys
+import traceback
 
 import typer
 
@@ -66,6 +67,12 @@ def main() -> None:
     except BrokenPipeError:
         # The reader of our output (head, less) has closed it: not our fault, nothing lost.
         sys.stderr.close()
+        sys.exit(EXIT_FAILED)
+    except Exception:
+        # Python's own exit code for this is 1, which here says that pieces did not pass.
+        traceback.print_exc()
+        typer.secho("scoregate: a fault of the program's own; the lines above say where.",
+                    err=True, fg="red")  # fmt: skip
         sys.exit(EXIT_FAILED)
 
 

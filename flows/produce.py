@@ -44,8 +44,13 @@ def produce(request: ProduceRequest) -> RunRecord:
     with ledger() as seconds:
         request, seed, engine = load_engine(request)
         run = begin_run(request, engine)
-        if not engine["trained_style"]:
+        if engine["trained_style"] is False:
             run.note(f"These weights were not trained on the style {request.style}.")
+        elif engine["trained_style"] is None:
+            run.note(
+                f"These weights name no styles: whether they were trained on {request.style} "
+                "is not known."
+            )
 
         for number in range(1, request.rounds + 1):
             progress("pieces", request.count - run.missing, request.count, f"round {number}")

@@ -70,6 +70,12 @@ class ProduceRequest(BaseModel):
     )
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps")
     precision: Literal["fp32", "bf16", "int8", "fp16"] = "fp32"
+    threads: int | None = Field(
+        default=None,
+        ge=1,
+        description="CPU threads for writing; left out, as many as pay for weights of this size "
+        "on a machine with nothing else to do.",
+    )
     out: str = Field(default="out", description="Folder of the archive and the reports.")
     audio: bool = Field(
         default=False, description="Add an audio preview where fluidsynth and a soundfont exist."

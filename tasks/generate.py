@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefect import task
@@ -21,9 +22,20 @@ if TYPE_CHECKING:
 
 
 @lru_cache(maxsize=2)
-def engine_for(weights: str | None, device: str, precision: str) -> notagen.Engine:
+def engine_for(
+    weights: str | None, device: str, precision: str, threads: int | None
+) -> notagen.Engine:
     """Load an engine once a process."""
-    return notagen.load(weights, device=device, precision=precision)
+    return notagen.load(weights, device=device, precision=precision, threads=threads)
+
+
+def _engine(request: ProduceRequest) -> notagen.Engine:
+    return engine_for(request.weights, request.device, request.precision, request.threads)
+
+
+def _is_trained(engine: notagen.Engine, style: notagen.Style) -> bool | None:
+    """Tell whether the weights were trained on a style; None where they name no styles."""
+    return None if engine.styles is None else style in engine.styles
 
 
 def _is_fault(task: Any, run: Any, state: Any) -> bool:
@@ -57,17 +69,16 @@ def load_engine(request: ProduceRequest) -> tuple[ProduceRequest, int, dict[str,
     WeightsError
     """
     with spent("load"):
-        name = request.weights or "embedded"
+        name = Path(request.weights or "embedded").name
         report("loading weights", 0, 1, name)
-        engine = engine_for(request.weights, request.device, request.precision)
+        engine = _engine(request)
         report("loading weights", 1, 1, name)
         style = notagen.styles.resolve(
             request.style, trained=engine.styles, allow_untrained=request.allow_untrained
         )
         seed = secrets.randbits(31) if request.seed is None else request.seed
         request = request.model_copy(update={"style": str(style), "seed": seed})
-        trained = engine.styles is None or style in engine.styles
-        return request, seed, engine.provenance() | {"trained_style": trained}
+        return request, seed, engine.provenance() | {"trained_style": _is_trained(engine, style)}
 
 
 @task(
@@ -87,7 +98,7 @@ def generate(
     pass. After Ctrl-C the pieces come back of which at least one bar was written by then.
     """
     with spent("generate"):
-        engine = engine_for(request.weights, request.device, request.precision)
+        engine = _engine(request)
         style = notagen.styles.parse(request.style)
         stopped = False
         try:
@@ -114,7 +125,7 @@ def generate(
         "max_minutes": request.max_minutes,
         "repair_lines": request.repair_lines,
         "run_seed": request.seed,
-        "trained_style": engine.styles is None or style in engine.styles,
+        "trained_style": _is_trained(engine, style),
     }
     drafts = Batch(
         Draft(

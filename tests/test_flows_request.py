@@ -25,6 +25,7 @@ def test_defaults_ask_for_four_chorales():
         ("top_p", 1.01),
         ("rounds", 0),
         ("max_patches", 0),
+        ("threads", 0),
         ("max_minutes", 0),
         ("max_minutes", float("inf")),
         ("seed", -1),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from notagen_models import random_weights
 
 from flows.request import ProduceRequest
 from flows.starting import minutes
+from notagen.shape import ModelShape
 from tasks import generate as module
 
 pytestmark = pytest.mark.slow
@@ -44,6 +46,13 @@ def test_ctrl_c_before_the_first_bar_leaves_no_piece(monkeypatch):
 
     monkeypatch.setattr(module, "_show", stop)
     assert list(drafts()[0]) == []
+
+
+def test_weights_that_name_no_styles_leave_open_whether_they_know_one(tmp_path):
+    path = random_weights(tmp_path / "w.safetensors", ModelShape(64, 1, 1, 64))
+    (draft,), _ = drafts(weights=str(path), max_patches=2, threads=1)
+    assert draft.provenance["trained_style"] is None
+    assert draft.provenance["threads"] == 1
 
 
 def test_off_a_terminal_a_line_is_printed_now_and_then(capsys):

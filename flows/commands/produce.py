@@ -67,6 +67,10 @@ def command(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="fp32, bf16, int8 (CPU) or fp16 (CUDA).")] = "fp32",
+    threads: Annotated[
+        int | None,
+        typer.Option(help="CPU threads for writing; on a busy machine fewer are faster."),
+    ] = None,
     repair_lines: Annotated[
         bool,
         typer.Option(help="Draw a bar again while its voices disagree or its metre is wrong."),
@@ -95,6 +99,7 @@ def command(
         weights=weights,
         device=device,
         precision=precision,
+        threads=threads,
         repair_lines=repair_lines,
         allow_untrained=allow_untrained,
         audio=audio,
@@ -103,7 +108,12 @@ def command(
 
     prepare(verbose)
     request = check_request(request)
-    record = run_flow("flows.produce:produce", request=request)
+    try:
+        record = run_flow("flows.produce:produce", request=request)
+    except KeyboardInterrupt:
+        # Outside of the writing, which ends the run in good order.
+        typer.echo(f"\nStopped. What passed in earlier rounds stays archived in {out}.", err=True)
+        raise typer.Exit(130) from None
     _summarise(record, out)
     raise typer.Exit(1 if record.missing else 0)
 

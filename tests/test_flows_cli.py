@@ -1,0 +1,45 @@
+"""The command line's frame: how faults come out."""
+
+from __future__ import annotations
+
+import pytest
+
+from flows import cli
+from scoregate.errors import RequestError
+
+
+def test_a_fault_of_our_own_is_no_rejection(monkeypatch, capsys):
+    def fall_over():
+        raise ZeroDivisionError("somewhere inside")
+
+    monkeypatch.setattr(cli, "app", fall_over)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    printed = capsys.readouterr().err
+    assert "somewhere inside" in printed
+    assert "a fault of the program's own" in printed
+
+
+def test_an_error_with_a_remedy_is_two_sentences(monkeypatch, capsys):
+    def refuse():
+        raise RequestError("It can't be.", "Do this.")
+
+    monkeypatch.setattr(cli, "app", refuse)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "scoregate: It can't be.\nDo this.\n"
+
+
+def test_ctrl_c_outside_of_the_writing_says_what_is_left(monkeypatch, capsys):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("flows.starting.prepare", lambda verbose: None)
+    monkeypatch.setattr("flows.starting.run_flow", interrupt)
+    monkeypatch.setattr("sys.argv", ["scoregate", "produce", "--out", "somewhere"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 130
+    assert "stays archived in somewhere" in capsys.readouterr().err
