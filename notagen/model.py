@@ -51,11 +51,11 @@ class Conv1D(nn.Module):
 class Attention(nn.Module):
     """Causal self-attention with heads of 64."""
 
-    def __init__(self, hidden: int, dropout: float) -> None:
+    def __init__(self, hidden: int, dropout: float, fused: bool) -> None:
         super().__init__()
         self.c_attn = Conv1D(hidden, 3 * hidden)
         self.c_proj = Conv1D(hidden, hidden)
-        self.dropout = dropout
+        self.dropout, self.fused = dropout, fused
 
     def forward(self, x: Tensor) -> Tensor:
         rows, length, hidden = x.shape
@@ -63,32 +63,52 @@ class Attention(nn.Module):
             part.view(rows, length, -1, HEAD_SIZE).transpose(1, 2)
             for part in self.c_attn(x).split(hidden, dim=2)
         )
-        dropout = self.dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=True)
+        if self.fused:
+            dropout = self.dropout if self.training else 0.0
+            mixed = F.scaled_dot_product_attention(
+                query, key, value, dropout_p=dropout, is_causal=True
+            )
+        else:
+            mixed = self._plainly(query, key, value)
         return self.c_proj(mixed.transpose(1, 2).reshape(rows, length, hidden))
+
+    def _plainly(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Compute attention as the released code's GPT-2 does: a matrix for every step."""
+        length = query.shape[2]
+        scores = query @ key.transpose(2, 3)
+        scores = scores / HEAD_SIZE**0.5
+        seen = torch.ones(length, length, dtype=torch.bool).tril()
+        scores = torch.where(seen, scores, torch.finfo(scores.dtype).min)
+        weights = torch.softmax(scores, dim=-1)
+        return F.dropout(weights, self.dropout, self.training) @ value
 
 
 class Feedforward(nn.Module):
     """The inner layer of a block, four times as wide, with the tanh form of GELU."""
 
-    def __init__(self, hidden: int) -> None:
+    def __init__(self, hidden: int, fused: bool) -> None:
         super().__init__()
         self.c_fc = Conv1D(hidden, 4 * hidden)
         self.c_proj = Conv1D(4 * hidden, hidden)
+        self.fused = fused
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.c_proj(F.gelu(self.c_fc(x), approximate="tanh"))
+        x = self.c_fc(x)
+        if self.fused:
+            return self.c_proj(F.gelu(x, approximate="tanh"))
+        inner = math.sqrt(2 / math.pi) * (x + 0.044715 * torch.pow(x, 3))
+        return self.c_proj(0.5 * x * (1 + torch.tanh(inner)))
 
 
 class Block(nn.Module):
     """One pre-norm block of GPT-2."""
 
-    def __init__(self, hidden: int, dropout: float) -> None:
+    def __init__(self, hidden: int, dropout: float, fused: bool) -> None:
         super().__init__()
         self.ln_1 = nn.LayerNorm(hidden, eps=NORM_EPSILON)
-        self.attn = Attention(hidden, dropout)
+        self.attn = Attention(hidden, dropout, fused)
         self.ln_2 = nn.LayerNorm(hidden, eps=NORM_EPSILON)
-        self.mlp = Feedforward(hidden)
+        self.mlp = Feedforward(hidden, fused)
         self.drop = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -100,13 +120,13 @@ class Stack(nn.Module):
     """GPT-2 over embeddings: positions, blocks, final norm."""
 
     def __init__(
-        self, vocabulary: int, length: int, hidden: int, layers: int, dropout: float
+        self, vocabulary: int, length: int, hidden: int, layers: int, dropout: float, fused: bool
     ) -> None:
         super().__init__()
         self.wte = nn.Embedding(vocabulary, hidden)
         self.wpe = nn.Embedding(length, hidden)
         self.drop = nn.Dropout(dropout)
-        self.h = nn.ModuleList(Block(hidden, dropout) for _ in range(layers))
+        self.h = nn.ModuleList(Block(hidden, dropout, fused) for _ in range(layers))
         self.ln_f = nn.LayerNorm(hidden, eps=NORM_EPSILON)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -121,11 +141,11 @@ class PatchLevel(nn.Module):
 
     offsets: Tensor
 
-    def __init__(self, shape: ModelShape, dropout: float) -> None:
+    def __init__(self, shape: ModelShape, dropout: float, fused: bool) -> None:
         super().__init__()
         self.patch_embedding = nn.Linear(PATCH_SIZE * VOCABULARY, shape.hidden)
         # wte is part of the released layout and never used.
-        self.base = Stack(1, shape.length, shape.hidden, shape.patch_layers, dropout)
+        self.base = Stack(1, shape.length, shape.hidden, shape.patch_layers, dropout, fused)
         self.register_buffer("offsets", torch.arange(PATCH_SIZE) * VOCABULARY, persistent=False)
 
     def forward(self, patches: Tensor) -> Tensor:
@@ -137,10 +157,10 @@ class PatchLevel(nn.Module):
 class CharBase(nn.Module):
     """The character level's stack and head, named as in the released layout."""
 
-    def __init__(self, shape: ModelShape, dropout: float) -> None:
+    def __init__(self, shape: ModelShape, dropout: float, fused: bool) -> None:
         super().__init__()
         self.transformer = Stack(
-            VOCABULARY, PATCH_SIZE + 1, shape.hidden, shape.char_layers, dropout
+            VOCABULARY, PATCH_SIZE + 1, shape.hidden, shape.char_layers, dropout, fused
         )
         self.lm_head = nn.Linear(shape.hidden, VOCABULARY, bias=False)
         self.lm_head.weight = self.transformer.wte.weight
@@ -149,9 +169,9 @@ class CharBase(nn.Module):
 class CharLevel(nn.Module):
     """From a patch's vector and its first characters to the logits of the next ones."""
 
-    def __init__(self, shape: ModelShape, dropout: float) -> None:
+    def __init__(self, shape: ModelShape, dropout: float, fused: bool) -> None:
         super().__init__()
-        self.base = CharBase(shape, dropout)
+        self.base = CharBase(shape, dropout, fused)
 
     def forward(self, encoded: Tensor, characters: Tensor) -> Tensor:
         stack = self.base.transformer
@@ -169,13 +189,16 @@ class NotaGen(nn.Module):
         Used in training mode only: on embeddings, attention weights and both branches of
         each block. The released models were trained with GPT-2's defaults; inference has
         none.
+    fused : bool
+        Whether attention and GELU are PyTorch's fused operators, or computed step by step as
+        the released code does. The results agree up to rounding.
     """
 
-    def __init__(self, shape: ModelShape, dropout: float = 0.0) -> None:
+    def __init__(self, shape: ModelShape, dropout: float = 0.0, fused: bool = True) -> None:
         super().__init__()
         self.shape = shape
-        self.patch_level_decoder = PatchLevel(shape, dropout)
-        self.char_level_decoder = CharLevel(shape, dropout)
+        self.patch_level_decoder = PatchLevel(shape, dropout, fused)
+        self.char_level_decoder = CharLevel(shape, dropout, fused)
         self.reset()
 
     def reset(self, generator: torch.Generator | None = None) -> None:
