@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import pickle
+import re
 import zipfile
+import zlib
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -39,8 +43,17 @@ _SIZES = {
     "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1,
     "BOOL": 1,
 }  # fmt: skip
+_FLOATING = ("F64", "F32", "F16", "BF16")
 _MOST_HEADER = 64 * 2**20
 _MEND = "Fetch it again (`scoregate weights get NAME`), or name another file."
+_SAVE_AGAIN = (
+    "Nothing of it was run. If the file is yours, save its weights alone: "
+    "torch.save({'model': model.state_dict()}, FILE)."
+)
+# What DataParallel and torch.compile put before every name.
+_WRAPPERS = re.compile(r"^(?:module\.|_orig_mod\.)+")
+# GPT-2's causal masks, which older releases of transformers stored among the weights.
+_MASK = re.compile(r"\.h\.\d+\.attn\.(?:masked_)?bias$")
 _LM_HEAD = "char_level_decoder.base.lm_head.weight"
 _CHAR_WTE = "char_level_decoder.base.transformer.wte.weight"
 _PATCH_WTE = "patch_level_decoder.base.wte.weight"
@@ -51,21 +64,28 @@ class StoredTensor:
     """Where a tensor lies in its file.
 
     ``entry`` is a name inside a zip, or empty; ``offset`` counts bytes from the entry's or
-    the file's beginning.
+    the file's beginning. ``strides`` count values, and are empty where the tensor lies in
+    one piece, row by row.
     """
 
     kind: str
     dims: tuple[int, ...]
     offset: int
     entry: str = ""
+    strides: tuple[int, ...] = ()
 
     @property
     def nbytes(self) -> int:
-        """Length in bytes."""
-        size = _SIZES[self.kind]
-        for dim in self.dims:
-            size *= dim
-        return size
+        """Length in bytes, once read."""
+        return _SIZES[self.kind] * math.prod(self.dims)
+
+    @property
+    def span(self) -> int:
+        """Bytes from its first value to its last, where they lie."""
+        if not self.strides or not all(self.dims):
+            return self.nbytes
+        steps = (step * (dim - 1) for dim, step in zip(self.dims, self.strides, strict=True))
+        return _SIZES[self.kind] * (1 + sum(steps))
 
 
 @dataclass(slots=True)
@@ -107,9 +127,7 @@ class Checkpoint:
         characters: torch.Tensor | None = None
         with _reading(self.path) as file, _members(self.path, file, order) as fetch:
             for name, stored in order:
-                tensor = torch.empty(stored.dims, dtype=getattr(torch, _TORCH_NAMES[stored.kind]))
-                _fill(tensor, stored, fetch, self.path, name)
-                tensor = tensor.float()
+                tensor = _load(stored, fetch, self.path, name).float()
                 if not bool(torch.isfinite(tensor).all()):
                     raise WeightsError(
                         f"{self.path} is damaged: {name} holds values that are not finite.", _MEND
@@ -152,7 +170,7 @@ def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     path = Path(path)
     with _reading(path) as file:
         size = os.fstat(file.fileno()).st_size
-        first = file.read(9)
+        first = file.read(9)  # a safetensors file's length of header, and its brace
         if not first:
             raise WeightsError(f"{path} is empty.", _MEND)
         file.seek(0)
@@ -162,11 +180,13 @@ def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
             tensors, metadata = _read_header(path, file, size)
         elif first[:2] in (b"\x80\x02", b"\x80\x03", b"\x80\x04"):
             raise WeightsError(
-                f"{path} is a checkpoint in PyTorch's form from before version 1.6.",
+                f"{path} is a bare pickle: no weights, or weights in PyTorch's form from before "
+                "version 1.6.",
                 "Save it again with a newer PyTorch, or fetch the released file.",
             )
         else:
             raise WeightsError(f"{path} is neither safetensors nor a PyTorch checkpoint.", _MEND)
+    tensors = _released_names(path, tensors)
     for name, stored in tensors.items():
         if stored.nbytes > size:
             raise WeightsError(f"{path} is damaged: {name} is larger than the whole file.", _MEND)
@@ -180,7 +200,26 @@ def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         shape = shape_of(dims)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error.problem}", error.remedy) from None
+    for name, stored in tensors.items():
+        if stored.kind not in _FLOATING:
+            raise WeightsError(
+                f"{path}: {name} is stored as {_TORCH_NAMES[stored.kind]}, which weights are not.",
+                "They may be stored as float32, float16, bfloat16 or float64.",
+            )
     return Checkpoint(path, tensors, shape, metadata)
+
+
+def _released_names(path: Path, tensors: dict[str, StoredTensor]) -> dict[str, StoredTensor]:
+    """Return tensors by the released keys, without what training wraps around them."""
+    found: dict[str, StoredTensor] = {}
+    for name, stored in tensors.items():
+        plain = _WRAPPERS.sub("", name)
+        if _MASK.search(plain):
+            continue
+        if plain in found:
+            raise WeightsError(f"{path} holds {plain} twice.", _MEND)
+        found[plain] = stored
+    return found
 
 
 def write_safetensors(
@@ -204,6 +243,8 @@ def write_safetensors(
     ------
     UnreadableError
         The file can't be written.
+    WeightsError
+        A value is too large for ``kind``; or what reading the tensors raises.
     """
     import torch
 
@@ -228,6 +269,10 @@ def write_safetensors(
             file.truncate(start + end)
             for name, tensor in tensors:
                 ready = tensor.to(getattr(torch, _TORCH_NAMES[kind])).contiguous()
+                if kind == "F16" and not bool(torch.isfinite(ready).all()):
+                    raise WeightsError(
+                        f"{name} holds values too large for fp16.", "Store the weights in fp32."
+                    )
                 for place in (name, _LM_HEAD) if name == _CHAR_WTE else (name,):
                     file.seek(start + places[place])
                     file.write(_bytes_of(ready))
@@ -235,11 +280,13 @@ def write_safetensors(
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
-        with suppress(OSError):
-            part.unlink()
         raise UnreadableError(
             f"{path} can't be written: {error.strerror or error}.", "Choose another place."
         ) from None
+    finally:
+        # Gone already where all went well; nothing half-written stays behind.
+        with suppress(OSError):
+            part.unlink()
 
 
 @contextmanager
@@ -278,15 +325,23 @@ def _bytes_of(tensor: torch.Tensor) -> memoryview:
     return memoryview(flat)
 
 
-def _fill(tensor: torch.Tensor, stored: StoredTensor, fetch: Any, path: Path, name: str) -> None:
-    """Read a tensor's bytes into it; a zip entry is checked against its checksum."""
-    if tensor.numel() == 0:
-        return
-    view = _bytes_of(tensor)
+def _load(stored: StoredTensor, fetch: Any, path: Path, name: str) -> torch.Tensor:
+    """Read a tensor; a zip entry is checked against its checksum."""
+    import torch
+
+    dtype = getattr(torch, _TORCH_NAMES[stored.kind])
+    if not stored.nbytes:
+        return torch.empty(stored.dims, dtype=dtype)
+    flat = torch.empty(stored.span // _SIZES[stored.kind], dtype=dtype)
+    view = _bytes_of(flat)
     try:
         source = fetch(stored)
-        if stored.entry and stored.offset:
-            source.read(stored.offset)
+        skipped = stored.offset if stored.entry else 0
+        while skipped:
+            passed = len(source.read(min(skipped, 1 << 20)))
+            if not passed:
+                raise EOFError
+            skipped -= passed
         done = 0
         while done < len(view):
             count = source.readinto(view[done:])
@@ -298,8 +353,13 @@ def _fill(tensor: torch.Tensor, stored: StoredTensor, fetch: Any, path: Path, na
             while source.read(1 << 20):
                 pass
             source.close()
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
-        raise WeightsError(f"{path} is damaged: {name} can't be read ({error}).", _MEND) from None
+    except (zipfile.BadZipFile, EOFError, OSError, zlib.error) as error:
+        raise WeightsError(
+            f"{path} is damaged: {name} can't be read ({error or 'its end is missing'}).", _MEND
+        ) from None
+    if stored.strides:
+        return flat.as_strided(stored.dims, stored.strides).contiguous()
+    return flat.view(stored.dims)
 
 
 def _read_header(
@@ -315,19 +375,30 @@ def _read_header(
         tensors = {}
         for name, entry in header.items():
             begin, end = entry["data_offsets"]
-            dims = tuple(int(dim) for dim in entry["shape"])
-            stored = StoredTensor(entry["dtype"], dims, 8 + length + int(begin))
-            if min(dims, default=0) < 0 or begin < 0 or stored.nbytes != end - begin:
+            kind, dims = entry["dtype"], tuple(entry["shape"])
+            if not all(type(number) is int and number >= 0 for number in (begin, end, *dims)):
+                raise ValueError(f"{name} has no proper place or shape")
+            if kind not in _SIZES:
+                raise ValueError(f"{name} is stored as {kind}, which is not known here")
+            stored = StoredTensor(kind, dims, 8 + length + begin)
+            if stored.nbytes != end - begin:
                 raise ValueError(f"{name} has other bytes than its shape says")
             tensors[str(name)] = stored
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise WeightsError(
             f"{path} is damaged: its header can't be read ({error}).", _MEND
         ) from None
-    end = max((stored.offset + stored.nbytes for stored in tensors.values()), default=0)
+    places = sorted((stored.offset, stored.offset + stored.nbytes) for stored in tensors.values())
+    end = places[-1][1] if places else 8 + length
     if end > size:
         raise WeightsError(
             f"{path} is truncated: {size:,} bytes are there, {end:,} expected.", _MEND
+        )
+    # As the format demands: one tensor behind the other, nothing between and nothing behind.
+    edges = [(0, 8 + length), *places, (size, size)]
+    if any(before[1] != after[0] for before, after in pairwise(edges)):
+        raise WeightsError(
+            f"{path} is damaged: its tensors overlap, or leave bytes that belong to none.", _MEND
         )
     return tensors, metadata
 
@@ -346,6 +417,12 @@ class _Inert:
 
     def __setstate__(self, _: Any) -> None:
         pass
+
+    def __setitem__(self, _: Any, __: Any) -> None:
+        pass
+
+    def append(self, _: Any) -> None:
+        """What a pickled list does with its items."""
 
 
 class _Unpickler(pickle.Unpickler):
@@ -370,11 +447,17 @@ class _Unpickler(pickle.Unpickler):
             return _Storage(_STORAGES.get(name, "U8"), "")
         inert = {
             ("torch", "Size"), ("torch", "device"), ("torch", "dtype"),
-            ("numpy", "dtype"), ("numpy", "ndarray"),
-            ("numpy.core.multiarray", "scalar"), ("numpy._core.multiarray", "scalar"),
-            ("_codecs", "encode"),
+            ("numpy", "dtype"), ("numpy", "ndarray"), ("multiarray", "scalar"),
+            ("multiarray", "_reconstruct"), ("_codecs", "encode"), ("argparse", "Namespace"),
+            *(("builtins", kind) for kind in ("set", "dict", "list", "complex", "bytearray")),
         }  # fmt: skip
-        if (module, name) in inert:
+        # What Python 2 and older releases of numpy called the same things.
+        plain = {
+            "__builtin__": "builtins",
+            "numpy.core.multiarray": "multiarray",
+            "numpy._core.multiarray": "multiarray",
+        }.get(module, module)
+        if (plain, name) in inert:
             return _Inert
         raise pickle.UnpicklingError(f"it names {module}.{name}, which weights have no need of")
 
@@ -389,14 +472,17 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _rebuild_tensor(storage: Any, offset: int, size: Any, stride: Any, *_: Any) -> StoredTensor:
-    dims = tuple(int(dim) for dim in size)
-    expected, step = [], 1
-    for dim in reversed(dims):
-        expected.append(step)
+    dims, strides = tuple(map(int, size)), tuple(map(int, stride))
+    if min(dims + strides + (offset,), default=0) < 0 or len(dims) != len(strides):
+        raise pickle.UnpicklingError("it holds a tensor of an impossible shape")
+    step, in_one_piece = 1, True
+    for dim, found in zip(reversed(dims), reversed(strides), strict=True):
+        in_one_piece = in_one_piece and (dim <= 1 or found == step)
         step *= dim
-    if any(d > 1 and s != e for d, s, e in zip(dims, stride, reversed(expected), strict=True)):
-        raise pickle.UnpicklingError("it holds a tensor that does not lie in one piece")
-    return StoredTensor(storage.kind, dims, int(offset) * _SIZES[storage.kind], storage.entry)
+    return StoredTensor(
+        storage.kind, dims, int(offset) * _SIZES[storage.kind], storage.entry,
+        () if in_one_piece else strides,
+    )  # fmt: skip
 
 
 def _read_pickle(path: Path, file: IO[bytes]) -> dict[str, StoredTensor]:
@@ -417,7 +503,7 @@ def _read_pickle(path: Path, file: IO[bytes]) -> dict[str, StoredTensor]:
             f"{path} is truncated or damaged: its index is missing.", _MEND
         ) from None
     except pickle.UnpicklingError as error:
-        raise WeightsError(f"{path} can't be loaded: {error}.", _MEND) from None
+        raise WeightsError(f"{path} can't be loaded: {error}.", _SAVE_AGAIN) from None
     except WeightsError:
         raise
     except Exception as error:
@@ -428,14 +514,10 @@ def _read_pickle(path: Path, file: IO[bytes]) -> dict[str, StoredTensor]:
     state = content.get("model", content) if isinstance(content, dict) else None
     if not isinstance(state, dict):
         raise WeightsError(f"{path} holds no state dict under 'model'.", _MEND)
-    tensors = {
-        str(name).removeprefix("module."): value
-        for name, value in state.items()
-        if isinstance(value, StoredTensor)
-    }
+    tensors = {str(name): value for name, value in state.items() if isinstance(value, StoredTensor)}
     if not tensors:
         raise WeightsError(f"{path} holds no tensors.", _MEND)
     for name, stored in tensors.items():
-        if stored.offset + stored.nbytes > entries[stored.entry]:
+        if stored.offset + stored.span > entries.get(stored.entry, -1):
             raise WeightsError(f"{path} is damaged: {name} reaches beyond its storage.", _MEND)
     return tensors

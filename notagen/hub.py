@@ -1,8 +1,8 @@
 """Fetching, checking and converting weights: what ``scoregate weights`` does.
 
-Released weights come from the hub by its own library, which goes on where a killed download
-stopped; the file is then held to the checksum that the hub names. Nothing here is needed for
-the embedded model.
+Released weights come from the hub by its own library; a killed download goes on where it
+stopped, and the file is then held to the checksum that the hub names. Nothing here is needed
+for the embedded model.
 """
 
 from __future__ import annotations
@@ -17,7 +17,17 @@ from typing import Any
 
 from notagen.checkpoint import open_checkpoint, write_safetensors
 from notagen.styles import Style
-from notagen.weights import EMBEDDED, RELEASES, card, data_folder, find, release, styles_of
+from notagen.weights import (
+    EMBEDDED,
+    RELEASES,
+    Release,
+    card,
+    data_folder,
+    fetched,
+    find,
+    release,
+    styles_of,
+)
 from scoregate.errors import RequestError, ScoregateError, ToolError, UnreadableError, WeightsError
 
 REPOSITORY = "ElectricAlexis/NotaGen"
@@ -60,12 +70,15 @@ def list_weights() -> list[Entry]:
     except ScoregateError as error:
         entries.append(Entry(EMBEDDED, f"embedded; {error.problem}", {}, 0, None))
     for known in RELEASES:
-        try:
-            path = str(find(known.name))
-        except WeightsError:
-            path = None
+        path = fetched(known)
         entries.append(
-            Entry(known.name, known.about, known.shape.as_dict(), known.shape.parameters(), path)
+            Entry(
+                known.name,
+                known.about,
+                known.shape.as_dict(),
+                known.shape.parameters(),
+                None if path is None else str(path),
+            )
         )
     return entries
 
@@ -78,12 +91,12 @@ def get(name: str, source: str | os.PathLike[str] | None = None) -> Path:
     name : str
         Of a release.
     source : path, optional
-        A file that is there already, taken in place of the download.
+        A file to take in place of the download, and of what was fetched before.
 
     Returns
     -------
     Path
-        The file; at once where it was there.
+        The file; at once where it was there and no source is named.
 
     Raises
     ------
@@ -94,38 +107,51 @@ def get(name: str, source: str | os.PathLike[str] | None = None) -> Path:
     WeightsError
         What came is damaged, or has another shape than the release.
     UnreadableError
-        The folder can't be written.
+        The folder can't be written, or the source can't be read.
     """
     known = release(name)
     target = data_folder() / known.file
-    if not target.is_file():
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if source is None:
-                _download(known.file, target)
-            else:
-                _copy(Path(source), target)
-        except OSError as error:
-            raise UnreadableError(
-                f"{target} can't be written: {error.strerror or error}.",
-                "Set SCOREGATE_WEIGHTS to a folder with room.",
-            ) from None
+    there = fetched(known)
+    if source is None and there is not None and there != target:
+        _check_shape(there, known)
+        return there
+    if source is not None:
+        # Before anything is replaced by it.
+        source = Path(source).expanduser()
+        _check_shape(source, known)
     try:
-        shape = open_checkpoint(target).shape
-        if shape != known.shape:
-            raise WeightsError(
-                f"{target} has the shape {shape.as_dict()}, {known.shape.as_dict()} expected."
-            )
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source is not None:
+            _copy(source, target)
+        elif there is None:
+            _download(known.file, target)
+    except OSError as error:
+        raise UnreadableError(
+            f"{target} can't be written: {error.strerror or error}.",
+            "Set SCOREGATE_WEIGHTS to a folder with room.",
+        ) from None
+    try:
+        _check_shape(target, known)
     except WeightsError:
         target.unlink(missing_ok=True)
         raise
     return target
 
 
+def _check_shape(path: Path, known: Release) -> None:
+    shape = open_checkpoint(path).shape
+    if shape != known.shape:
+        raise WeightsError(
+            f"{path} is not {known.name!r}: its shape is {shape.as_dict()}, "
+            f"{known.shape.as_dict()} expected.",
+            "Name the file that belongs to the name; `scoregate weights check FILE` tells more.",
+        )
+
+
 def _copy(source: Path, target: Path) -> None:
+    if target.exists() and source.samefile(target):
+        return
     part = target.with_name(target.name + ".part")
-    if not source.is_file():
-        raise UnreadableError(f"There is no file {source}.")
     try:
         shutil.copyfile(source, part)
         part.replace(target)
@@ -134,13 +160,40 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _download(file: str, target: Path) -> None:
-    """Fetch a file from the hub and hold it to the hub's checksum."""
+    """Fetch a file from the hub, go on with what a killed download left, check its sum.
+
+    The hub library's own ``hf_hub_download`` begins anew each time since its version 1.18;
+    what it fetches with can go on, and is used here.
+    """
     import huggingface_hub
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import WeakFileLock, build_hf_headers
 
+    folder = target.parent / ".partial"
+    folder.mkdir(exist_ok=True)
     try:
         (info,) = huggingface_hub.HfApi().get_paths_info(REPOSITORY, [file])
-        huggingface_hub.hf_hub_download(REPOSITORY, file, local_dir=target.parent)
+        url = huggingface_hub.hf_hub_url(REPOSITORY, file)
+        there = huggingface_hub.get_hf_file_metadata(url, token=False)
+        expected = getattr(getattr(info, "lfs", None), "sha256", None)
+        # Named by its contents: another release of the file is never glued to this one.
+        part = folder / f"{expected or there.etag}"
+        with WeakFileLock(part.with_suffix(".lock")), part.open("ab") as begun:
+            done = begun.tell()
+            if there.size is not None and done > there.size:
+                done = begun.seek(0)
+                begun.truncate()
+            http_get(
+                there.location,
+                begun,
+                resume_size=done,
+                headers=build_hf_headers(token=False),
+                expected_size=there.size,
+                displayed_filename=file,
+            )
+            begun.flush()
+            os.fsync(begun.fileno())
     except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, ValueError) as error:
         raise ToolError(
             f"The hub did not give {file}: {str(error).splitlines()[0]}",
@@ -154,13 +207,13 @@ def _download(file: str, target: Path) -> None:
         # The hub's library passes on whatever its HTTP client raises, which is one client
         # in one release and another in the next.
         raise _out_of_reach(error) from None
-    expected = getattr(getattr(info, "lfs", None), "sha256", None)
-    found = _sha256(target)
+    found = _sha256(part)
     if expected and found != expected:
-        target.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise WeightsError(
             f"{file} came damaged: its SHA-256 is {found}, {expected} expected.", "Fetch it again."
         )
+    part.replace(target)
 
 
 def _out_of_reach(error: Exception) -> ToolError:
@@ -188,7 +241,7 @@ def check(name_or_path: str | os.PathLike[str] | None) -> dict[str, Any]:
     -------
     dict
         JSON-ready: ``path``, ``bytes``, ``sha256``, ``shape``, ``parameters``, ``kinds`` (how
-        numbers are stored), ``release`` (whose shape it is, or None), ``styles``, ``card``.
+        numbers are stored), ``release`` (whose file name it has, or None), ``styles``, ``card``.
 
     Raises
     ------

@@ -25,7 +25,7 @@ _EMBEDDING = "patch_level_decoder.patch_embedding"
 _PATCH_BASE = "patch_level_decoder.base"
 _CHAR_BASE = "char_level_decoder.base.transformer"
 _LM_HEAD = "char_level_decoder.base.lm_head.weight"
-_BLOCK = re.compile(r"^(?P<base>.*)\.h\.(?P<layer>\d+)\.")
+_BLOCK = re.compile(r"^(?P<base>.*?)\.h\.(?P<layer>[0-9]{1,4})\.")
 _REMEDY = (
     "NotaGen weights hold tensors named patch_level_decoder.* and char_level_decoder.*; "
     "`scoregate weights list` names the released files."
@@ -158,7 +158,7 @@ def shape_of(tensors: Mapping[str, Sequence[int]]) -> ModelShape:
     if extra:
         raise WeightsError(
             f"The weights hold {len(extra)} tensors that NotaGen has no place for, "
-            f"such as {extra[0]}.",
+            f"such as {extra[0][:80]!r}.",
             _REMEDY,
         )
     return shape

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from notagen.styles import NOTAGEN_X, Style, parse
 from scoregate.errors import RequestError, WeightsError
 
 EMBEDDED = "chorales"
+_EMBEDDED_NAMES = (EMBEDDED, "embedded")
+_ENDINGS = (".pth", ".pt", ".bin", ".ckpt", ".safetensors")
+_X_FILE = re.compile(r"notagen[-_ ]?x(?![a-z])", re.IGNORECASE)
 _EMBEDDED_FILE = Path(__file__).parent / "weights" / f"{EMBEDDED}.safetensors"
 
 
@@ -116,8 +120,11 @@ def release(name: str) -> Release:
     for known in RELEASES:
         if known.name == name.casefold():
             return known
-    names = ", ".join(known.name for known in RELEASES)
-    raise RequestError(f"No released weights are called {name!r}.", f"There are: {names}.")
+    raise RequestError(f"No released weights are called {name!r}.", f"There are: {_names()}.")
+
+
+def _names() -> str:
+    return ", ".join(known.name for known in RELEASES)
 
 
 def find(name_or_path: str | os.PathLike[str] | None = None) -> Path:
@@ -126,61 +133,88 @@ def find(name_or_path: str | os.PathLike[str] | None = None) -> Path:
     Parameters
     ----------
     name_or_path : str, path or None
-        None or ``chorales`` for the embedded model, the name of a release that has been
-        fetched, or a file.
+        None, ``embedded`` or ``chorales`` for the embedded model, the name of a release that
+        has been fetched, or a file. A name comes before a file of the same name, which
+        ``./x`` means.
 
     Raises
     ------
     WeightsError
-        The embedded model or the fetched release is not there.
+        The embedded model, the fetched release or the file is not there.
     RequestError
         Neither a known name nor a file.
     """
-    if name_or_path is None or name_or_path == EMBEDDED:
+    if name_or_path is None or name_or_path in _EMBEDDED_NAMES:
         if not _EMBEDDED_FILE.is_file():
             raise WeightsError(
                 f"The embedded model is missing: {_EMBEDDED_FILE}.",
                 "Install the package again, or train one: `scoregate train`.",
             )
         return _EMBEDDED_FILE
-    text = os.fspath(name_or_path)
-    if Path(text).is_file():
-        return Path(text)
-    looks_like_path = os.sep in text or text.endswith((".pth", ".safetensors"))
-    if not looks_like_path:
-        known = release(text)
-        for path in (
-            data_folder() / f"{known.name}.safetensors",
-            data_folder() / known.file,
-        ):
-            if path.is_file():
-                return path
-        raise WeightsError(
-            f"The weights {known.name!r} have not been fetched.",
-            f"Fetch them: scoregate weights get {known.name}",
+    if not isinstance(name_or_path, (str, os.PathLike)):
+        raise RequestError(
+            f"{name_or_path!r} names no weights.", "Give a name or a file; None is embedded."
         )
-    raise WeightsError(
-        f"There are no weights at {text}.", "`scoregate weights list` names what can be had."
+    text = os.fspath(name_or_path)
+    known = next((known for known in RELEASES if known.name == text.casefold()), None)
+    if known is not None and isinstance(name_or_path, str):
+        there = fetched(known)
+        if there is None:
+            raise WeightsError(
+                f"The weights {known.name!r} have not been fetched.",
+                f"Fetch them: scoregate weights get {known.name}",
+            )
+        return there
+    path = Path(text).expanduser()
+    if path.is_file():
+        return path
+    if path.is_dir() and text:
+        raise WeightsError(f"{text} is a folder.", "Name the weight file in it.")
+    if os.sep in text or text.endswith(_ENDINGS):
+        raise WeightsError(
+            f"There are no weights at {text}.", "`scoregate weights list` names what can be had."
+        )
+    raise RequestError(
+        f"No released weights are called {text!r}, and no file is.", f"There are: {_names()}."
     )
+
+
+def fetched(known: Release) -> Path | None:
+    """Return where a release lies: converted, or as it came; None if it was not fetched."""
+    for file in (f"{known.name}.safetensors", known.file):
+        path = data_folder() / file
+        if path.is_file():
+            return path
+    return None
+
+
+def name_of(path: Path) -> str:
+    """Return what a weight file is called: our name for a release, else its own."""
+    if path == _EMBEDDED_FILE:
+        return EMBEDDED
+    return next((known.name for known in RELEASES if known.file == path.name), path.stem)
 
 
 def styles_of(checkpoint: Checkpoint) -> tuple[Style, ...] | None:
     """Return the styles that weights were trained on, or None where they name none.
 
-    Safetensors carry them in their metadata (``styles``, a JSON array); NotaGen-X's own file
-    is known by its name.
+    Safetensors carry them in their metadata (``styles``, a JSON array); a pickle can't, so
+    NotaGen-X is known by its file's name, shortened to ``notagenx.pth`` or not.
     """
     listed = checkpoint.metadata.get("styles")
     if listed is None:
-        named = {r.file for r in RELEASES if r.styled}
-        return NOTAGEN_X if checkpoint.path.name in named else None
+        file = checkpoint.path.name
+        is_x = file in {r.file for r in RELEASES if r.styled} or _X_FILE.search(file)
+        return NOTAGEN_X if is_x else None
     try:
         entries = json.loads(listed)
         # Each is three parts, or the three joined by slashes.
         return tuple(sorted({parse(e if isinstance(e, str) else "/".join(e)) for e in entries}))
     except (ValueError, TypeError, RequestError) as error:
         raise WeightsError(
-            f"{checkpoint.path}: the list of styles can't be read ({error})."
+            f"{checkpoint.path}: the list of styles can't be read ({error}).",
+            "It is the 'styles' of the file's metadata: a JSON array of "
+            "'Period/Composer/Instrumentation'.",
         ) from None
 
 
