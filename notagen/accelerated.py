@@ -61,7 +61,7 @@ class AcceleratedModel:
         self.patch_places = self.weights[f"{_PATCH}.wpe.weight"] + self.weights.pop(
             "patch_level_decoder.patch_embedding.bias"
         )
-        self.exact = torch.float32 if device == "mps" else torch.float64
+        self.exact = torch.float32 if self.device.type == "mps" else torch.float64
         self.slots = 0
 
     def open(self, slots: int) -> None:
@@ -87,6 +87,9 @@ class AcceleratedModel:
 
     def close(self) -> None:
         """Give the pieces' memory back."""
+        # Recordings hold the memory that they were made with, so they go as well.
+        self._recordings = {}
+        self.kept = self.char_kept = torch.empty(0)
         self.slots = 0
         for name in ("kept", "char_kept"):
             if hasattr(self, name):
@@ -157,6 +160,11 @@ class AcceleratedModel:
         if self.device.type != "cuda":
             work()
             return
+        # Streams and recordings belong to the device that is current.
+        with torch.cuda.device(self.device):
+            self._replay(key, work)
+
+    def _replay(self, key: object, work: Callable[[], None]) -> None:
         if key not in self._recordings:
             # Buffers that the work reads and writes are put back after each trial, so that
             # warming up and recording leave no trace.
@@ -265,7 +273,7 @@ def draw_on_device(logits: Tensor, uniforms: Tensor, sampling: Sampling) -> Tens
     ranked, order = torch.sort(p, dim=1, descending=True)
     if 0 < sampling.top_k < VOCABULARY:
         ranked[:, sampling.top_k :] = 0
-        ranked = _normalise(ranked / ranked.sum(dim=1, keepdim=True))
+    ranked = _normalise(ranked / ranked.sum(dim=1, keepdim=True))
     if sampling.top_p < 1:
         before = torch.cumsum(ranked, dim=1) - ranked
         ranked = torch.where(before > sampling.top_p, torch.zeros_like(ranked), ranked)

@@ -10,6 +10,7 @@ from typing import Literal
 
 import torch
 
+from notagen.sampling import whole_number
 from notagen.shape import ModelShape
 from scoregate.errors import RequestError
 
@@ -21,11 +22,18 @@ PRECISIONS: dict[str, tuple[Precision, ...]] = {
     "mps": ("fp32", "fp16"),
 }
 MOST_THREADS = 8
+"""As many as are taken unasked."""
+_THREADS_ALLOWED = 1024  # OpenMP ends the whole process where it can't make as many as asked
 _MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD of glibc's malloc.h
 
 
 def choose_device(name: str) -> str:
     """Return the device that a name means.
+
+    Parameters
+    ----------
+    name : str
+        ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
 
     Raises
     ------
@@ -39,11 +47,18 @@ def choose_device(name: str) -> str:
     }
     if name == "auto":
         return "cuda" if there["cuda"] else "cpu"
-    if name not in there:
-        raise RequestError(f"There is no device {name!r}.", "Take auto, cpu, cuda or mps.")
-    if not there[name]:
+    kind, colon, number = str(name).partition(":")
+    numbered = kind == "cuda" and number.isdecimal() and number.isascii()
+    if kind not in there or (colon and not numbered):
+        raise RequestError(f"There is no device {name!r}.", "Take auto, cpu, cuda, cuda:1 or mps.")
+    if not there[kind]:
         raise RequestError(
-            f"This machine, or this build of PyTorch, has no {name}.", "Take 'auto' or 'cpu'."
+            f"This machine, or this build of PyTorch, has no {kind}.", "Take 'auto' or 'cpu'."
+        )
+    if colon and int(number[:6]) >= torch.cuda.device_count():
+        raise RequestError(
+            f"There is no device {name!r}: this machine has {torch.cuda.device_count()} of them.",
+            "They are counted from 0: cuda:0 is the first.",
         )
     return name
 
@@ -55,14 +70,15 @@ def choose_precision(name: str, device: str) -> Precision:
     ------
     RequestError
     """
+    kind = device.partition(":")[0]
     if name == "auto":
-        return "bf16" if device == "cuda" else "fp32"
-    for precision in PRECISIONS[device]:
+        return "bf16" if kind == "cuda" else "fp32"
+    for precision in PRECISIONS[kind]:
         if precision == name:
             return precision
     raise RequestError(
         f"The precision {name!r} is not for the device {device!r}.",
-        f"Take one of: {', '.join(PRECISIONS[device])}.",
+        f"Take one of: {', '.join(PRECISIONS[kind])}.",
     )
 
 
@@ -74,12 +90,10 @@ def choose_threads(threads: int | None, shape: ModelShape) -> int:
     Raises
     ------
     RequestError
-        Fewer than 1.
+        No whole number from 1 to 1024.
     """
     if threads is not None:
-        if threads < 1:
-            raise RequestError(f"threads = {threads} can't be: it must be 1 or more.")
-        return threads
+        return whole_number("threads", threads, 1, _THREADS_ALLOWED)
     if shape.hidden < 512:
         return 1
     try:

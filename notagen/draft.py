@@ -106,7 +106,7 @@ class Draft:
         self.start: Patch = ()
         self.ended: Ended | None = None
         self.drawn = self.redrawn_lines = self.kept_lines = self.cuts = 0
-        self.bars = 0
+        self.bars = self.forced_bars = 0
         self.bars_in_all = 0
         self.head = ""  # prompt and header
         self.body = ""
@@ -309,6 +309,7 @@ class Draft:
                 self.patches += encode_unit(unit)
             self.body += counted
             self._accept_line(counted)
+        self.forced_bars = len(bars)
 
     def _check_limits(self) -> None:
         rules = self.rules

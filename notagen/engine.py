@@ -7,9 +7,9 @@ What a call of ``generate`` does is in :mod:`notagen.run`; the arithmetic is in
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -29,7 +29,7 @@ from notagen.device import (
 from notagen.draft import AcceptLine, Rules
 from notagen.generation import Generation, Progress
 from notagen.run import Run, requests_of
-from notagen.sampling import Sampling
+from notagen.sampling import Sampling, is_number, whole_number
 from notagen.styles import Style
 from scoregate import __version__
 from scoregate.errors import RequestError
@@ -48,10 +48,11 @@ class Engine:
     styles : tuple of Style or None
         What the weights were trained on; None where they name no styles.
     name : str
+        ``chorales``, a release's name, or a file's without its ending.
     sha256 : str
-        Of the weight file.
+        Of the weight file, 64 hex digits.
     device : str
-        ``cpu``, ``cuda`` or ``mps``.
+        ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
     precision : str
         ``fp32``, ``bf16``, ``fp16`` or ``int8``.
     threads : int
@@ -70,6 +71,8 @@ class Engine:
         self.sha256 = checkpoint.sha256()
         self.device, self.precision, self.threads = device, precision, threads
         self.kernels = arithmetic() if device == "cpu" else "none"
+        self._lock = threading.Lock()
+        self._writer: int | None = None  # the thread that holds the lock
         with _threads(threads), blocks_given_back():
             self._model: CachedModel | AcceleratedModel
             if device == "cpu":
@@ -95,15 +98,15 @@ class Engine:
 
     def generate(
         self,
-        prompts: Sequence[str | Style | None],
+        prompts: Iterable[str | Style | None],
         *,
-        seeds: Sequence[int] | None = None,
+        seeds: Iterable[int] | None = None,
         temperature: float = 1.2,
         top_k: int = 9,
         top_p: float = 0.9,
         max_patches: int | None = None,
         max_seconds: float | None = None,
-        prefix: str | Sequence[str | None] | None = None,
+        prefix: str | Iterable[str | None] | None = None,
         accept_line: AcceptLine | None = None,
         line_tries: int = 8,
         batch_size: int | None = None,
@@ -111,23 +114,26 @@ class Engine:
     ) -> list[Generation]:
         """Write one piece a prompt.
 
+        Calls from several threads wait for each other.
+
         Parameters
         ----------
-        prompts : sequence of str, Style or None
-            Prompt lines (``%Baroque\\n%Bach, Johann Sebastian\\n%Choral\\n``) or styles; None
-            for no prompt, as the pre-trained weights take it. Other text than ASCII is
-            transliterated, and the piece's ``notes`` say so.
-        seeds : sequence of int, optional
+        prompts : iterable of str, Style or None
+            Prompt lines (``%Baroque\\n%Bach, Johann Sebastian\\n%Choral\\n``) or styles
+            (``Baroque/Bach, Johann Sebastian/Choral``); None for no prompt, as the pre-trained
+            weights take it. Other text than ASCII is transliterated, and control codes are
+            left out; the piece's ``notes`` say so.
+        seeds : iterable of int, optional
             One a prompt, 0 to 2**32 - 1; drawn where left out. In fp32 on a CPU a seed gives
             the same text alone and in any batch; elsewhere texts agree until rounding tips
             a draw.
         temperature, top_k, top_p
             See :class:`notagen.sampling.Sampling`.
         max_patches : int, optional
-            Most patches drawn for a piece.
+            Most patches of up to 16 characters drawn for a piece.
         max_seconds : float, optional
             Most seconds for a piece. What comes out then depends on the machine's speed.
-        prefix : str or sequence of str, optional
+        prefix : str or iterable of str, optional
             Text forced on all pieces or on each: see :mod:`notagen.opening`.
         accept_line : callable, optional
             ``accept_line(text_so_far, line)`` judges each body line; a refused one is
@@ -147,26 +153,49 @@ class Engine:
         Raises
         ------
         RequestError
-            A wrong value, an empty prompt, or another number of seeds than prompts.
+            A wrong value, an empty prompt, another number of seeds than prompts, or a prompt
+            and header that leave the music no room; nothing has been written then.
         GenerationError
             The model gave NaN or infinite logits, or memory ran out for a single piece.
         Interrupted
             Ctrl-C; carries the pieces.
+        Exception
+            Whatever ``accept_line`` or ``on_progress`` raise ends the call.
         """
         sampling = Sampling(temperature, top_k, top_p)
-        for name, value in (("max_patches", max_patches), ("max_seconds", max_seconds)):
-            if value is not None and not value > 0:
-                raise RequestError(f"{name} = {value} can't be: it must be above 0.")
-        if line_tries < 0:
-            raise RequestError(f"line_tries = {line_tries} can't be: it must be 0 or more.")
-        if batch_size is not None and batch_size < 1:
-            raise RequestError(f"batch_size = {batch_size} can't be: it must be 1 or more.")
+        if max_patches is not None:
+            max_patches = whole_number("max_patches", max_patches, 1)
+        if max_seconds is not None and not (is_number(max_seconds) and max_seconds > 0):
+            raise RequestError(
+                f"max_seconds = {max_seconds!r} can't be.", "Take a number above 0, or None."
+            )
+        line_tries = whole_number("line_tries", line_tries, 0)
+        batch = DEFAULT_BATCH if batch_size is None else whole_number("batch_size", batch_size, 1)
+        for name, function in (("accept_line", accept_line), ("on_progress", on_progress)):
+            if function is not None and not callable(function):
+                raise RequestError(f"{name} = {function!r:.80} can't be called.", "Leave it out.")
         rules = Rules(self.shape.length, max_patches, max_seconds, accept_line, line_tries)
         requests = requests_of(prompts, seeds, prefix)
-        run = Run(self._model, requests, rules, sampling, on_progress)
-        with _threads(self.threads), torch.inference_mode():
-            slots = min(batch_size or DEFAULT_BATCH, len(requests))
-            return run.write(slots)
+        for request in requests:
+            request.check_room(self.shape.length)
+        with self._alone(), _threads(self.threads), torch.inference_mode():
+            run = Run(self._model, requests, rules, sampling, on_progress)
+            return run.write(min(batch, len(requests)))
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let one call write at a time: the model holds one batch."""
+        if self._writer == threading.get_ident():
+            raise RequestError(
+                "This engine is writing already, and was called from within.",
+                "Load another one for what accept_line or on_progress write.",
+            )
+        with self._lock:
+            self._writer = threading.get_ident()
+            try:
+                yield
+            finally:
+                self._writer = None
 
 
 def load(
@@ -180,30 +209,31 @@ def load(
     Parameters
     ----------
     name_or_path : str, path or None
-        None for the embedded model; the name of a release that has been fetched
+        None or ``embedded`` for the embedded model; the name of a release that has been fetched
         (``small``, ``medium``, ``large``, ``finetuned``, ``rl1`` to ``rl3``, ``x``); or a
         ``.safetensors`` or ``.pth`` file.
-    device : {'auto', 'cpu', 'cuda', 'mps'}
-        ``auto`` takes CUDA where it is and the CPU otherwise.
+    device : {'auto', 'cpu', 'cuda', 'cuda:1', 'mps'}
+        ``auto`` takes CUDA where it is and the CPU otherwise; ``cuda:1`` is the second one.
     precision : {'fp32', 'bf16', 'fp16', 'int8', 'auto'}
         ``fp32`` is exact on the CPU; ``int8`` is for the CPU and ``fp16`` for the others
         only. ``auto`` is bf16 on CUDA and fp32 elsewhere.
     threads : int, optional
-        CPU threads while writing; by default as many as pay for weights of this size.
+        CPU threads while writing, 1 to 1024; by default as many as pay for weights of this
+        size.
 
     Raises
     ------
     WeightsError, UnreadableError
         Missing, damaged or foreign weights.
     RequestError
-        An unknown name, device or precision.
+        An unknown name, device or precision, or a wrong number of threads.
     """
     path = weights.find(name_or_path)
     checkpoint = open_checkpoint(path)
     chosen = choose_device(device)
     return Engine(
         checkpoint,
-        Path(path).stem if name_or_path is not None else weights.EMBEDDED,
+        weights.name_of(path),
         chosen,
         choose_precision(precision, chosen),
         choose_threads(threads, checkpoint.shape),

@@ -13,26 +13,32 @@ from fractions import Fraction
 _TOKEN = re.compile(
     r"""
     (?P<quoted>"[^"]*"|![^!\s]*!|\+[^+\s]*\+)
-  | (?P<grace>\{[^}]*\})
-  | (?P<field>\[[A-Za-z]:[^\]]*\])
-  | (?P<tuplet>\((?P<p>\d)(?::(?P<q>\d*))?(?::(?P<r>\d*))?)
-  | (?P<chord>\[(?P<inside>[^\]]*)\](?P<chordlength>\d*/*\d*))
+  | (?P<grace>\{[^}]{0,400}\})
+  | (?P<field>\[[A-Za-z]:[^\]]{0,400}\])
+  | (?P<tuplet>\((?P<p>\d)(?::(?P<q>\d{0,3}))?(?::(?P<r>\d{0,3}))?)
+  | (?P<chord>\[(?P<inside>[^\]]{0,400})\](?P<chordlength>\d*/*\d*))
   | (?P<note>[\^=_]*[A-Ga-gzx][,']*(?P<length>\d*/*\d*))
-  | (?P<broken>[<>]+)
+  | (?P<broken><{1,9}|>{1,9})
   | (?P<overlay>&)
     """,
     re.VERBOSE,
 )
 _INNER = re.compile(r"[\^=_]*[A-Ga-gzx][,']*(?P<length>\d*/*\d*)")
 _LENGTH = re.compile(r"(\d*)(/*)(\d*)")
+_MOST_DIGITS = 9
 _TUPLET_TIME = {2: 3, 3: 2, 4: 3, 5: 2, 6: 2, 7: 2, 8: 3, 9: 2}
 
 
 def read_length(text: str) -> Fraction:
-    """Return what a length behind a note means: ``3/2``, ``/``, ``//``, ``2`` or nothing."""
+    """Return what a length behind a note means: ``3/2``, ``/``, ``//``, ``2`` or nothing.
+
+    Numbers of more than nine digits, which a model caught in a loop writes, are nothing.
+    """
     match = _LENGTH.match(text)
     assert match is not None
     top, slashes, bottom = match.groups()
+    if max(len(part) for part in match.groups()) > _MOST_DIGITS:
+        return Fraction(0)
     over = Fraction(int(top) if top else 1)
     if bottom and int(bottom):
         return over / int(bottom)

@@ -9,6 +9,7 @@ the model goes on behind it.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 
 from notagen.patches import split_text
@@ -19,6 +20,7 @@ from scoregate.errors import RequestError
 
 _FIELD = re.compile(r"^([A-Za-z]):\s*(\S.*)$")
 _VOICE = re.compile(r"^V:\s*(\w+)")
+_ONCE = re.compile(r"^(%%score|[LQMK]:|V:\s*\w+)", re.MULTILINE)
 _BAR = re.compile(r"^(\[r:\d+/\d+\])?(\[V:.*)$")
 _ORDER = {"L": 2, "Q": 3, "M": 4, "K": 6, "V": 7}
 _OTHER, _BODY = 5, 8
@@ -54,8 +56,9 @@ def header_rank(line: str) -> tuple[int, int]:
     voice = _VOICE.match(line)
     if voice:
         number = voice[1]
-        return (_ORDER["V"], int(number) if number.isdigit() else ord(number[0]))
-    return (_ORDER.get(line[:1], _OTHER), ord(line[1:2] or "\n") if line[:1] not in _ORDER else 0)
+        return (_ORDER["V"], int(number[:9]) if number.isdecimal() else ord(number[0]))
+    letter = line[:1]
+    return (_ORDER[letter], 0) if letter in _ORDER else (_OTHER, ord(letter or "\n"))
 
 
 def read_opening(text: str | None, *, prompted: bool) -> Opening:
@@ -73,7 +76,7 @@ def read_opening(text: str | None, *, prompted: bool) -> Opening:
     Raises
     ------
     RequestError
-        Neither header field nor body line; bars without a key.
+        Neither header field nor body line; bars without a key; a field that is there twice.
     """
     if not text or not text.strip():
         return Opening()
@@ -98,6 +101,12 @@ def read_opening(text: str | None, *, prompted: bool) -> Opening:
                 "Each body line is one bar of all voices: '[V:1]C2 D2|[V:2]E4|'.",
             )
         bars.append(f"{match[1] or ''}{leave_out_rests(match[2])}\n")
+    names = Counter(_ONCE.findall("".join(header)))
+    for name, times in names.items():
+        if times > 1:
+            raise RequestError(
+                f"The forced text has {times} lines {name!r}.", "Leave all but one of them out."
+            )
     letters = {line[0] for line in header}
     if bars and "K" not in letters:
         raise RequestError(

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable
+
+import numpy as np
 
 from notagen.accelerated import AcceleratedModel
 from notagen.cached import CachedModel
 from notagen.device import is_out_of_memory
-from notagen.draft import Draft, Rules
+from notagen.draft import MOST_CHARACTERS, Draft, Rules
 from notagen.finish import finish
-from notagen.generation import Generation, Progress
+from notagen.generation import Ended, Generation, Progress
 from notagen.opening import read_opening
+from notagen.patches import encode
 from notagen.prompt import to_ascii
 from notagen.sampling import Sampling, random_stream
-from notagen.styles import Style
+from notagen.styles import PROMPT_END, Style, parse
 from scoregate.errors import GenerationError, RequestError
 
 
@@ -40,49 +42,122 @@ class Request:
 
     def __init__(self, prompt: str | Style | None, seed: int, prefix: str | None) -> None:
         self.seed = seed
-        text = prompt.prompt if isinstance(prompt, Style) else prompt
         self.notes: list[str] = []
-        self.prompt = self._plain(text, "The prompt") if text is not None else ""
-        if text is not None and not self.prompt.strip():
+        self.prompt = self._prompt(prompt)
+        if prefix is not None:
+            if not isinstance(prefix, str):
+                raise RequestError(
+                    f"{prefix!r:.80} is no forced text.", "Give a text for each piece, or None."
+                )
+            prefix = self._plain(prefix, "The forced text")
+        open_prompt = bool(self.prompt) and not self.prompt.endswith(PROMPT_END)
+        self.opening = read_opening(prefix, prompted=open_prompt)
+
+    def _prompt(self, prompt: str | Style | None) -> str:
+        """Return prompt lines, each with its newline; nothing for None."""
+        if prompt is None:
+            return ""
+        if not isinstance(prompt, (str, Style)):
+            raise RequestError(
+                f"{prompt!r:.80} is no prompt.",
+                "Give a style, prompt lines such as '%Baroque', or None for no prompt.",
+            )
+        text = prompt.prompt if isinstance(prompt, Style) else prompt
+        plain = self._plain(text, "The prompt")
+        if plain.strip() and not plain.lstrip().startswith("%"):
+            plain = parse(plain).prompt
+        lines = [line.strip() for line in plain.split("\n")]
+        lines = [line for line in lines if line.strip("%")]
+        for line in lines:
+            if not line.startswith("%") or line.startswith("%%"):
+                raise RequestError(
+                    f"The prompt has the line {line!r:.80}; prompt lines begin with one %.",
+                    "Header fields and bars are given as `prefix`.",
+                )
+        if not lines:
             raise RequestError(
                 "A prompt is empty.",
                 "Name a style, or pass None for weights that take no prompt.",
             )
-        if self.prompt and not self.prompt.endswith("\n"):
-            self.prompt += "\n"
-        if prefix is not None:
-            prefix = self._plain(prefix, "The forced text")
-        self.opening = read_opening(prefix, prompted=bool(self.prompt))
+        return "".join(line + "\n" for line in lines)
 
     def _plain(self, text: str, what: str) -> str:
         plain = to_ascii(text)
         if not text.isascii():
             self.notes.append(f"{what} was transliterated to ASCII: {plain.strip()!r}")
+        elif any(not char.isprintable() and char not in "\t\r\n" for char in text):
+            self.notes.append(f"{what} held control codes, which were left out.")
         return plain
+
+    def check_room(self, length: int) -> None:
+        """Refuse what leaves no room for music.
+
+        Parameters
+        ----------
+        length : int
+            Patches that the model can attend to.
+
+        Raises
+        ------
+        RequestError
+        """
+        given = self.prompt + self.opening.header + "".join(self.opening.fields)
+        patches = len(encode(given))
+        if patches >= length:
+            raise RequestError(
+                f"Prompt and forced header take {patches} patches of the {length} that the model "
+                "can attend to, and the music has no room.",
+                "Shorten them.",
+            )
+        if len(given) + sum(map(len, self.opening.bars)) > MOST_CHARACTERS:
+            raise RequestError(
+                f"The forced text is longer than {MOST_CHARACTERS:,} characters, which no piece "
+                "may be.",
+                "Take its last bars.",
+            )
 
     def draft(self, rules: Rules) -> Draft:
         return Draft(self.prompt, self.seed, rules, self.opening)
 
 
 def requests_of(
-    prompts: Sequence[str | Style | None],
-    seeds: Sequence[int] | None,
-    prefix: str | Sequence[str | None] | None,
+    prompts: Iterable[str | Style | None],
+    seeds: Iterable[int] | None,
+    prefix: str | Iterable[str | None] | None,
 ) -> list[Request]:
-    if isinstance(prompts, (str, Style)):
-        raise RequestError("The prompts must be a list.", "Put the one prompt into a list.")
-    if not prompts:
+    """Return one request a prompt.
+
+    Raises
+    ------
+    RequestError
+        No prompts, another number of seeds or prefixes, or a wrong one of them.
+    """
+    asked = _listed("prompts", prompts)
+    if not asked:
         raise RequestError("There are no prompts.", "Give one for each piece.")
-    if seeds is None:
-        seeds = [secrets.randbits(32) for _ in prompts]
-    if len(seeds) != len(prompts):
-        raise RequestError(f"There are {len(prompts)} prompts and {len(seeds)} seeds.")
-    for seed in seeds:
+    numbers = [secrets.randbits(32) for _ in asked] if seeds is None else _listed("seeds", seeds)
+    if prefix is None or isinstance(prefix, str):
+        prefixes = [prefix] * len(asked)
+    else:
+        prefixes = _listed("prefix", prefix)
+    for name, given in (("seeds", numbers), ("prefixes", prefixes)):
+        if len(given) != len(asked):
+            raise RequestError(
+                f"There are {len(asked)} prompts and {len(given)} {name}.", "Give one a prompt."
+            )
+    for seed in numbers:
         random_stream(seed)
-    prefixes = [prefix] * len(prompts) if prefix is None or isinstance(prefix, str) else prefix
-    if len(prefixes) != len(prompts):
-        raise RequestError(f"There are {len(prompts)} prompts and {len(prefixes)} prefixes.")
-    return [Request(*each) for each in zip(prompts, seeds, prefixes, strict=True)]
+    return [
+        Request(prompt, int(seed), text)
+        for prompt, seed, text in zip(asked, numbers, prefixes, strict=True)
+    ]
+
+
+def _listed(name: str, values: Iterable) -> list:
+    """Return values as a list, where they are values at all and no lone one."""
+    if isinstance(values, (str, bytes, Style)) or not isinstance(values, Iterable):
+        raise RequestError(f"{name} must be a list, with one a piece.", "Put a lone one into [ ].")
+    return list(values)
 
 
 class Run:
@@ -104,14 +179,16 @@ class Run:
         self.waiting = list(range(len(requests)))
         self.active: dict[int, tuple[int, Draft]] = {}  # slot: piece, draft
         self.notes: list[str] = []
+        # Of the pieces that are done, so that a call with thousands need not count them anew.
+        self.bars = self.forced_bars = self.patches = 0
 
     def write(self, slots: int) -> list[Generation]:
         try:
             self._open(slots)
             while self.waiting or self.active:
                 self._fill()
-                self._read()
-                self._draw()
+                if self.active:
+                    self._step()
                 self._report()
         except KeyboardInterrupt:
             for slot in list(self.active):
@@ -129,18 +206,19 @@ class Run:
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-            self._shrink(slots)
-            slots //= 2
+                fewer = self._fewer(slots, slots // 2, error)
+            slots = fewer
 
-    def _shrink(self, slots: int) -> None:
+    def _fewer(self, slots: int, fewer: int, error: Exception) -> int:
         """Say that fewer pieces fit, or that not even one does."""
         self.model.close()
-        if slots < 2:
+        if fewer < 1:
             raise GenerationError(
                 "Memory ran out for a single piece.",
                 "Take smaller weights, a lower precision, or a machine with more memory.",
-            )
-        self.notes.append(f"Memory ran out with {slots} pieces side by side; went on with half.")
+            ) from error
+        self.notes.append(f"Memory ran out with {slots} pieces side by side; went on with {fewer}.")
+        return fewer
 
     def _fill(self) -> None:
         """Give waiting prompts to free slots."""
@@ -151,17 +229,30 @@ class Run:
                 if self.active[slot][1].ended:
                     self._close(slot)
 
+    def _step(self) -> None:
+        """Draw every piece's next patch, side by side as far as memory goes."""
+        # Drawn once: a piece whose patch is tried again keeps its random numbers.
+        numbers = {piece: draft.uniforms() for piece, draft in self.active.values()}
+        while True:
+            try:
+                self._read()
+                drawn = self._draw(numbers)
+                break
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                slots = self.model.slots
+                fewer = self._fewer(slots, min(slots // 2, max(len(self.active) // 2, 1)), error)
+            self._open(fewer)
+            self._give_slots_back()
+        for slot, codes in drawn.items():
+            draft = self.active[slot][1]
+            draft.take(codes)
+            if draft.ended:
+                self._close(slot)
+
     def _read(self) -> None:
         """Have every slot read what is new in its draft."""
-        try:
-            self._read_new()
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            self._halve()
-            self._read_new()
-
-    def _read_new(self) -> None:
         stepping: list[int] = []
         for slot, (_, draft) in self.active.items():
             last = len(draft.patches) - 1
@@ -181,36 +272,27 @@ class Run:
             for draft in drafts:
                 draft.synced()
 
-    def _halve(self) -> None:
-        """Go on with half as many slots; the pieces that lose theirs begin anew later."""
-        slots = self.model.slots
-        drafts = dict(sorted(self.active.items()))
-        self._shrink(slots)
-        slots //= 2
-        self.model.open(slots)
-        for slot in list(drafts)[slots:]:
-            piece, _ = self.active.pop(slot)
-            self.waiting.insert(0, piece)
-        self.active = dict(enumerate(self.active.values()))
+    def _give_slots_back(self) -> None:
+        """Fit the pieces into fewer slots; the later ones begin anew when a slot is free."""
+        # In the order of the prompts, so that whatever has begun stands before what has not.
+        active = sorted(self.active.values(), key=lambda entry: entry[0])
+        self.waiting[:0] = [piece for piece, _ in active[self.model.slots :]]
+        self.active = dict(enumerate(active[: self.model.slots]))
         for _, draft in self.active.values():
             draft.stable = 0
 
-    def _draw(self) -> None:
-        if not self.active:
-            return
+    def _draw(self, numbers: dict[int, np.ndarray]) -> dict[int, tuple[int, ...]]:
+        """Return the next patch of each slot."""
         slots = sorted(self.active)
-        drafts = [self.active[slot][1] for slot in slots]
-        drawn = self.model.write(
-            slots, [d.start for d in drafts], [d.uniforms() for d in drafts], self.sampling
-        )
-        for slot, draft, codes in zip(slots, drafts, drawn.tolist(), strict=True):
-            draft.take(tuple(codes))
-            if draft.ended:
-                self._close(slot)
+        entries = [self.active[slot] for slot in slots]
+        starts = [draft.start for _, draft in entries]
+        uniforms = [numbers[piece] for piece, _ in entries]
+        drawn = self.model.write(slots, starts, uniforms, self.sampling)
+        return {slot: tuple(codes) for slot, codes in zip(slots, drawn.tolist(), strict=True)}
 
-    def _close(self, slot: int, ended: Any = None) -> None:
+    def _close(self, slot: int, ended: Ended | None = None) -> None:
         """Turn a slot's draft into a piece."""
-        piece, draft = self.active.pop(slot)
+        piece, draft = self.active[slot]
         if ended:
             draft.stop(ended)
         assert draft.ended is not None
@@ -227,33 +309,46 @@ class Run:
             seconds=draft.seconds,
             notes=(*self.requests[piece].notes, *self.notes),
         )
+        # Only now: Ctrl-C may come at any time, and no piece may be lost to it.
+        del self.active[slot]
+        self.bars += draft.bars
+        self.forced_bars += draft.forced_bars
+        self.patches += draft.drawn
 
     def _report(self) -> None:
         if self.on_progress is None:
             return
         drafts = dict(self.active.values())
-        done = list(self.pieces.values())
         seconds = time.monotonic() - self.began
-        self.on_progress(
-            Progress(
-                done=len(done),
-                total=len(self.requests),
-                bars=sum(p.bars for p in done) + sum(d.bars for d in drafts.values()),
-                patches=sum(p.patches for p in done) + sum(d.drawn for d in drafts.values()),
-                seconds=seconds,
-                left=self._left(drafts, done, seconds),
-                pieces={i: (d.bars, d.bars_in_all) for i, d in sorted(drafts.items())},
-            )
+        progress = Progress(
+            done=len(self.pieces),
+            total=len(self.requests),
+            bars=self.bars + sum(d.bars for d in drafts.values()),
+            patches=self.patches + sum(d.drawn for d in drafts.values()),
+            seconds=seconds,
+            pieces={i: (d.bars, d.bars_in_all) for i, d in sorted(drafts.items())},
         )
+        progress.left = self._left(progress, list(drafts.values()))
+        self.on_progress(progress)
 
-    def _left(
-        self, drafts: dict[int, Draft], done: list[Generation], seconds: float
-    ) -> float | None:
-        """Estimate the seconds to come from the bars to come and the pace so far."""
-        totals = [p.bars for p in done] + [d.bars_in_all for d in drafts.values() if d.bars_in_all]
-        written = sum(p.bars for p in done) + sum(d.bars for d in drafts.values())
-        if not totals or not written:
+    def _left(self, progress: Progress, drafts: list[Draft]) -> float | None:
+        """Estimate the seconds to come from the bars to come and the pace so far.
+
+        Forced bars cost no time, and ``max_patches`` says when the writing ends at the latest.
+        """
+        written = progress.bars - self.forced_bars - sum(d.forced_bars for d in drafts)
+        if written <= 0:
             return None
-        usual = sum(totals) / len(totals)
-        known = sum(max((d.bars_in_all or usual) - d.bars, 0) for d in drafts.values())
-        return (known + usual * len(self.waiting)) * seconds / written
+        estimates = []
+        totals = [d.bars_in_all for d in drafts if d.bars_in_all]
+        named = self.bars + sum(totals)
+        if named:
+            usual = named / (progress.done + len(totals))
+            known = sum(max((d.bars_in_all or usual) - d.bars, 0) for d in drafts)
+            bars = known + usual * len(self.waiting)
+            estimates.append(bars * progress.seconds / written)
+        most = self.rules.max_patches
+        if most is not None:
+            patches = sum(most - d.drawn for d in drafts) + most * len(self.waiting)
+            estimates.append(patches * progress.seconds / progress.patches)
+        return min(estimates, default=None)

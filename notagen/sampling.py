@@ -50,23 +50,27 @@ class Sampling:
     top_p: float = 0.9
 
     def __post_init__(self) -> None:
-        if not (_is_number(self.temperature) and 0 < self.temperature < math.inf):
+        if not (is_number(self.temperature) and 0 < self.temperature < math.inf):
             raise RequestError(
-                f"A temperature of {self.temperature} can't be: it must be above 0.",
+                f"A temperature of {self.temperature!r} can't be: it must be above 0.",
                 "Take top_k=1 for the most probable character each time.",
             )
-        whole = _is_number(self.top_k) and self.top_k == int(self.top_k)
-        if not (whole and 0 <= self.top_k <= VOCABULARY):
+        # The range first: infinity is no whole number to compare with.
+        in_range = is_number(self.top_k) and 0 <= self.top_k <= VOCABULARY
+        if not (in_range and self.top_k == int(self.top_k)):
             raise RequestError(
-                f"top_k = {self.top_k} can't be: there are {VOCABULARY} characters.",
+                f"top_k = {self.top_k!r} can't be: there are {VOCABULARY} characters.",
                 f"Take a whole number from 1 to {VOCABULARY}, or 0 to keep all.",
             )
-        object.__setattr__(self, "top_k", int(self.top_k))
-        if not (_is_number(self.top_p) and 0 < self.top_p <= 1):
+        if not (is_number(self.top_p) and 0 < self.top_p <= 1):
             raise RequestError(
-                f"top_p = {self.top_p} can't be: it is a share of probability.",
+                f"top_p = {self.top_p!r} can't be: it is a share of probability.",
                 "Take a number above 0 and at most 1; 1 keeps all.",
             )
+        # numpy's numbers become Python's: they are written into provenance.
+        object.__setattr__(self, "temperature", float(self.temperature))
+        object.__setattr__(self, "top_k", int(self.top_k))
+        object.__setattr__(self, "top_p", float(self.top_p))
 
     def as_dict(self) -> dict[str, float]:
         """Return the values as a JSON-ready dict."""
@@ -81,11 +85,25 @@ def random_stream(seed: int) -> np.random.RandomState:
     RequestError
         The seed is no whole number from 0 to 2**32 - 1.
     """
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-        raise RequestError(f"The seed {seed!r} is no whole number.")
-    if not 0 <= seed <= LARGEST_SEED:
-        raise RequestError(f"The seed {seed} is outside 0 to {LARGEST_SEED}.")
-    return np.random.RandomState(int(seed))
+    return np.random.RandomState(whole_number("seed", seed, 0, LARGEST_SEED))
+
+
+def whole_number(name: str, value: object, least: int, most: int | None = None) -> int:
+    """Return a value that has to be a whole number, Python's or numpy's, as Python's.
+
+    Raises
+    ------
+    RequestError
+        Of another type, or below ``least`` or above ``most``.
+    """
+    allowed = f"{least} or more" if most is None else f"{least} to {most}"
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise RequestError(
+            f"{name} = {value!r} can't be: it is no whole number.", f"Take one: {allowed}."
+        )
+    if value < least or (most is not None and value > most):
+        raise RequestError(f"{name} = {value} is outside the range: {allowed}.", "Take one in it.")
+    return int(value)
 
 
 def truncate(probabilities: np.ndarray, sampling: Sampling) -> np.ndarray:
@@ -160,5 +178,6 @@ def _normalise(ranked: np.ndarray, rest: np.ndarray, alike: int) -> np.ndarray:
     return rest / total
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Whether a value is one of Python's or numpy's numbers; True and False are none."""
     return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)

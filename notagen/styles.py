@@ -83,7 +83,11 @@ def resolve(
     """
     if trained is None:
         return parse(text)
+    if not isinstance(text, Style) and text.lstrip().startswith("%"):
+        text = parse(text)
     wanted = [_fold(part) for part in str(text).replace("_", "/").split("/")]
+    if not any(wanted):
+        raise RequestError("The style is empty.", "`scoregate styles` lists what can be asked for.")
     names = {_fold(str(style)): style for style in trained}
     exact = names.get("/".join(wanted))
     if exact is not None:

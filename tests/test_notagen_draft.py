@@ -260,6 +260,20 @@ def test_forced_field_that_the_model_leaves_out_is_put_where_it_belongs():
     assert draft.head == PROMPT + "%end\n" + HEADER.replace("L:1/8\n", "L:1/8\nQ:1/4=90\n")
 
 
+def test_forced_field_takes_the_place_of_its_own_kind_alone():
+    """T: and I: both stand between M: and K:, and neither replaces the other."""
+    draft = Draft(PROMPT, 1, Rules(1024), read_opening("T:Forced\n", prompted=True))
+    say(draft, "%end\n" + HEADER.replace("K:C\n", "I:linebreak $\nT:Own\nK:C\n"))
+    assert "M:4/4\nI:linebreak $\nT:Forced\nK:C\n" in draft.head
+
+
+def test_voice_of_an_absurd_number_does_no_harm():
+    draft = Draft(PROMPT, 1, Rules(4096), read_opening("K:D\n", prompted=True))
+    say(draft, "%end\nV:" + "7" * 6000 + "\n")
+    assert draft.ended is None
+    assert draft.head.startswith(PROMPT + "%end\nK:D\nV:777")
+
+
 def test_forced_voice_is_written_before_the_body():
     opening = read_opening('V:2 bass nm="Cello"\nV:3 bass\n', prompted=True)
     draft = Draft(PROMPT, 1, Rules(1024), opening)

@@ -10,8 +10,13 @@ import torch
 from notagen_models import ORACLE, PROMPT, random_weights
 
 import notagen
+from notagen import run
 from notagen.device import choose_device, choose_precision, choose_threads
+from notagen.draft import Draft, Rules
 from notagen.engine import Engine
+from notagen.finish import finish
+from notagen.generation import Progress
+from notagen.sampling import Sampling
 from notagen.shape import ModelShape
 from scoregate.errors import GenerationError, RequestError
 
@@ -153,6 +158,22 @@ def test_time_left_is_told_once_a_piece_has_named_its_bars():
     assert " left" in str(seen[-1])
 
 
+def test_forced_bars_and_the_most_patches_count_in_the_time_left():
+    """Forced bars cost no time, and no piece takes more patches than it may."""
+    rules = Rules(256, max_patches=100)
+    draft = Draft("", 1, rules)
+    call = run.Run(None, [None] * 2, rules, Sampling(), print)  # type: ignore[arg-type]
+    call.waiting = [1]
+    draft.bars, draft.forced_bars, draft.bars_in_all, draft.drawn = 30, 20, 50, 80
+    progress = Progress(done=0, total=2, bars=30, patches=80, seconds=40.0)
+    # 10 bars written in 40 s and 70 to come; but 20 patches and 100, at half a second each.
+    assert call._left(progress, [draft]) == pytest.approx(60.0)
+    call.rules = Rules(256)
+    assert call._left(progress, [draft]) == pytest.approx(280.0)
+    draft.bars = draft.forced_bars
+    assert call._left(Progress(0, 2, 20, 80, 40.0), [draft]) is None
+
+
 def test_interruption_keeps_the_pieces(engine):
     def stop(progress):
         if progress.patches >= 5:
@@ -164,6 +185,44 @@ def test_interruption_keeps_the_pieces(engine):
     assert [(p.ended, p.patches) for p in caught.value.pieces] == [
         ("length", 2), ("length", 2), ("stopped", 1),
     ]  # fmt: skip
+
+
+def test_interruption_while_a_piece_is_finished_keeps_that_piece(engine, monkeypatch):
+    """Ctrl-C comes at any time: here while the text of the second piece is put together."""
+    calls = []
+
+    def slow(raw, *, whole):
+        calls.append(raw)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return finish(raw, whole=whole)
+
+    monkeypatch.setattr(run, "finish", slow)
+    with pytest.raises(notagen.Interrupted) as caught:
+        engine.generate([PROMPT] * 3, seeds=[1, 2, 3], max_patches=2, batch_size=1)
+    assert [(p.seed, p.ended) for p in caught.value.pieces] == [(1, "length"), (2, "length")]
+
+
+def test_pieces_that_gave_their_slot_back_are_begun_first(engine, monkeypatch):
+    """So the pieces of an interruption stand at the prompts' beginning, without gaps."""
+    model, steps = engine._model, []
+    real = model.step
+
+    def scarce(*arguments):
+        steps.append(1)
+        if len(steps) == 2:
+            raise MemoryError
+        real(*arguments)
+
+    def stop(progress):
+        if progress.done == 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(model, "step", scarce)
+    with pytest.raises(notagen.Interrupted) as caught:
+        engine.generate([PROMPT] * 8, seeds=range(8), max_patches=4, batch_size=4,
+                        on_progress=stop)  # fmt: skip
+    assert [p.seed for p in caught.value.pieces] == [0, 1, 2, 3]
 
 
 def test_engine_works_again_after_an_interruption(engine):
@@ -217,6 +276,53 @@ def test_memory_that_runs_out_on_the_way_loses_no_piece(engine, monkeypatch):
     monkeypatch.setattr(model, "step", scarce)
     pieces = engine.generate([PROMPT] * 3, seeds=range(3), max_patches=4)
     assert [p.raw for p in pieces] == [p.raw for p in expected]
+
+
+@pytest.mark.parametrize("when", [1, 2, 5])
+def test_memory_that_runs_out_while_drawing_loses_no_piece(engine, monkeypatch, when):
+    """Nor do the pieces that go on lose random numbers."""
+    model, draws = engine._model, []
+    real = model.write
+
+    def scarce(slots, *more):
+        draws.append(len(slots))
+        if len(draws) == when:
+            raise MemoryError
+        return real(slots, *more)
+
+    expected = engine.generate([PROMPT] * 4, seeds=range(4), max_patches=4, batch_size=3)
+    monkeypatch.setattr(model, "write", scarce)
+    pieces = engine.generate([PROMPT] * 4, seeds=range(4), max_patches=4, batch_size=3)
+    assert [p.raw for p in pieces] == [p.raw for p in expected]
+    assert "Memory ran out with 3 pieces side by side; went on with 1." in pieces[-1].notes
+
+
+def test_memory_that_runs_out_again_and_again(engine, monkeypatch):
+    """Also while what is left of the pieces is read again."""
+    model = engine._model
+    real = model.read
+
+    def scarce(*arguments):
+        if model.slots > 1:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        real(*arguments)
+
+    expected = engine.generate([PROMPT] * 9, seeds=range(9), max_patches=2)
+    monkeypatch.setattr(model, "read", scarce)
+    pieces = engine.generate([PROMPT] * 9, seeds=range(9), max_patches=2)
+    assert [p.raw for p in pieces] == [p.raw for p in expected]
+    assert [note.partition("went")[0] for note in pieces[0].notes] == [
+        f"Memory ran out with {count} pieces side by side; " for count in (9, 4, 2)
+    ]
+
+
+def test_other_errors_are_not_taken_for_want_of_memory(engine, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr(engine._model, "write", broken)
+    with pytest.raises(RuntimeError, match="do not match"):
+        engine.generate([PROMPT] * 2, seeds=[1, 2], max_patches=2)
 
 
 def test_memory_that_does_not_hold_one_piece_is_an_error(engine, monkeypatch):

@@ -135,6 +135,17 @@ def test_device_draws_what_numpy_draws(kind):
     assert draw_on_device(logits, torch.tensor(uniforms), kind).tolist() == expected.tolist()
 
 
+@pytest.mark.parametrize("top_k", [0, 9, 128])
+def test_device_leaks_what_numpy_leaks(top_k):
+    """At a high temperature most draws are of characters that only the floor keeps possible."""
+    kind = Sampling(8, top_k, 1)
+    random = np.random.RandomState(4)
+    logits = torch.tensor(random.normal(0, 8, (2000, 128)), dtype=torch.float32)
+    uniforms = random.random_sample(2000)
+    expected = draw(torch.softmax(logits, -1).numpy(), uniforms, kind)
+    assert draw_on_device(logits, torch.tensor(uniforms), kind).tolist() == expected.tolist()
+
+
 @pytest.fixture(scope="module")
 def short(tmp_path_factory):
     """The embedded model with 48 positions: real text, early overflows."""

@@ -82,6 +82,30 @@ def test_brackets_of_the_score_line_are_mended(line, mended):
 
 
 @pytest.mark.parametrize(
+    "music",
+    [
+        "c" + "7" * 6000,
+        "c" + "/" * 6000,
+        "c/" + "7" * 6000,
+        "(3:" + "9" * 6000 + "c",
+        "c" + ">" * 6000,
+        "[" * 6000,
+        "{" * 6000,
+        '"' * 6001,
+        "[V:",
+        "(" * 6000,
+        "!" * 6001,
+        "[c" + "9" * 6000 + "]9/",
+    ],
+)
+def test_what_a_model_caught_in_a_loop_writes_is_finished(music):
+    """The other voices are filled in beside it, with whatever length can be read."""
+    text = finish(PROMPT + HEADER + f"[r:0/1][V:1]{music}|\n[r:1/0][V:1]c8|\n")
+    assert text.startswith("X:1\n" + HEADER)
+    assert text.endswith("[V:1]c8|[V:2]x8|[V:3]z8|\n")
+
+
+@pytest.mark.parametrize(
     ("bar", "length"),
     [
         ("C2 D2 E2 F2", 8),

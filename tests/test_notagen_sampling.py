@@ -106,6 +106,8 @@ def test_whole_number_as_a_float_is_a_whole_number():
         {"top_k": -1},
         {"top_k": 129},
         {"top_k": 2.5},
+        {"top_k": math.inf},
+        {"top_k": math.nan},
         {"top_p": 0},
         {"top_p": 1.01},
         {"top_p": math.nan},

@@ -55,6 +55,18 @@ def test_part_of_a_name_is_enough_where_it_is_clear():
         resolve("chopin", trained=NOTAGEN_X)
 
 
+def test_prompt_lines_are_resolved_like_any_other_form():
+    assert resolve(BACH.prompt + "%end\n", trained=NOTAGEN_X) == BACH
+    with pytest.raises(RequestError, match="not trained on"):
+        resolve("%Baroque\n%Chopin, Frederic\n%Keyboard\n", trained=NOTAGEN_X)
+
+
+@pytest.mark.parametrize("text", ["", " ", "/", "_/"])
+def test_empty_style_means_none_even_where_there_is_one_only(text):
+    with pytest.raises(RequestError, match="is empty"):
+        resolve(text, trained=[BACH])
+
+
 def test_combination_not_trained_on_names_the_nearest():
     with pytest.raises(RequestError) as caught:
         resolve("Baroque/Chopin, Frederic/Keyboard", trained=NOTAGEN_X)
@@ -83,6 +95,8 @@ def test_nearest_is_the_same_composer():
         ("K:F♯m", "K:F#m"),
         ("plain\n", "plain\n"),
         ("a\x00\x01\x02b", "ab"),
+        ("a\r\nb\rc\x0bd\u2028e", "a\nb\nc\nd\ne"),
+        ("a\ud800b", "ab"),
         ("音楽", ""),
     ],
 )

@@ -1,0 +1,212 @@
+"""What is asked of the engine, well and badly: each case is named by its defect."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+
+import numpy as np
+import pytest
+import torch
+from notagen_models import HEADER, ORACLE, PROMPT
+
+import notagen
+from notagen.device import choose_device, choose_precision, choose_threads
+from notagen.sampling import Sampling
+from notagen.shape import ModelShape
+from scoregate.errors import RequestError
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return notagen.load(ORACLE / "weights.pth", threads=1)
+
+
+def write(engine, **change):
+    request = {"prompts": [PROMPT], "seeds": [1], "max_patches": 2} | change
+    return engine.generate(**request)
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"seeds": 7}, "seeds must be a list"),
+        ({"seeds": "1"}, "seeds must be a list"),
+        ({"seeds": [1.0]}, "no whole number"),
+        ({"seeds": [None]}, "no whole number"),
+        ({"seeds": [2**40]}, "outside"),
+        ({"prompts": 5}, "prompts must be a list"),
+        ({"prompts": b"%a"}, "prompts must be a list"),
+        ({"prompts": [5]}, "is no prompt"),
+        ({"prompts": [b"%a"]}, "is no prompt"),
+        ({"prompts": [("a", "b", "c")]}, "is no prompt"),
+        ({"prompts": ["\n \n"]}, "prompt is empty"),
+        ({"prompts": ["%\n%\n"]}, "prompt is empty"),
+        ({"prompts": ["hello"]}, "is no style"),
+        ({"prompts": ["[V:1]C8|\n"]}, "is no style"),
+        ({"prompts": ["%a\nM:3/4\n"]}, "begin with one %"),
+        ({"prompts": ["%a\n%%score 1\n"]}, "begin with one %"),
+        ({"prompts": ["%" + "a" * 5000]}, "the music has no room"),
+        ({"prefix": 5}, "prefix must be a list"),
+        ({"prefix": [5]}, "no forced text"),
+        ({"prefix": HEADER + "T:long\n" * 300}, "the music has no room"),
+        ({"prefix": HEADER + "[V:1]C8|\n" * 20_000}, "longer than 102,400"),
+        ({"prefix": "M:3/4\nM:4/4\n"}, "2 lines 'M:'"),
+        ({"prefix": "V:1 treble\nV:1 bass\n"}, "2 lines 'V:1'"),
+        ({"max_patches": 2.5}, "no whole number"),
+        ({"max_patches": "5"}, "no whole number"),
+        ({"max_patches": True}, "no whole number"),
+        ({"max_patches": math.nan}, "no whole number"),
+        ({"max_patches": -1}, "outside"),
+        ({"max_seconds": "5"}, "max_seconds"),
+        ({"max_seconds": math.nan}, "max_seconds"),
+        ({"batch_size": 2.5}, "no whole number"),
+        ({"line_tries": 2.5}, "no whole number"),
+        ({"temperature": "1"}, "temperature of '1'"),
+        ({"top_k": math.inf}, "top_k = inf"),
+        ({"top_k": math.nan}, "top_k = nan"),
+        ({"top_k": None}, "top_k = None"),
+        ({"top_p": None}, "top_p = None"),
+        ({"on_progress": 5}, "on_progress = 5 can't be called"),
+        ({"accept_line": 5}, "accept_line = 5 can't be called"),
+    ],
+)  # fmt: skip
+def test_wrong_request_is_refused(engine, change, what):
+    with pytest.raises(RequestError, match=what) as caught:
+        write(engine, **change)
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seeds": np.array([1])},
+        {"seeds": (seed for seed in [1])},
+        {"prompts": np.array([PROMPT])},
+        {"prompts": (prompt for prompt in [PROMPT])},
+        {"prompts": [PROMPT.replace("\n", "\r\n")]},
+        {"prompts": [PROMPT.replace("\n", "\r")]},
+        {"prompts": ["\n\n" + PROMPT.replace("\n", "  \n\n")]},
+        {"prompts": [PROMPT.rstrip()]},
+        {"prompts": ["Baroque/Bach, Johann Sebastian/Choral"]},
+        {"max_patches": np.int64(2)},
+        {"temperature": np.float32(1.2), "top_k": np.int64(9), "top_p": 0.9},
+        {"max_seconds": math.inf},
+    ],
+)
+def test_same_request_in_another_form_gives_the_same_piece(engine, change):
+    (expected,) = write(engine)
+    temperature = float(change.get("temperature", 1.2))
+    if temperature != 1.2:
+        (expected,) = write(engine, temperature=temperature)
+    (piece,) = write(engine, **change)
+    assert piece.raw == expected.raw
+    assert json.loads(json.dumps(piece.as_dict()))["seed"] == 1
+
+
+def test_sampling_of_numpy_is_written_as_json():
+    sampling = Sampling(np.float32(1.5), np.int64(3), np.float64(0.5))
+    assert json.dumps(sampling.as_dict()) == '{"temperature": 1.5, "top_k": 3, "top_p": 0.5}'
+
+
+def test_control_codes_are_left_out_and_said_so(engine):
+    (piece,) = write(engine, prompts=["%a\x00b\x02\n"], prefix="M:3/4\x1b\n")
+    assert piece.raw.startswith("%ab\n")
+    assert piece.notes == (
+        "The prompt held control codes, which were left out.",
+        "The forced text held control codes, which were left out.",
+    )
+
+
+def test_prompt_that_is_closed_already_is_not_closed_again(engine):
+    (piece,) = write(engine, prompts=[PROMPT + "%end\n"], prefix=HEADER)
+    assert piece.raw.startswith(PROMPT + "%end\n" + HEADER)
+    assert piece.raw.count("%end") == 1
+
+
+def test_more_forced_bars_than_the_context_holds_are_gone_on_with(engine):
+    bars = "".join(f"[V:1]C{number}|[V:2]C,{number}|\n" for number in range(1, 400))
+    counted = "".join(
+        f"[r:{number}/{400 - number}]{line}\n" for number, line in enumerate(bars.splitlines())
+    )
+    (piece,) = write(engine, prefix=HEADER + counted, max_patches=3)
+    assert piece.raw.startswith(PROMPT + "%end\n" + HEADER + counted)
+    assert piece.cuts
+    assert piece.bars >= 399
+    assert piece.patches == 3
+
+
+@pytest.mark.parametrize(
+    "bars",
+    ['[V:1]"open [[(3||||\n', "[V:1]\n", "[V:1]!{[|\n[V:7]z|\n", f"[V:1]{'9' * 2000}|\n"],
+)
+def test_forced_bars_that_are_broken_do_no_harm(engine, bars):
+    (piece,) = write(engine, prefix=HEADER + bars, max_patches=30)
+    assert piece.patches == 30
+    assert piece.text.startswith("X:1\n%%score 1 2\n")
+
+
+def test_thousands_of_prompts(engine):
+    seen = []
+    pieces = write(
+        engine, prompts=[PROMPT] * 2000, seeds=range(2000), max_patches=1, on_progress=seen.append
+    )
+    assert [piece.seed for piece in pieces] == list(range(2000))
+    assert (seen[-1].done, seen[-1].patches) == (2000, 2000)
+
+
+def test_error_of_the_callers_own_comes_through_and_the_engine_goes_on(engine):
+    def wrong(*_):
+        raise ZeroDivisionError("mine")
+
+    (expected,) = write(engine)
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        write(engine, on_progress=wrong)
+    assert engine._model.slots == 0
+    assert write(engine)[0].raw == expected.raw
+
+
+def test_call_from_within_is_refused(engine):
+    with pytest.raises(RequestError, match="writing already"):
+        write(engine, on_progress=lambda _: write(engine))
+    assert len(write(engine)) == 1
+
+
+def test_calls_from_several_threads_wait_for_each_other(engine):
+    expected = [write(engine, seeds=[seed])[0].raw for seed in range(6)]
+    found = [""] * 6
+
+    def one(seed):
+        found[seed] = write(engine, seeds=[seed])[0].raw
+
+    threads = [threading.Thread(target=one, args=(seed,)) for seed in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    "name", ["", None, 5, "tpu", "cpu:0", "mps:0", "cuda:", "cuda:x", "cuda:-1", "cuda:²", "CUDA"]
+)
+def test_unknown_device(name):
+    with pytest.raises(RequestError, match="There is no device"):
+        choose_device(name)
+
+
+def test_devices_are_counted(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert choose_device("cuda:1") == "cuda:1"
+    assert choose_precision("auto", "cuda:1") == "bf16"
+    for name in ("cuda:2", "cuda:" + "9" * 5000):
+        with pytest.raises(RequestError, match="has 2 of them"):
+            choose_device(name)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 2.5, "2", True, 10**9])
+def test_wrong_number_of_threads(threads):
+    with pytest.raises(RequestError, match="threads = "):
+        choose_threads(threads, ModelShape(64, 1, 1, 32))
