@@ -298,7 +298,9 @@ def _reading(path: Path) -> Iterator[IO[bytes]]:
             f"There are no weights at {path}.", "`scoregate weights list` names what can be had."
         ) from None
     except OSError as error:
-        raise UnreadableError(f"{path} can't be read: {error.strerror}.") from None
+        raise UnreadableError(
+            f"{path} can't be read: {error.strerror}.", "Name a weight file that can be."
+        ) from None
     with file:
         yield file
 

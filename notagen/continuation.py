@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from notagen.sampling import whole_number
 from scoregate.errors import RequestError, UnreadableError
 
 
@@ -15,8 +16,9 @@ def opening_of(path: str | os.PathLike[str], bars: int | None = None) -> str:
     ----------
     path : path
         ``.abc``, ``.musicxml``, ``.xml``, ``.mxl``, ``.mid`` or ``.midi``. ABC may have its
-        voices interleaved or one after another. MIDI is quantised, and loses what it doesn't
-        carry: spelling, voices within a track, repeats.
+        voices interleaved or one after another, or be a piece's ``raw``, where resting voices
+        are left out. MIDI is quantised, and loses what it doesn't carry: spelling, voices
+        within a track, repeats.
     bars : int, optional
         How many bars to take from the beginning; by default all.
 
@@ -31,15 +33,17 @@ def opening_of(path: str | os.PathLike[str], bars: int | None = None) -> str:
     UnreadableError
         No such file, or no score that can be read.
     RequestError
-        ``bars`` is below 1.
+        ``bars`` is no whole number from 1 on.
     """
     from notagen.training.convert import SUFFIXES, ConversionError, convert_file, piece_text
 
+    if not isinstance(path, (str, os.PathLike)):
+        raise RequestError(f"{path!r:.80} is no file's path.", "Give a str or a Path.")
     path = Path(path)
-    if bars is not None and bars < 1:
-        raise RequestError(f"bars = {bars} can't be: it must be 1 or more.")
+    if bars is not None:
+        bars = whole_number("bars", bars, 1)
     if not path.is_file():
-        raise UnreadableError(f"There is no score {path}.")
+        raise UnreadableError(f"There is no score {path}.", "Name a file.")
     if path.suffix.lower() not in SUFFIXES:
         raise UnreadableError(
             f"{path} is no score by its ending.", f"These can be read: {', '.join(SUFFIXES)}."
@@ -47,7 +51,10 @@ def opening_of(path: str | os.PathLike[str], bars: int | None = None) -> str:
     try:
         piece = convert_file(path)
     except ConversionError as error:
-        raise UnreadableError(f"{path} can't be gone on with: it {error}.") from None
+        raise UnreadableError(
+            f"{path} can't be gone on with: {error}.",
+            "Every voice needs the same bars, of the same length; `scoregate check` finds others.",
+        ) from None
     for voice, music in piece.voices.items():
         piece.voices[voice] = music[:bars]
         # A closing barline would tell the model that the piece is over.

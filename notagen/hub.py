@@ -25,6 +25,7 @@ from notagen.weights import (
     data_folder,
     fetched,
     find,
+    name_of,
     release,
     styles_of,
 )
@@ -280,7 +281,8 @@ def convert(
     source : str or path
         A name or a file.
     target : path, optional
-        By default beside the source, with the ending ``.safetensors``.
+        By default beside the source, with the ending ``.safetensors``; a release is then
+        called by its short name, and found by it.
     half : bool
         Store fp16 in place of fp32: half the size, and no longer exact.
     styles : sequence of Style, optional
@@ -295,7 +297,11 @@ def convert(
     WeightsError, UnreadableError, RequestError
     """
     checkpoint = open_checkpoint(find(source))
-    path = Path(target) if target is not None else checkpoint.path.with_suffix(".safetensors")
+    if target is not None:
+        path = Path(target).expanduser()
+    else:
+        # A release by our name, under which it is found from then on.
+        path = checkpoint.path.with_name(f"{name_of(checkpoint.path)}.safetensors")
     if path.exists() and path.samefile(checkpoint.path):
         raise RequestError(f"{path} is the source itself.", "Name another target.")
     metadata = dict(checkpoint.metadata)

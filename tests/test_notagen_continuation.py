@@ -27,6 +27,36 @@ def test_abc_is_gone_on_with(tmp_path, text):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+def test_abc_in_any_encoding(tmp_path, encoding):
+    path = tmp_path / "score.abc"
+    text = INTERLEAVED.replace("treble", 'treble nm="Flûte"').replace("\n", "\r\n")
+    path.write_bytes(text.encode(encoding))
+    opening = read_opening(opening_of(path), prompted=True)
+    assert 'V:1 treble nm="Flute"\n' in opening.header
+    assert len(opening.bars) == 3
+
+
+def test_piece_as_a_model_wrote_it_is_gone_on_with(tmp_path):
+    """Prompt and counters go, and voices that were left out come back before bars are counted."""
+    path = tmp_path / "raw.abc"
+    header = INTERLEAVED.partition("[V:1]")[0].removeprefix("X:1\n")
+    path.write_text(PROMPT + "%end\n" + header + "[r:0/9][V:1]C8|[V:2]C,8|\n[r:1/8][V:2]D,8|\n")
+    assert opening_of(path) == header + "[V:1]C8|[V:2]C,8|\n[V:1]z8|[V:2]D,8|\n"
+
+
+def test_rests_of_whole_bars_are_written_out(tmp_path):
+    path = tmp_path / "score.abc"
+    head = "X:1\nL:1/8\nM:3/4\nK:C\n"
+    path.write_text(head + "V:1\nC6|D6|[M:4/4]E8|F8|]\nV:2\nZ2|[M:4/4]Z|z8|]\n")
+    assert opening_of(path).splitlines()[-4:] == [
+        "[V:1]C6|[V:2]z6|",
+        "[V:1]D6|[V:2]z6|",
+        "[V:1][M:4/4]E8|[V:2][M:4/4]z8|",
+        "[V:1]F8|[V:2]z8|",
+    ]
+
+
 def test_first_bars_are_written_before_the_models_own(tmp_path):
     path = tmp_path / "score.abc"
     path.write_text(INTERLEAVED)
@@ -57,5 +87,15 @@ def test_file_that_is_no_score(tmp_path):
                        ("b.abc", "no score")):  # fmt: skip
         with pytest.raises(UnreadableError, match=what):
             opening_of(tmp_path / name)
-    with pytest.raises(RequestError):
-        opening_of(tmp_path / "a.abc", 0)
+
+
+@pytest.mark.parametrize("bars", [0, -1, 2.5, "2", True])
+def test_wrong_number_of_bars(tmp_path, bars):
+    with pytest.raises(RequestError, match="bars = "):
+        opening_of(tmp_path / "a.abc", bars)
+
+
+@pytest.mark.parametrize("path", [None, 5, b"a.abc"])
+def test_path_of_another_type(path):
+    with pytest.raises(RequestError, match="no file's path"):
+        opening_of(path)

@@ -266,6 +266,12 @@ def test_converted_to_half_is_half_as_large(tmp_path):
     assert half < 0.52 * full
 
 
+def test_converted_release_is_found_by_its_name(home):
+    hub.get("tiny", RELEASED)
+    assert hub.convert("tiny") == home / "tiny.safetensors" == weights.find("tiny")
+    assert notagen.load("tiny", threads=1).styles == NOTAGEN_X
+
+
 def test_conversion_onto_itself_is_refused(tmp_path):
     path = hub.convert(RELEASED, tmp_path / "w.safetensors")
     with pytest.raises(RequestError, match="source itself"):

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
+from notagen.finish import finish
+from notagen.lengths import show_length
 from notagen.training.notation import (
     MAJOR_KEYS,
     ParsedBar,
@@ -35,6 +37,11 @@ INLINE_VOICE = re.compile(r"\[V:\s*([^\]\s]+)[^\]]*\]")
 STRIPPED = re.compile(
     r"!(?!fermata!)[^!]*!|\"[^\"]*\"|\{[^}]*\}|\[[IMQKLr]:[^\]]*\]|[().~\$]|\+[^+]*\+"
 )
+
+
+_STREAM_LINE = re.compile(r"^\[r:\d", re.MULTILINE)
+_WHOLE_REST = re.compile(r"((?:\[[A-Za-z]:[^\]]*\])*)\s*Z(\d{0,4})")
+_MOST_RESTS = 1000
 
 
 class ConversionError(Exception):
@@ -129,6 +136,16 @@ def midi_to_abc(path: Path) -> str:
         return musicxml_to_abc(read_musicxml(out))
 
 
+def decode_abc(data: bytes) -> str:
+    """The text of an ABC file: UTF-16 by its mark, UTF-8, or else Latin-1, as older ones are."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16", errors="replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
 def split_bars(music: str) -> tuple[list[Bar], str]:
     """Cut a voice's music at its barlines; also what stood before the first bar."""
     bars: list[Bar] = []
@@ -216,13 +233,32 @@ def read_abc(abc: str, name: str) -> Piece:
     for voice, text in music.items():
         bars, _ = split_bars(text)
         if bars:
-            voices[voice] = bars
+            voices[voice] = whole_rests(bars, fields)
     order = [v for v in heads if v in voices] + [v for v in voices if v not in heads]
     fields.setdefault("L", "1/8")
     fields.setdefault("M", "4/4")
     fields["K"] = short_key(fields["K"])
     heads = {v: re.sub(r'\s*snm="[^"]*"', "", head) for v, head in heads.items()}
     return Piece(name, fields, {v: heads.get(v, "") for v in order}, {v: voices[v] for v in order})
+
+
+def whole_rests(bars: list[Bar], fields: dict[str, str]) -> list[Bar]:
+    """The bars with ``Z`` and ``Z4`` written out: one rest a bar, as long as the metre says."""
+    out = []
+    metre = fields.get("M", "4/4")
+    for bar in bars:
+        rest = _WHOLE_REST.fullmatch(bar.text)
+        metre = next(reversed(re.findall(r"\[M:([^\]]*)\]", bar.text)), metre)
+        length = bar_units(metre, fields.get("L", "1/8"))
+        count = int(rest[2] or 1) if rest else 0
+        if rest is None or length is None or not 0 < count <= _MOST_RESTS:
+            out.append(bar)
+            continue
+        written = f"z{show_length(length)}"
+        out.append(Bar(rest[1] + written))
+        out += [Bar(written) for _ in range(count - 1)]
+        out[-1].right = bar.right
+    return out
 
 
 def short_key(key: str) -> str:
@@ -244,7 +280,10 @@ def convert_file(path: Path) -> Piece:
             raise ConversionError("larger than 30 MB")
         suffix = path.suffix.lower()
         if suffix == ".abc":
-            abc = path.read_text("utf-8", errors="replace")
+            abc = decode_abc(path.read_bytes())
+            if _STREAM_LINE.search(abc):
+                # As a model writes it: voices that rest are left out, and are filled in here.
+                abc = finish(abc)
         elif suffix in (".mid", ".midi"):
             abc = midi_to_abc(path)
         else:
@@ -299,9 +338,14 @@ def aligned(piece: Piece) -> Piece:
 
 def metre_length(piece: Piece) -> Fraction | None:
     """Length of a full bar in ``L:`` units, or None where the metre is free."""
-    text = {"C": "4/4", "C|": "2/2"}.get(piece.fields["M"].strip(), piece.fields["M"].strip())
-    match = re.fullmatch(r"(\d+)/(\d+)", text)
-    unit = re.fullmatch(r"(\d+)/(\d+)", piece.fields["L"].strip())
+    return bar_units(piece.fields["M"], piece.fields["L"])
+
+
+def bar_units(metre: str, unit_length: str) -> Fraction | None:
+    """Length of a full bar of a metre in ``L:`` units, or None where it is free."""
+    text = {"C": "4/4", "C|": "2/2"}.get(metre.strip(), metre.strip())
+    match = re.fullmatch(r"(\d{1,4})/([1-9]\d{0,3})", text)
+    unit = re.fullmatch(r"([1-9]\d{0,3})/([1-9]\d{0,3})", unit_length.strip())
     if not match or not unit:
         return None
     return Fraction(int(match[1]), int(match[2])) / Fraction(int(unit[1]), int(unit[2]))
