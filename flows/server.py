@@ -65,8 +65,12 @@ def prefect_home() -> Path:
     return Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect").expanduser()
 
 
-def is_healthy(url: str, timeout: float = 3.0) -> bool:
-    """Return whether a Prefect API answers at ``url`` (``http://host:port/api``)."""
+def is_healthy(url: str, timeout: float = 30.0) -> bool:
+    """Return whether a Prefect API answers at ``url`` (``http://host:port/api``).
+
+    Where nothing listens that is known at once. A server that listens may take seconds to
+    answer on a busy machine, and taken for dead it would get a second one beside it.
+    """
     # A proxy of the environment has no business between us and loopback.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:

@@ -9,7 +9,9 @@ import subprocess
 import sys
 import time
 import urllib.request
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -27,6 +29,23 @@ def test_a_chosen_server_that_does_not_answer_is_named(monkeypatch):
         with pytest.raises(ServerError, match=url) as caught:
             server.ensure_server()
     assert "prefect server start" in caught.value.remedy
+
+
+@pytest.mark.slow
+def test_a_server_that_answers_late_is_not_taken_for_dead():
+    class Late(BaseHTTPRequestHandler):
+        def do_GET(self):
+            time.sleep(4)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"true")
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Late) as busy:
+        Thread(target=busy.handle_request, daemon=True).start()
+        assert server.is_healthy(f"http://127.0.0.1:{busy.server_port}/api")
 
 
 def test_a_server_of_the_profile_is_taken(monkeypatch, tmp_path):
