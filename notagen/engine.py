@@ -28,6 +28,7 @@ from notagen.device import (
 )
 from notagen.draft import AcceptLine, Rules
 from notagen.generation import Generation, Progress
+from notagen.native import NativeModel
 from notagen.run import Run, requests_of
 from notagen.sampling import Sampling, is_number, whole_number
 from notagen.styles import Style
@@ -56,14 +57,20 @@ class Engine:
     precision : str
         ``fp32``, ``bf16``, ``fp16`` or ``int8``.
     threads : int
-        CPU threads used while writing.
+        CPU threads used while writing, at most.
     kernels : str
         What computes on a CPU: the instruction set of the compiled kernels, or ``none`` for
         PyTorch's operators (see :mod:`notagen.cpu`), as on other devices.
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, name: str, device: str, precision: Precision, threads: int
+        self,
+        checkpoint: Checkpoint,
+        name: str,
+        device: str,
+        precision: Precision,
+        threads: int,
+        adapt: bool = False,
     ) -> None:
         self.shape = checkpoint.shape
         self.styles: tuple[Style, ...] | None = weights.styles_of(checkpoint)
@@ -77,6 +84,8 @@ class Engine:
             self._model: CachedModel | AcceleratedModel
             if device == "cpu":
                 self._model = cpu_model(checkpoint.shape, checkpoint.read(), precision)
+                if adapt and isinstance(self._model, NativeModel):
+                    self._model.adapt_threads(threads)
             else:
                 self._model = AcceleratedModel(
                     checkpoint.shape, checkpoint.read(), device, precision
@@ -124,9 +133,9 @@ class Engine:
             weights take it. Other text than ASCII is transliterated, and control codes are
             left out; the piece's ``notes`` say so.
         seeds : iterable of int, optional
-            One a prompt, 0 to 2**32 - 1; drawn where left out. In fp32 on a CPU a seed gives
-            the same text alone and in any batch; elsewhere texts agree until rounding tips
-            a draw.
+            One a prompt, 0 to 2**32 - 1; drawn where left out. On a CPU a seed gives the same
+            text alone and in any batch (in fp32 only where no kernels are compiled);
+            elsewhere texts agree until rounding tips a draw.
         temperature, top_k, top_p
             See :class:`notagen.sampling.Sampling`.
         max_patches : int, optional
@@ -237,6 +246,7 @@ def load(
         chosen,
         choose_precision(precision, chosen),
         choose_threads(threads, checkpoint.shape),
+        adapt=threads is None,
     )
 
 

@@ -7,6 +7,7 @@ patches of one. Each row's result is the same whatever the others are.
 from __future__ import annotations
 
 import ctypes
+import time
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -20,6 +21,7 @@ from notagen.device import Precision
 from notagen.kernels import LANES, MOST_ROWS, Packed
 from notagen.patches import Patch
 from notagen.shape import HEAD_SIZE, PATCH_SIZE, VOCABULARY, ModelShape
+from notagen.threads import ThreadChooser
 
 
 class NativeModel(CachedModel):
@@ -47,6 +49,11 @@ class NativeModel(CachedModel):
         self.head = Packed(level, self.char_table.t(), None, "fp32")
         self._patch_blocks = self._blocks(PATCH_BASE, shape.patch_layers)
         self._char_blocks = self._blocks(CHAR_BASE, shape.char_layers)
+        self._chooser: ThreadChooser | None = None
+
+    def adapt_threads(self, most: int) -> None:
+        """Use as many threads as pay at the moment, at most so many; texts stay the same."""
+        self._chooser = ThreadChooser(most) if most > 1 else None
 
     def pack(self, weight: Tensor, bias: Tensor) -> Packed:
         return Packed(self.level, weight, bias, self.precision)
@@ -130,9 +137,10 @@ class NativeModel(CachedModel):
         half: bool,
     ) -> None:
         """Take rows through a stack, in place."""
+        threads = self._chooser.count if self._chooser else torch.get_num_threads()
         step = kernels.Step(
             blocks, len(blocks), self.shape.hidden, capacity, half, len(x),
-            slots.ctypes.data, places.ctypes.data, x.data_ptr(), torch.get_num_threads(),
+            slots.ctypes.data, places.ctypes.data, x.data_ptr(), threads,
         )  # fmt: skip
         self._check(self.level.step(ctypes.byref(step)))
 
@@ -142,10 +150,15 @@ class NativeModel(CachedModel):
             raise MemoryError("out of memory in a step of the model")
 
     def begin_patches(self, slots: Sequence[int]) -> Tensor:
+        if self._chooser:
+            self._chooser.next_patch()
         return self.encoded[torch.tensor(slots)]
 
     def read_characters(self, rows: np.ndarray, at: int, x: Tensor) -> Tensor:
+        began = time.perf_counter()
         self._run(self._char_blocks, x, rows, np.full(len(rows), at), PATCH_SIZE, False)
+        if self._chooser:
+            self._chooser.note(time.perf_counter() - began)
         return x
 
     def logits(self, x: Tensor) -> Tensor:
