@@ -91,10 +91,6 @@ class AcceleratedModel:
         self._recordings = {}
         self.kept = self.char_kept = torch.empty(0)
         self.slots = 0
-        for name in ("kept", "char_kept"):
-            if hasattr(self, name):
-                delattr(self, name)
-        self._recordings = {}
 
     def read(self, slot: int, first: int, patches: Sequence[Patch]) -> None:
         """Have a slot read several patches, from position ``first`` on."""

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from notagen.patches import Patch, encode_open, units_of_line
 
-_LINES = re.compile(r"[^\n]+\n?")
+# Empty lines too, so that the kept lines are the body's end to the character.
+_LINES = re.compile(r"[^\n]*\n|[^\n]+")
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,6 +167,9 @@ class Draft:
             self._end("finished")
         else:
             self.patches.append(patch)
+            if text[known:] and self._line_mark == len(self.patches):
+                # A patch that a cut left open at a line's end goes on into the next line.
+                self._line_mark = None
             self._write(text[known:])
         if self.ended is None:
             self._check_limits()
@@ -337,8 +340,10 @@ class Draft:
         self.stable = min(self.stable, same)
         self.patches = cut.patches
         self.start = cut.start
-        if self._line_at < self._kept_from:
+        before = self.body[self._kept_from : self._line_at]
+        if self._line_at < self._kept_from or (before and not before.endswith("\n")):
+            # The line's beginning is lost, or shares a patch with the line before.
             self._line_mark = None
         else:
-            older, begun = encode_open(self.head, self.body[self._kept_from : self._line_at])
+            older, begun = encode_open(self.head, before)
             self._line_mark = len(older) + bool(begun)

@@ -120,11 +120,10 @@ def encode_open(head: str, body: str) -> tuple[list[Patch], Patch]:
     start : tuple of int
         0 to 15 codes with which the next patch begins.
     """
-    units = _LINES.findall(head)
-    units += [unit for line in _LINES.findall(body) for unit in units_of_line(line)]
+    music = [unit for line in _LINES.findall(body) for unit in units_of_line(line)]
     patches = [BOS_PATCH]
-    opened = units.pop() if body else ""
-    for unit in units:
+    opened = music.pop() if music else ""
+    for unit in _LINES.findall(head) + music:
         patches += encode_unit(unit)
     chunks = _chunks(opened, False)
     start = chunks.pop() if chunks and len(chunks[-1]) < PATCH_SIZE else ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 
 import pytest
 from notagen_models import (
@@ -17,8 +18,9 @@ from notagen_models import (
 )
 
 from notagen.draft import Draft, Rules
+from notagen.finish import finish
 from notagen.opening import read_opening
-from notagen.patches import EOS_PATCH, decode, encode, encode_open
+from notagen.patches import END, EOS_PATCH, PAD, decode, encode, encode_open
 
 
 def started(rules=None, **more):
@@ -318,3 +320,47 @@ def test_wrong_forced_text_is_refused(text, what):
 
     with pytest.raises(RequestError, match=what):
         read_opening(text, prompted=True)
+
+
+SCRAPS = [
+    "[r:0/5]", "[r:", "[V:1]", "[V:2]", "|", "|\n", "\n", "\n\n", "C8", "c2 d2 ", "K:C\n",
+    "M:4/4\n", "V:1 treble\n", "%end\n", "%%score 1 2\n", "[r:3/2]", "|]\n", '"a|b"', "\x03",
+    "L:1/8\n",
+]  # fmt: skip
+OPENINGS = [
+    None, "M:3/4\nK:D\n", "V:2 bass\n", HEADER, HEADER + "[V:1]C8|[V:2]C,8|\n" * 2,
+    HEADER + bar(0, 7) + bar(1, 6),
+]  # fmt: skip
+ACCEPTS = [None, lambda *_: False, lambda _, line: len(line) % 3 > 0]
+
+
+def nonsense(random, start):
+    """Return a patch as a broken model draws it."""
+    room = 16 - len(start)
+    if random.random() < 0.05:
+        return EOS_PATCH if not start else start + (1,) * room
+    if random.random() < 0.1:
+        return start + tuple(random.randrange(128) for _ in range(room))
+    codes = tuple(map(ord, "".join(random.choices(SCRAPS, k=random.randrange(1, 4)))))[:room]
+    return start + codes + (END,) * (len(codes) < room) + (PAD,) * (room - len(codes) - 1)
+
+
+@pytest.mark.parametrize("number", range(150))
+def test_nonsense_never_parts_the_context_from_the_text(number):
+    """Cuts, refusals and forced text in any order: what the model sees is the text's end."""
+    random = Random(number)
+    rules = Rules(random.choice([14, 18, 24, 40, 64]), 150, None, random.choice(ACCEPTS), 2)
+    opening = read_opening(random.choice(OPENINGS), prompted=True)
+    draft = Draft(random.choice(["", PROMPT]), number, rules, opening)
+    while draft.ended is None:
+        seen = list(draft.patches)
+        draft.synced()
+        draft.take(nonsense(random, draft.start))
+        assert draft.patches[: draft.stable] == seen[: draft.stable]
+        if draft.ended is None:
+            assert len(draft.patches) < rules.length
+            given = "" if draft._start_is_new else "".join(map(chr, draft.start))
+            shown = draft.head + draft.body[draft._kept_from :]
+            # Empty lines are text and no patch.
+            assert (decode(draft.patches) + given).replace("\n", "") == shown.replace("\n", "")
+    assert finish(draft.raw, whole=draft.ended == "finished").startswith("X:1\n")

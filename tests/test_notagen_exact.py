@@ -124,6 +124,15 @@ def test_caches_write_what_the_released_code_wrote(fast):
                 model.step([0, 1, 2], places, settled)
 
 
+def test_closed_model_holds_no_piece(checkpoint):
+    """What is opened with half the slots after memory ran out has the other half to itself."""
+    model = AcceleratedModel(checkpoint.shape, checkpoint.read(), "cpu", "fp32")
+    model.open(4)
+    assert model.kept.numel()
+    model.close()
+    assert (model.kept.numel(), model.char_kept.numel(), model.slots) == (0, 0, 0)
+
+
 @pytest.mark.parametrize(
     "kind", [Sampling(), Sampling(1, 0, 1), Sampling(2, 12, 0.95), Sampling(1e-3)]
 )

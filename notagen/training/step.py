@@ -2,7 +2,7 @@
 
 The character level costs most of the time, and a patch holds ten characters of its
 sixteen on average: here the padded ones are left out of every linear layer and only the
-attention sees a rectangle. The loss equals :meth:`notagen.model.NotaGen.losses`
+attention sees a rectangle. The loss equals :meth:`notagen.model.NotaGen.token_losses`
 (a test holds them together).
 
 The auxiliary heads are trained beside the model and thrown away afterwards.
