@@ -4,15 +4,15 @@ import sys
 
 from setuptools import Extension, setup
 
-SOURCES = ("module", "avx512", "avx2", "portable")
+SOURCES = ("module", "team", "avx512", "avx2", "portable")
+HEADERS = ("arithmetic.inc", "kernels.h", "target.h", "team.h")
 
 kernels = Extension(
     "notagen._kernels",
     [f"notagen/csrc/{name}.c" for name in SOURCES],
-    depends=[f"notagen/csrc/{name}" for name in ("arithmetic.inc", "kernels.h", "target.h")],
-    # Apple's compiler has no OpenMP: one thread there.
-    extra_compile_args=["-O3", "-Wno-psabi"] + ["-fopenmp"] * (sys.platform == "linux"),
-    extra_link_args=["-lm"] + ["-fopenmp"] * (sys.platform == "linux"),
+    depends=[f"notagen/csrc/{name}" for name in HEADERS],
+    extra_compile_args=["-O3", "-Wno-psabi", "-pthread"],
+    extra_link_args=["-lm", "-pthread"],
     # Without it the engine runs on PyTorch's operators, slower and as exact.
     optional=True,
 )

@@ -84,8 +84,10 @@ class Engine:
             self._model: CachedModel | AcceleratedModel
             if device == "cpu":
                 self._model = cpu_model(checkpoint.shape, checkpoint.read(), precision)
-                if adapt and isinstance(self._model, NativeModel):
-                    self._model.adapt_threads(threads)
+                if isinstance(self._model, NativeModel):
+                    self._model.threads = threads
+                    if adapt:
+                        self._model.adapt_threads(threads)
             else:
                 self._model = AcceleratedModel(
                     checkpoint.shape, checkpoint.read(), device, precision
@@ -187,7 +189,9 @@ class Engine:
         requests = requests_of(prompts, seeds, prefix)
         for request in requests:
             request.check_room(self.shape.length)
-        with self._alone(), _threads(self.threads), torch.inference_mode():
+        # The kernels' threads are their own; PyTorch's would only be in their way.
+        operators = 1 if isinstance(self._model, NativeModel) else self.threads
+        with self._alone(), _threads(operators), torch.inference_mode():
             run = Run(self._model, requests, rules, sampling, on_progress)
             return run.write(min(batch, len(requests)))
 

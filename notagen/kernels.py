@@ -119,7 +119,6 @@ def levels() -> dict[str, Level]:
     found = importlib.util.find_spec("notagen._kernels")
     if found is None or found.origin is None:
         return {}
-    # PyTorch comes first: both then share one OpenMP.
     library = ctypes.CDLL(found.origin)
     library.notagen_level.restype = ctypes.POINTER(Level)
     library.notagen_level.argtypes = [ctypes.c_int]

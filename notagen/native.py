@@ -34,6 +34,11 @@ class NativeModel(CachedModel):
     shape, tensors, precision
         See :class:`notagen.cached.CachedModel`. In the lower precisions keys and values are
         kept in fp16 where the processor converts them.
+
+    Attributes
+    ----------
+    threads : int
+        Of the kernels; PyTorch's own should be one, lest its idle ones keep cores busy.
     """
 
     def __init__(
@@ -49,6 +54,7 @@ class NativeModel(CachedModel):
         self.head = Packed(level, self.char_table.t(), None, "fp32")
         self._patch_blocks = self._blocks(PATCH_BASE, shape.patch_layers)
         self._char_blocks = self._blocks(CHAR_BASE, shape.char_layers)
+        self.threads = 1
         self._chooser: ThreadChooser | None = None
 
     def adapt_threads(self, most: int) -> None:
@@ -137,7 +143,7 @@ class NativeModel(CachedModel):
         half: bool,
     ) -> None:
         """Take rows through a stack, in place."""
-        threads = self._chooser.count if self._chooser else torch.get_num_threads()
+        threads = self._chooser.count if self._chooser else self.threads
         step = kernels.Step(
             blocks, len(blocks), self.shape.hidden, capacity, half, len(x),
             slots.ctypes.data, places.ctypes.data, x.data_ptr(), threads,

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 TRIAL_SHARE = 0.03
 """The share of the time that trying other numbers may cost, for each of them."""
+NEWEST = 0.3
+"""How much the newest patch counts against those before it."""
 
 
 class ThreadChooser:
@@ -43,7 +45,10 @@ class ThreadChooser:
         """Judge the last patch and return the number of threads for the next one."""
         if self._steps:
             self._clock += self._spent
-            self.seconds[self.count] = self._spent / self._steps
+            # One patch says little where others compute as well: what was found before counts.
+            found = self._spent / self._steps
+            before = self.seconds.get(self.count, found)
+            self.seconds[self.count] = before + NEWEST * (found - before)
             # A number that takes n times as long waits n times as long for its next trial.
             self.due[self.count] = self._clock + self._spent / TRIAL_SHARE
             self._spent, self._steps = 0.0, 0

@@ -116,11 +116,10 @@ def test_patches_read_at_once_and_one_by_one_give_the_same_bits(checkpoint, name
         model.read(1, 0, patches[:40])
         for at in range(40, len(patches)):
             model.step([1], [at], [patches[at]])
-        torch.set_num_threads(3)
+        model.threads = 3
         model.read(2, 0, patches)
     assert torch.equal(model.encoded[0], model.encoded[1])
     assert torch.equal(model.encoded[0], model.encoded[2])
-    torch.set_num_threads(1)
     other = OperatorModel(checkpoint.shape, checkpoint.read(), "fp32")
     other.open(1)
     with torch.inference_mode():

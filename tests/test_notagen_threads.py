@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import threading
+
 import pytest
 from notagen_models import random_weights
 
@@ -22,6 +27,11 @@ def spend(chooser, speed, patches):
             chooser.note(speed[count])
         total += 16 * speed[count]
     return total, used
+
+
+needs_kernels = pytest.mark.skipif(
+    not kernels.levels(), reason="no compiler here: PyTorch's operators have their own threads"
+)
 
 
 @pytest.mark.parametrize("best", [1, 2, 4, 6])
@@ -59,3 +69,59 @@ def test_a_number_that_is_asked_for_is_kept(tmp_path, monkeypatch):
     texts = [e.generate(["%a\n"], seeds=[1], max_patches=12)[0].raw for e in (adapting, fixed)]
     assert texts[0] == texts[1]
     assert set(models[0]._chooser.seconds) == {1, 2, 4, 6}
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("w")
+    return random_weights(folder / "w.safetensors", ModelShape(256, 2, 1, 200))
+
+
+def text_of(engine, seed):
+    return engine.generate(["%a\n"] * 3, seeds=[seed, 1, 2], max_patches=20)[0].raw
+
+
+@needs_kernels
+def test_teams_of_any_size_write_the_same_text(path):
+    """The pool grows, shrinks and has more threads than the machine has cores."""
+    texts = {text_of(notagen.load(path, threads=n), 7) for n in (1, 2, 5, 3, 9, 1, 2)}
+    assert len(texts) == 1
+
+
+@needs_kernels
+def test_engines_may_write_at_the_same_time(path):
+    """One has the pool's threads, the other computes alone; neither waits or mixes rows up."""
+    engines = [notagen.load(path, threads=3) for _ in range(3)]
+    expected = [text_of(engine, seed) for seed, engine in enumerate(engines)]
+    found: dict[int, list[str]] = {}
+
+    def write(number):
+        found[number] = [text_of(engines[number], number) for _ in range(4)]
+
+    writers = [threading.Thread(target=write, args=(number,)) for number in range(3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert found == {number: [text] * 4 for number, text in enumerate(expected)}
+
+
+@needs_kernels
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_makes_threads_of_its_own(path):
+    """A child has none of its parent's threads, and must not wait for them."""
+    script = (
+        "import os, sys, notagen\n"
+        f"engine = notagen.load({str(path)!r}, threads=3)\n"
+        "write = lambda: engine.generate(['%a\\n'], seeds=[5], max_patches=10)[0].raw\n"
+        "before = write()\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    os._exit(0 if write() == before else 3)\n"
+        "_, status = os.waitpid(child, 0)\n"
+        "print(os.waitstatus_to_exitcode(status), write() == before)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout.split() == ["0", "True"], done.stderr

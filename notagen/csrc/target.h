@@ -2,9 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#ifdef _OPENMP
-#include <omp.h>
-#endif
+#include "team.h"
 #ifdef __x86_64__
 #include <immintrin.h>
 #endif
