@@ -121,6 +121,7 @@ class Engine:
         accept_line: AcceptLine | None = None,
         line_tries: int = 8,
         batch_size: int | None = None,
+        allow_untrained: bool = True,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> list[Generation]:
         """Write one piece a prompt.
@@ -153,6 +154,11 @@ class Engine:
             How often one line is drawn again before it is kept as it is.
         batch_size : int, optional
             Most pieces side by side; halved where memory runs out.
+        allow_untrained : bool
+            False refuses prompts that the weights were not trained on, where they name what they
+            were trained on (``styles``), as the command line does unless told otherwise; True
+            writes, and the piece's ``notes`` say so. A beginning of a trained prompt is a
+            trained one.
         on_progress : callable, optional
             Called with a :class:`notagen.generation.Progress` after each step.
 
@@ -164,8 +170,9 @@ class Engine:
         Raises
         ------
         RequestError
-            A wrong value, an empty prompt, another number of seeds than prompts, or a prompt
-            and header that leave the music no room; nothing has been written then.
+            A wrong value, an empty prompt, one the weights were not trained on where that isn't
+            allowed, another number of seeds than prompts, or a prompt and header that leave the
+            music no room; nothing has been written then.
         GenerationError
             The model gave NaN or infinite logits, or memory ran out for a single piece.
         Interrupted
@@ -189,6 +196,8 @@ class Engine:
         requests = requests_of(prompts, seeds, prefix)
         for request in requests:
             request.check_room(self.shape.length)
+            if self.styles is not None:
+                request.check_style(self.styles, allow_untrained)
         # The kernels' threads are their own; PyTorch's would only be in their way.
         operators = 1 if isinstance(self._model, NativeModel) else self.threads
         with self._alone(), _threads(operators), torch.inference_mode():

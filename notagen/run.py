@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from notagen.opening import read_opening
 from notagen.patches import encode
 from notagen.prompt import to_ascii
 from notagen.sampling import Sampling, random_stream
-from notagen.styles import PROMPT_END, Style, parse
+from notagen.styles import PROMPT_END, Style, nearest, parse
 from scoregate.errors import GenerationError, RequestError
 
 
@@ -115,6 +115,25 @@ class Request:
                 "may be.",
                 "Take its last bars.",
             )
+
+    def check_style(self, trained: Collection[Style], allow_untrained: bool) -> None:
+        """Refuse a prompt that weights were not trained on, or note it where it is allowed.
+
+        Raises
+        ------
+        RequestError
+        """
+        prompt = self.prompt.removesuffix(PROMPT_END)
+        if any(style.prompt.startswith(prompt) for style in trained):
+            return
+        said = "/".join(line.removeprefix("%") for line in prompt.splitlines())
+        if not allow_untrained:
+            near = "; ".join(f"'{style}'" for style in nearest(said, trained))
+            raise RequestError(
+                f"The weights were not trained on the style {said!r:.200}.",
+                f"Nearest: {near}. To try it all the same: allow_untrained=True.",
+            )
+        self.notes.append(f"The weights were not trained on the style {said!r:.200}.")
 
     def draft(self, rules: Rules) -> Draft:
         return Draft(self.prompt, self.seed, rules, self.opening)

@@ -112,6 +112,7 @@ def generate(
                 max_seconds=60 * request.max_minutes if request.max_minutes else None,
                 accept_line=accept_line if request.repair_lines else None,
                 batch_size=request.batch,
+                allow_untrained=request.allow_untrained,
                 on_progress=_show,
             )
         except notagen.Interrupted as interrupted:

@@ -110,6 +110,27 @@ def test_sampling_of_numpy_is_written_as_json():
     assert json.dumps(sampling.as_dict()) == '{"temperature": 1.5, "top_k": 3, "top_p": 0.5}'
 
 
+@pytest.fixture(scope="module")
+def trained():
+    """The embedded model, which was trained on one style."""
+    return notagen.load(threads=1)
+
+
+@pytest.mark.parametrize("prompt", [PROMPT, PROMPT + "%end\n", "%Baroque\n", None])
+def test_prompt_that_weights_were_trained_on(trained, prompt):
+    (piece,) = write(trained, prompts=[prompt])
+    assert piece.notes == ()
+
+
+@pytest.mark.parametrize("prompt", ["Romantic/Chopin, Frederic/Keyboard", "%a\n", PROMPT + "%b\n"])
+def test_prompt_that_weights_were_not_trained_on(trained, prompt):
+    with pytest.raises(RequestError, match="not trained on") as caught:
+        write(trained, prompts=[prompt], allow_untrained=False)
+    assert "'Baroque/Bach, Johann Sebastian/Choral'" in caught.value.remedy
+    (piece,) = write(trained, prompts=[prompt])
+    assert "not trained on" in piece.notes[0]
+
+
 def test_control_codes_are_left_out_and_said_so(engine):
     (piece,) = write(engine, prompts=["%a\x00b\x02\n"], prefix="M:3/4\x1b\n")
     assert piece.raw.startswith("%ab\n")
