@@ -18,11 +18,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from notagen.generation import NotFiniteError
 from notagen.model import NORM_EPSILON
 from notagen.patches import PAD, Patch
 from notagen.sampling import COLD, FLOOR, Sampling
 from notagen.shape import HEAD_SIZE, PATCH_SIZE, VOCABULARY, ModelShape
-from scoregate.errors import GenerationError
 
 SPAN = 256
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -144,11 +144,9 @@ class AcceleratedModel:
         self.finite.fill_(True)
         self._run(("char", sampling), lambda: self._write(sampling))
         which = list(slots)
-        if not bool(self.finite[which].all()):
-            raise GenerationError(
-                "The model gave logits that are not finite.",
-                "The weights are damaged, or the precision is too low for them: try fp32.",
-            )
+        finite = self.finite[which]
+        if not bool(finite.all()):
+            raise NotFiniteError(torch.nonzero(~finite)[:, 0].tolist())
         return self.codes[which].cpu().numpy()
 
     def _run(self, key: object, work: Callable[[], None]) -> None:

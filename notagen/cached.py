@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 
 from notagen.device import Precision
+from notagen.generation import NotFiniteError
 from notagen.patches import END, PAD, Patch
 from notagen.sampling import Sampling, draw
 from notagen.shape import HEAD_SIZE, PATCH_SIZE, VOCABULARY, ModelShape
-from scoregate.errors import GenerationError
 
 PATCH_BASE = "patch_level_decoder.base"
 CHAR_BASE = "char_level_decoder.base.transformer"
@@ -161,8 +161,8 @@ class CachedModel(ABC):
 
         Raises
         ------
-        GenerationError
-            The model gave NaN or infinite logits.
+        NotFiniteError
+            The model gave NaN or infinite logits for some rows.
         """
         rows = len(slots)
         codes = np.full((rows, PATCH_SIZE), PAD, dtype=np.int64)
@@ -180,12 +180,9 @@ class CachedModel(ABC):
             free = ~forced[live, at]
             if free.any():
                 logits = self.logits(x)
-                if not np.isfinite(logits.numpy()).all():
-                    raise GenerationError(
-                        "The model gave logits that are not finite.",
-                        "The weights are damaged, or the precision is too low for them: "
-                        "`scoregate weights check`, or precision='fp32'.",
-                    )
+                finite = np.isfinite(logits.numpy()).all(axis=1)
+                if not finite.all():
+                    raise NotFiniteError(live[~finite].tolist())
                 probabilities = torch.softmax(logits, dim=-1).numpy()
                 drawing = live[free]
                 codes[drawing, at] = draw(probabilities[free], numbers[drawing, at], sampling)

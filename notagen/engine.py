@@ -174,7 +174,8 @@ class Engine:
             allowed, another number of seeds than prompts, or a prompt and header that leave the
             music no room; nothing has been written then.
         GenerationError
-            The model gave NaN or infinite logits, or memory ran out for a single piece.
+            The model gave NaN or infinite logits from the start, or memory ran out for a single
+            piece. Where only some pieces break on the way, those are ``failed``.
         Interrupted
             Ctrl-C; carries the pieces.
         Exception

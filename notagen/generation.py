@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from scoregate.errors import GenerationError
 
 Ended = Literal["finished", "length", "time", "stopped", "failed"]
 """``finished``: the model ended the piece. ``length``: ``max_patches`` or 102,400 characters
 were reached. ``time``: ``max_seconds`` were over. ``stopped``: a person stopped the run.
-``failed``: the whole context was filled without one line of music."""
+``failed``: the whole context was filled without one line of music, or the model's numbers were
+not finite any more; ``notes`` say which."""
+
+
+class NotFiniteError(GenerationError):
+    """Some rows' logits are NaN or infinite: their pieces can't go on.
+
+    Parameters
+    ----------
+    rows : sequence of int
+        Which of the rows of the step.
+    """
+
+    def __init__(self, rows: Sequence[int]) -> None:
+        super().__init__(
+            "The model gave logits that are not finite.",
+            "The weights are damaged, or the precision is too low for them: "
+            "`scoregate weights check`, or precision='fp32'.",
+        )
+        self.rows = list(rows)
+
+    def __reduce__(self) -> tuple:
+        return (type(self), (self.rows,))
 
 
 @dataclass(frozen=True, slots=True)

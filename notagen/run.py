@@ -17,7 +17,7 @@ from notagen.cached import CachedModel
 from notagen.device import is_out_of_memory
 from notagen.draft import MOST_CHARACTERS, Draft, Rules
 from notagen.finish import finish
-from notagen.generation import Ended, Generation, Progress
+from notagen.generation import Ended, Generation, NotFiniteError, Progress
 from notagen.opening import read_opening
 from notagen.patches import encode
 from notagen.prompt import to_ascii
@@ -257,6 +257,9 @@ class Run:
                 self._read()
                 drawn = self._draw(numbers)
                 break
+            except NotFiniteError as error:
+                self._fail(error)
+                continue
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
@@ -300,16 +303,29 @@ class Run:
         for _, draft in self.active.values():
             draft.stable = 0
 
+    def _fail(self, error: NotFiniteError) -> None:
+        """Give up the pieces whose logits are not finite; the others go on.
+
+        Where nothing has been written yet it is the weights, and the call ends.
+        """
+        if not self.patches and not any(draft.drawn for _, draft in self.active.values()):
+            raise error
+        slots = sorted(self.active)
+        for row in error.rows:
+            self._close(slots[row], "failed", f"{error.problem} {error.remedy}")
+
     def _draw(self, numbers: dict[int, np.ndarray]) -> dict[int, tuple[int, ...]]:
         """Return the next patch of each slot."""
         slots = sorted(self.active)
+        if not slots:
+            return {}
         entries = [self.active[slot] for slot in slots]
         starts = [draft.start for _, draft in entries]
         uniforms = [numbers[piece] for piece, _ in entries]
         drawn = self.model.write(slots, starts, uniforms, self.sampling)
         return {slot: tuple(codes) for slot, codes in zip(slots, drawn.tolist(), strict=True)}
 
-    def _close(self, slot: int, ended: Ended | None = None) -> None:
+    def _close(self, slot: int, ended: Ended | None = None, note: str | None = None) -> None:
         """Turn a slot's draft into a piece."""
         piece, draft = self.active[slot]
         if ended:
@@ -326,7 +342,7 @@ class Run:
             kept_lines=draft.kept_lines,
             cuts=draft.cuts,
             seconds=draft.seconds,
-            notes=(*self.requests[piece].notes, *self.notes),
+            notes=(*self.requests[piece].notes, *self.notes, *([note] if note else [])),
         )
         # Only now: Ctrl-C may come at any time, and no piece may be lost to it.
         del self.active[slot]

@@ -244,6 +244,30 @@ def test_logits_that_are_not_finite_are_an_error(tmp_path, value):
         engine.generate([PROMPT], seeds=[1], max_patches=2)
 
 
+def test_one_piece_that_breaks_does_not_take_the_others_along(engine, monkeypatch):
+    """An overflow in a low precision hits the piece that it hits; nobody's text changes."""
+    seeds, most = [1, 2, 3, 4], 12
+    expected = engine.generate([PROMPT] * 4, seeds=seeds, max_patches=most, batch_size=3)
+    real, calls = engine._model.begin_patches, []
+
+    def break_one(slots):
+        x = real(slots).clone()
+        calls.append(len(slots))
+        if len(calls) == 6:
+            x[1] = torch.nan
+        return x
+
+    monkeypatch.setattr(engine._model, "begin_patches", break_one)
+    pieces = engine.generate([PROMPT] * 4, seeds=seeds, max_patches=most, batch_size=3)
+    assert [piece.ended for piece in pieces] == ["length", "failed", "length", "length"]
+    assert "not finite" in pieces[1].notes[-1]
+    assert pieces[1].patches == 5
+    assert expected[1].raw.startswith(pieces[1].raw)
+    for number in (0, 2, 3):
+        assert pieces[number].raw == expected[number].raw
+        assert pieces[number].notes == ()
+
+
 def test_batch_is_halved_where_memory_runs_out(engine, monkeypatch):
     model, slots = engine._model, []
     real = model.open
