@@ -128,7 +128,7 @@ class Checkpoint:
         with _reading(self.path) as file, _members(self.path, file, order) as fetch:
             for name, stored in order:
                 tensor = _load(stored, fetch, self.path, name).float()
-                if not bool(torch.isfinite(tensor).all()):
+                if not is_finite(tensor):
                     raise WeightsError(
                         f"{self.path} is damaged: {name} holds values that are not finite.", _MEND
                     )
@@ -222,6 +222,13 @@ def _released_names(path: Path, tensors: dict[str, StoredTensor]) -> dict[str, S
     return found
 
 
+def is_finite(tensor: torch.Tensor) -> bool:
+    """Whether every number of a tensor in fp32 is finite."""
+    # NaN and infinity survive additions, and a sum needs no memory of its own; large finite
+    # numbers may overflow in it, so that only a finite sum is proof.
+    return bool(tensor.sum().isfinite()) or bool(tensor.isfinite().all())
+
+
 def write_safetensors(
     path: Path, tensors: Iterator[tuple[str, torch.Tensor]], metadata: Mapping[str, str],
     shape: ModelShape, kind: str = "F32",
@@ -269,7 +276,7 @@ def write_safetensors(
             file.truncate(start + end)
             for name, tensor in tensors:
                 ready = tensor.to(getattr(torch, _TORCH_NAMES[kind])).contiguous()
-                if kind == "F16" and not bool(torch.isfinite(ready).all()):
+                if kind == "F16" and not is_finite(ready.float()):
                     raise WeightsError(
                         f"{name} holds values too large for fp16.", "Store the weights in fp32."
                     )
