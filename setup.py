@@ -5,7 +5,10 @@ import sys
 from setuptools import Extension, setup
 
 SOURCES = ("module", "team", "avx512", "avx2", "portable")
-HEADERS = ("arithmetic.inc", "kernels.h", "target.h", "team.h")
+HEADERS = (
+    *("arithmetic.inc", "vectors.inc", "linear.inc", "attention.inc", "stack.inc"),
+    *("kernels.h", "target.h", "team.h"),
+)
 
 kernels = Extension(
     "notagen._kernels",
