@@ -93,14 +93,19 @@ def choose_threads(threads: int | None, shape: ModelShape) -> int:
         No whole number from 1 to 1024.
     """
     if threads is not None:
-        return whole_number("threads", threads, 1, _THREADS_ALLOWED)
+        # More than there are cores only wait for each other.
+        return min(whole_number("threads", threads, 1, _THREADS_ALLOWED), _cores())
     if shape.hidden < 512:
         return 1
+    return min(_cores(), MOST_THREADS)
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
     try:
-        cores = len(os.sched_getaffinity(0))
+        return len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS
-        cores = os.cpu_count() or 1
-    return max(1, min(cores, MOST_THREADS))
+        return os.cpu_count() or 1
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -25,6 +26,7 @@ from notagen.device import (
     choose_device,
     choose_precision,
     choose_threads,
+    is_out_of_memory,
 )
 from notagen.draft import AcceptLine, Rules
 from notagen.generation import Generation, Progress
@@ -33,11 +35,22 @@ from notagen.run import Run, requests_of
 from notagen.sampling import Sampling, is_number, whole_number
 from notagen.styles import Style
 from scoregate import __version__
-from scoregate.errors import RequestError
+from scoregate.errors import RequestError, WeightsError
 
 ENGINE_VERSION = "2"
 """Changes whenever the same weights, request and seed may give another text."""
 DEFAULT_BATCH = 16
+_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
+def _forget_writers() -> None:
+    """Free the engines of a forked child: the threads that were writing are its parent's."""
+    for engine in _engines:
+        engine._forget_writer()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_writers)
 
 
 class Engine:
@@ -78,8 +91,8 @@ class Engine:
         self.sha256 = checkpoint.sha256()
         self.device, self.precision, self.threads = device, precision, threads
         self.kernels = arithmetic() if device == "cpu" else "none"
-        self._lock = threading.Lock()
-        self._writer: int | None = None  # the thread that holds the lock
+        self._forget_writer()
+        _engines.add(self)
         with _threads(threads), blocks_given_back():
             self._model: CachedModel | AcceleratedModel
             if device == "cpu":
@@ -92,6 +105,10 @@ class Engine:
                 self._model = AcceleratedModel(
                     checkpoint.shape, checkpoint.read(), device, precision
                 )
+
+    def _forget_writer(self) -> None:
+        self._lock = threading.Lock()
+        self._writer: int | None = None  # the thread that holds the lock
 
     def provenance(self) -> dict[str, Any]:
         """Return what identifies this engine, JSON-ready."""
@@ -241,27 +258,37 @@ def load(
         ``fp32`` is exact on the CPU; ``int8`` is for the CPU and ``fp16`` for the others
         only. ``auto`` is bf16 on CUDA and fp32 elsewhere.
     threads : int, optional
-        CPU threads while writing, 1 to 1024; by default as many as pay for weights of this
-        size.
+        CPU threads while writing, 1 to 1024, of which no more than there are cores are used.
+        By default as many as pay for weights of this size, and at every patch as many of them
+        as pay beside the machine's other work; where kernels are compiled this changes no text.
 
     Raises
     ------
     WeightsError, UnreadableError
-        Missing, damaged or foreign weights.
+        Missing, damaged or foreign weights, or more of them than there is memory for.
     RequestError
         An unknown name, device or precision, or a wrong number of threads.
     """
     path = weights.find(name_or_path)
     checkpoint = open_checkpoint(path)
     chosen = choose_device(device)
-    return Engine(
-        checkpoint,
-        weights.name_of(path),
-        chosen,
-        choose_precision(precision, chosen),
-        choose_threads(threads, checkpoint.shape),
-        adapt=threads is None,
-    )
+    try:
+        return Engine(
+            checkpoint,
+            weights.name_of(path),
+            chosen,
+            choose_precision(precision, chosen),
+            choose_threads(threads, checkpoint.shape),
+            adapt=threads is None,
+        )
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise WeightsError(
+            f"Memory ran out while {path} was loaded.",
+            "Take a lower precision (bf16 needs half of fp32's memory, int8 a quarter), smaller "
+            "weights, or a machine with more memory.",
+        ) from error
 
 
 @contextmanager

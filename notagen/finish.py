@@ -25,6 +25,14 @@ Shape = tuple[str, tuple[tuple[Fraction, str], ...]]
 """A voice's barline before its music, then each bar's length and the barline behind it."""
 
 
+def undeclared_voices(raw: str) -> list[str]:
+    """Return the voices that bars are written for and that no ``V:`` field declares.
+
+    Happens where a header was forced that the model would not have written.
+    """
+    return sorted(set(_VOICE.findall(raw)) - set(_DECLARED.findall(raw)))
+
+
 def finish(raw: str, *, whole: bool = True) -> str:
     """Return finished ABC.
 

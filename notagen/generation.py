@@ -27,8 +27,8 @@ class NotFiniteError(GenerationError):
     def __init__(self, rows: Sequence[int]) -> None:
         super().__init__(
             "The model gave logits that are not finite.",
-            "The weights are damaged, or the precision is too low for them: "
-            "`scoregate weights check`, or precision='fp32'.",
+            "The weights are damaged or their numbers too large: see `scoregate weights check`, "
+            "and take precision='fp32' if it was another.",
         )
         self.rows = list(rows)
 

@@ -11,6 +11,7 @@ import ctypes
 import importlib.util
 import mmap
 import os
+from contextlib import suppress
 from functools import cache
 
 import torch
@@ -176,7 +177,12 @@ def _memory(size: int) -> Tensor:
     """Return bytes for weights: in huge pages where the system has them and they pay."""
     if size < _HUGE or os.name != "posix":
         return torch.empty(size, dtype=torch.uint8)
-    block = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    try:
+        block = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except OSError as error:
+        raise MemoryError(f"out of memory: {size} bytes for weights") from error
     if hasattr(mmap, "MADV_HUGEPAGE"):
-        block.madvise(mmap.MADV_HUGEPAGE)
+        # A system may know of them and have none: small pages are as good, and slower.
+        with suppress(OSError):
+            block.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(block, dtype=torch.uint8)

@@ -96,18 +96,11 @@ class NativeModel(CachedModel):
         return keys, values
 
     def read(self, slot: int, first: int, patches: Sequence[Patch]) -> None:
-        for start in range(0, len(patches), MOST_ROWS):
-            part = patches[start : start + MOST_ROWS]
-            places = range(first + start, first + start + len(part))
-            x = self._read_patches([slot] * len(part), places, part)
-        self.encoded[slot] = x[-1]
+        places = range(first, first + len(patches))
+        self.encoded[slot] = self._read_patches([slot] * len(patches), places, patches)[-1]
 
     def step(self, slots: Sequence[int], places: Sequence[int], patches: Sequence[Patch]) -> None:
-        for start in range(0, len(slots), MOST_ROWS):
-            part = slice(start, start + MOST_ROWS)
-            self.encoded[list(slots[part])] = self._read_patches(
-                slots[part], places[part], patches[part]
-            )
+        self.encoded[list(slots)] = self._read_patches(slots, places, patches)
 
     def _read_patches(
         self, slots: Sequence[int], places: Sequence[int], patches: Sequence[Patch]
@@ -118,20 +111,7 @@ class NativeModel(CachedModel):
         x = F.embedding_bag(columns, self.patch_table, mode="sum")
         x += self.patch_places[torch.from_numpy(at)]
         self._run(self._patch_blocks, x, np.array(slots), at, self.capacity, self.half)
-        out = torch.empty_like(x)
-        gain, bias = self.patch_norm
-        self._check(
-            self.level.head(
-                x.data_ptr(),
-                len(x),
-                gain.data_ptr(),
-                bias.data_ptr(),
-                ctypes.byref(self.head.layer),
-                out.data_ptr(),
-                None,
-            )
-        )
-        return out
+        return self._finish(x, self.patch_norm, None)
 
     def _run(
         self,
@@ -144,11 +124,27 @@ class NativeModel(CachedModel):
     ) -> None:
         """Take rows through a stack, in place."""
         threads = self._chooser.count if self._chooser else self.threads
-        step = kernels.Step(
-            blocks, len(blocks), self.shape.hidden, capacity, half, len(x),
-            slots.ctypes.data, places.ctypes.data, x.data_ptr(), threads,
-        )  # fmt: skip
-        self._check(self.level.step(ctypes.byref(step)))
+        for start in range(0, len(x), MOST_ROWS):
+            part = slice(start, start + MOST_ROWS)
+            step = kernels.Step(
+                blocks, len(blocks), self.shape.hidden, capacity, half, len(x[part]),
+                slots[part].ctypes.data, places[part].ctypes.data, x[part].data_ptr(), threads,
+            )  # fmt: skip
+            self._check(self.level.step(ctypes.byref(step)))
+
+    def _finish(self, x: Tensor, norm: tuple[Tensor, Tensor], logits: Tensor | None) -> Tensor:
+        """Return rows through the final norm, and put the output layer's into ``logits``."""
+        normed, (gain, bias) = torch.empty_like(x), norm
+        for start in range(0, len(x), MOST_ROWS):
+            part = slice(start, start + MOST_ROWS)
+            self._check(
+                self.level.head(
+                    x[part].data_ptr(), len(x[part]), gain.data_ptr(), bias.data_ptr(),
+                    ctypes.byref(self.head.layer), normed[part].data_ptr(),
+                    None if logits is None else logits[part].data_ptr(),
+                )
+            )  # fmt: skip
+        return normed
 
     @staticmethod
     def _check(done: int) -> None:
@@ -168,12 +164,6 @@ class NativeModel(CachedModel):
         return x
 
     def logits(self, x: Tensor) -> Tensor:
-        normed, logits = torch.empty_like(x), torch.empty(len(x), VOCABULARY)
-        gain, bias = self.char_norm
-        self._check(
-            self.level.head(
-                x.data_ptr(), len(x), gain.data_ptr(), bias.data_ptr(),
-                ctypes.byref(self.head.layer), normed.data_ptr(), logits.data_ptr(),
-            )
-        )  # fmt: skip
+        logits = torch.empty(len(x), VOCABULARY)
+        self._finish(x, self.char_norm, logits)
         return logits

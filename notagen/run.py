@@ -16,7 +16,7 @@ from notagen.accelerated import AcceleratedModel
 from notagen.cached import CachedModel
 from notagen.device import is_out_of_memory
 from notagen.draft import MOST_CHARACTERS, Draft, Rules
-from notagen.finish import finish
+from notagen.finish import finish, undeclared_voices
 from notagen.generation import Ended, Generation, NotFiniteError, Progress
 from notagen.opening import read_opening
 from notagen.patches import encode
@@ -75,8 +75,9 @@ class Request:
                     "Header fields and bars are given as `prefix`.",
                 )
         if not lines:
+            said = "is empty" if not text.strip("% \r\n\t") else f"{text!r:.80} leaves no ASCII"
             raise RequestError(
-                "A prompt is empty.",
+                f"The prompt {said}.",
                 "Name a style, or pass None for weights that take no prompt.",
             )
         return "".join(line + "\n" for line in lines)
@@ -331,6 +332,12 @@ class Run:
         if ended:
             draft.stop(ended)
         assert draft.ended is not None
+        notes = [note] if note else []
+        if self.requests[piece].opening is not None and (voices := undeclared_voices(draft.raw)):
+            notes.append(
+                f"The model wrote for voices that the forced header does not declare: "
+                f"{', '.join(voices)}."
+            )
         self.pieces[piece] = Generation(
             raw=draft.raw,
             text=finish(draft.raw, whole=draft.ended == "finished"),
@@ -342,7 +349,7 @@ class Run:
             kept_lines=draft.kept_lines,
             cuts=draft.cuts,
             seconds=draft.seconds,
-            notes=(*self.requests[piece].notes, *self.notes, *([note] if note else [])),
+            notes=(*self.requests[piece].notes, *self.notes, *notes),
         )
         # Only now: Ctrl-C may come at any time, and no piece may be lost to it.
         del self.active[slot]

@@ -83,7 +83,7 @@ def test_foreign_prompt_is_transliterated_and_said_so(engine):
     [
         ({"prompts": []}, "no prompts"),
         ({"prompts": [""]}, "prompt is empty"),
-        ({"prompts": ["音楽"]}, "prompt is empty"),
+        ({"prompts": ["音楽"]}, "leaves no ASCII"),
         ({"prompts": PROMPT}, "must be a list"),
         ({"seeds": [1, 2]}, "1 prompts and 2 seeds"),
         ({"seeds": [-1]}, "outside"),
@@ -124,9 +124,11 @@ def test_precision_follows_the_device():
         choose_precision("fp16", "cpu")
 
 
-def test_small_weights_take_one_thread():
+def test_small_weights_take_one_thread(monkeypatch):
+    monkeypatch.setattr("notagen.device._cores", lambda: 4)
     assert choose_threads(None, ModelShape(192, 4, 2, 512)) == 1
     assert choose_threads(3, ModelShape(192, 4, 2, 512)) == 3
+    assert choose_threads(9, ModelShape(192, 4, 2, 512)) == 4
 
 
 def test_threads_of_the_process_are_put_back():

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from notagen.finish import finish, mend_score
+from notagen.finish import finish, mend_score, undeclared_voices
 from notagen.lengths import bar_length, read_length, show_length
 from notagen.patches import split_text
 from notagen.training.stream import leave_out_rests
@@ -152,3 +152,9 @@ def bar_lengths(line):
     marks = list(_VOICE.finditer(line))
     ends = [mark.start() for mark in marks[1:]] + [len(line)]
     return {m[1]: _shape(line[m.end() : e].strip()) for m, e in zip(marks, ends, strict=True)}
+
+
+def test_voices_that_no_field_declares_are_found():
+    raw = "%%score 1 2\nV:1 treble\nV:2 bass\n[r:0/1][V:1]C4|[V:3]D4|[V:2]E4|[V:10]z4|\n"
+    assert undeclared_voices(raw) == ["10", "3"]
+    assert undeclared_voices(raw.replace("V:2 bass", "V:2\nV:3\nV:10")) == []

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 import shutil
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -22,10 +24,11 @@ from notagen.native import NativeModel
 from notagen.operators import OperatorModel
 from notagen.sampling import Sampling
 from notagen.shape import ModelShape
-from scoregate.errors import GenerationError, RequestError
+from scoregate.errors import GenerationError, RequestError, WeightsError
 
 LEVELS = list(kernels.levels())
 PRECISIONS = ("fp32", "bf16", "int8")
+needs_kernels = pytest.mark.skipif(not LEVELS, reason="no compiler here")
 
 
 @pytest.fixture(autouse=True)
@@ -145,6 +148,52 @@ def test_rows_in_int8_do_not_depend_on_the_rows_beside_them(checkpoint):
             found.append(model.encoded[slots - 1].clone())
     assert torch.equal(found[0], found[1])
     assert torch.equal(found[0], found[2])
+
+
+def test_more_rows_than_a_step_takes(checkpoint):
+    """On the stack of a small thread as well: scratch memory there is bounded."""
+    rows = 2 * MOST_ROWS + 88
+    model = cpu_model(checkpoint.shape, checkpoint.read(), "fp32")
+    patches, found = context(3), []
+
+    def write():
+        with torch.inference_mode():
+            model.open(rows)
+            model.step(list(range(rows)), [0] * rows, [patches[n % 2] for n in range(rows)])
+            numbers = [np.full(16, 0.3 + n % 2 / 3) for n in range(rows)]
+            found.append(model.write(list(range(rows)), [()] * rows, numbers, Sampling()))
+
+    before = threading.stack_size(256 * 1024)
+    writer = threading.Thread(target=write)
+    writer.start()
+    threading.stack_size(before)
+    writer.join()
+    assert (found[0][::2] == found[0][0]).all()
+    assert (found[0][1::2] == found[0][1]).all()
+
+
+@needs_kernels
+def test_systems_without_huge_pages_load_all_the_same(monkeypatch):
+    class Small(mmap.mmap):
+        def madvise(self, *_):
+            raise OSError(22, "Invalid argument")
+
+    monkeypatch.setattr("notagen.kernels.mmap.mmap", Small)
+    weight = torch.randn(1024, 1024)
+    packed = Packed(next(iter(kernels.levels().values())), weight, None, "fp32")
+    assert packed.layer.inputs == 1024
+
+
+@needs_kernels
+def test_memory_that_runs_out_while_loading_is_said(monkeypatch):
+    def none(*_, **__):
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr("notagen.kernels._HUGE", 0)
+    monkeypatch.setattr("notagen.kernels.mmap.mmap", none)
+    with pytest.raises(WeightsError, match="Memory ran out") as caught:
+        notagen.load()
+    assert "int8" in caught.value.remedy
 
 
 def test_engine_says_what_computes_and_takes_another_on_request(monkeypatch):

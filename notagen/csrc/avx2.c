@@ -2,7 +2,7 @@
 #include "kernels.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
-#define FEATURES "avx2,fma,f16c"
+#define FEATURES "avx2,fma"
 #include "target.h"
 #define ROWS 3
 #include "arithmetic.inc"

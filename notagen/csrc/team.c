@@ -1,7 +1,7 @@
 /* Threads that compute one step together: a pool that sleeps between steps.
  *
  * A step is hundreds of short parts, and after each the threads wait for each other. They look
- * a few microseconds for the others and then sleep: a thread that keeps looking uses up its
+ * for the others for a while and then sleep: a thread that keeps looking uses up its
  * turn of the processor, and on a machine with other work the one it waits for gets none. That
  * is what OpenMP's threads do, and why they aren't used here.
  */
@@ -14,7 +14,7 @@
 #define BREATHE ((void)0)
 #endif
 
-#define LOOKS 3000 /* before a thread sleeps: some 40 microseconds */
+#define LOOKS 3000 /* before a thread sleeps: some 80 microseconds */
 #define MOST 64    /* threads of the pool */
 
 static void sleep_until_moved(atomic_int *round, int seen, pthread_mutex_t *lock,
@@ -36,9 +36,11 @@ static void move_on(atomic_int *round, pthread_mutex_t *lock, pthread_cond_t *mo
 }
 
 void notagen_meet(Meeting *m) {
-    if (m->team == 1) return;
+    /* Read before this thread counts as come: after that the next job may set another team. */
+    const int64_t team = m->team;
+    if (team == 1) return;
     const int seen = atomic_load(&m->round);
-    if (atomic_fetch_add(&m->here, 1) + 1 == m->team) {
+    if (atomic_fetch_add(&m->here, 1) + 1 == team) {
         atomic_store(&m->here, 0);
         move_on(&m->round, &m->lock, &m->moved);
     } else {
