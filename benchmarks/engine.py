@@ -202,7 +202,7 @@ def measure(name: str, precisions: list[Precision], bandwidth: Bandwidth) -> Ite
                 f"| {name} | {context} | {batch} | {precision} | {slow * 1000:,.1f} "
                 f"| {fused * 1000:,.1f} | {seconds * 1000:,.2f} | {slow / seconds:,.0f}x "
                 f"| {f'{target}x' if target else ''} | {fused / seconds:,.0f}x "
-                f"| {seconds / floor:.2f} | {slow / real:,.0f}x |"
+                f"| {seconds / floor:.2f} | {speed / 1e9:.1f} | {slow / real:,.0f}x |"
             )
         del fast
         gc.collect()
@@ -265,8 +265,8 @@ def main() -> None:
         "",
         "| shape | context | batch | precision | slow, ms a patch | fused, ms a patch "
         "| engine, ms a patch and piece | ratio | target | ratio to fused | of the floor "
-        "| ratio, real lengths |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "| GB/s | ratio, real lengths |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     print("\n".join(lines), flush=True)
     for name in arguments.rows.split(","):
