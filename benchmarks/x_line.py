@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -152,7 +153,14 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         weights = folder / release("x").file
         if not weights.is_file():
-            make_weights(weights)
+            # In a process of its own: a child's peak begins with its parent's.
+            maker = multiprocessing.get_context("spawn").Process(
+                target=make_weights, args=(weights,)
+            )
+            maker.start()
+            maker.join()
+            if maker.exitcode:
+                raise SystemExit("The weights could not be made: see above.")
         checked, check_seconds, check_peak = run("weights", "check", weights, "--json")
         found = json.loads(checked)
         run("server", "start")
