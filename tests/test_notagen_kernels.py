@@ -217,6 +217,7 @@ def test_all_kernels_write_the_same_piece(monkeypatch):
     assert len(texts) == 1
 
 
+@pytest.mark.slow
 def test_without_compiled_kernels_the_engine_runs_on_operators():
     script = (
         "import importlib.util\n"

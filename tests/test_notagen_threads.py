@@ -82,6 +82,7 @@ def text_of(engine, seed):
     return engine.generate(["%a\n"] * 3, seeds=[seed, 1, 2], max_patches=20)[0].raw
 
 
+@pytest.mark.slow
 @needs_kernels
 def test_teams_of_any_size_write_the_same_text(path, monkeypatch):
     """The pool grows, shrinks and has more threads than the machine has cores."""
@@ -90,6 +91,7 @@ def test_teams_of_any_size_write_the_same_text(path, monkeypatch):
     assert len(texts) == 1
 
 
+@pytest.mark.slow
 @needs_kernels
 def test_engines_may_write_at_the_same_time(path, monkeypatch):
     """One has the pool's threads, the other computes alone; neither waits or mixes rows up."""
@@ -109,6 +111,7 @@ def test_engines_may_write_at_the_same_time(path, monkeypatch):
     assert found == {number: [text] * 4 for number, text in enumerate(expected)}
 
 
+@pytest.mark.slow
 @needs_kernels
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_makes_threads_of_its_own(path):
