@@ -17,8 +17,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import os
-import platform
 import resource
 import subprocess
 import sys
@@ -29,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from machine import describe
 
 from notagen import cached
 from notagen.cached import CachedModel
@@ -238,14 +237,6 @@ def peak_of_x() -> str:
     )
 
 
-def processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", default="chorales,small,x", help="of: chorales, small, x")
@@ -258,7 +249,7 @@ def main() -> None:
     lines = [
         "# The engine against the slow path",
         "",
-        f"{processor()}, {os.cpu_count()} cores, shared; 1 thread; torch {torch.__version__}; "
+        f"{describe('torch')}; 1 thread; "
         f"kernels: {arithmetic()}; one thread reads {bandwidth() / 1e9:.1f} GB/s at the beginning.",
         "",
         f"    python benchmarks/engine.py {' '.join(sys.argv[1:])}",

@@ -73,8 +73,8 @@ class ProduceRequest(BaseModel):
     threads: int | None = Field(
         default=None,
         ge=1,
-        description="CPU threads for writing; left out, as many as pay for weights of this size "
-        "on a machine with nothing else to do.",
+        description="CPU threads for writing, at most; left out, as many as pay for weights "
+        "of this size beside the machine's other work.",
     )
     out: str = Field(default="out", description="Folder of the archive and the reports.")
     audio: bool = Field(

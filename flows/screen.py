@@ -20,11 +20,12 @@ from prefect.logging import get_run_logger
 from pydantic import BaseModel, ConfigDict, Field
 
 from archive.store import new_run_id
+from scoregate.cores import cores
 from scoregate.errors import RequestError, ToolError, UnreadableError
 from tasks.checking import judge_version
 from tasks.draft import Batch
 from tasks.journal import Journal
-from tasks.pool import Pool, cores
+from tasks.pool import Pool
 from tasks.screen import Job, died, judge_batch, judge_chunk, judge_jobs, note_rows, unread_row
 from tasks.sources import ENDINGS, Source, find, size_and_time
 from tasks.spent import ledger, spent

@@ -43,6 +43,8 @@ class AcceleratedModel:
     precision : {'fp32', 'bf16', 'fp16'}
     """
 
+    kernels = "none"
+
     def __init__(
         self, shape: ModelShape, tensors: Iterable[tuple[str, Tensor]], device: str, precision: str
     ) -> None:

@@ -48,6 +48,9 @@ class CachedModel(ABC):
         sums and the output layer are fp32 always.
     """
 
+    kernels = "none"
+    """What computes: the instruction set of compiled kernels, or ``none``."""
+
     def __init__(
         self, shape: ModelShape, tensors: Iterable[tuple[str, Tensor]], precision: Precision
     ) -> None:

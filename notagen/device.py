@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -12,6 +11,7 @@ import torch
 
 from notagen.sampling import whole_number
 from notagen.shape import ModelShape
+from scoregate.cores import cores
 from scoregate.errors import RequestError
 
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
@@ -94,18 +94,10 @@ def choose_threads(threads: int | None, shape: ModelShape) -> int:
     """
     if threads is not None:
         # More than there are cores only wait for each other.
-        return min(whole_number("threads", threads, 1, _THREADS_ALLOWED), _cores())
+        return min(whole_number("threads", threads, 1, _THREADS_ALLOWED), cores())
     if shape.hidden < 512:
         return 1
-    return min(_cores(), MOST_THREADS)
-
-
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS
-        return os.cpu_count() or 1
+    return min(cores(), MOST_THREADS)
 
 
 @contextmanager

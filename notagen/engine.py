@@ -19,7 +19,7 @@ from notagen import weights
 from notagen.accelerated import AcceleratedModel
 from notagen.cached import CachedModel
 from notagen.checkpoint import Checkpoint, open_checkpoint
-from notagen.cpu import arithmetic, cpu_model
+from notagen.cpu import cpu_model
 from notagen.device import (
     Precision,
     blocks_given_back,
@@ -90,7 +90,6 @@ class Engine:
         self.name = name
         self.sha256 = checkpoint.sha256()
         self.device, self.precision, self.threads = device, precision, threads
-        self.kernels = arithmetic() if device == "cpu" else "none"
         self._forget_writer()
         _engines.add(self)
         with _threads(threads), blocks_given_back():
@@ -105,6 +104,7 @@ class Engine:
                 self._model = AcceleratedModel(
                     checkpoint.shape, checkpoint.read(), device, precision
                 )
+        self.kernels = self._model.kernels
 
     def _forget_writer(self) -> None:
         self._lock = threading.Lock()

@@ -206,8 +206,8 @@ def _download(file: str, target: Path) -> None:
         raise _out_of_reach(error) from None
     except Exception as error:
         # The hub's library passes on whatever its HTTP client raises, which is one client
-        # in one release and another in the next.
-        raise _out_of_reach(error) from None
+        # in one release and another in the next (httpx, httpx2). What it was stays attached.
+        raise _out_of_reach(error) from error
     found = _sha256(part)
     if expected and found != expected:
         part.unlink(missing_ok=True)

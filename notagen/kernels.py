@@ -107,7 +107,6 @@ class Level(ctypes.Structure):
     _fields_ = (
         ("name", ctypes.c_char_p),
         ("half", ctypes.c_int),
-        ("integer", ctypes.c_int),
         ("step", _STEP),
         ("head", _HEAD),
         ("pack", _PACK),

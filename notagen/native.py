@@ -48,7 +48,7 @@ class NativeModel(CachedModel):
         tensors: Iterable[tuple[str, Tensor]],
         precision: Precision,
     ) -> None:
-        self.level = level
+        self.level, self.kernels = level, level.name.decode()
         self.half = bool(precision != "fp32" and level.half)
         super().__init__(shape, tensors, precision)
         self.head = Packed(level, self.char_table.t(), None, "fp32")

@@ -22,7 +22,7 @@ from notagen.opening import read_opening
 from notagen.patches import encode
 from notagen.prompt import to_ascii
 from notagen.sampling import Sampling, random_stream
-from notagen.styles import PROMPT_END, Style, nearest, parse
+from notagen.styles import PROMPT_END, Style, parse, untrained
 from scoregate.errors import GenerationError, RequestError
 
 
@@ -128,13 +128,10 @@ class Request:
         if any(style.prompt.startswith(prompt) for style in trained):
             return
         said = "/".join(line.removeprefix("%") for line in prompt.splitlines())
+        error = untrained(said, trained, "allow_untrained=True")
         if not allow_untrained:
-            near = "; ".join(f"'{style}'" for style in nearest(said, trained))
-            raise RequestError(
-                f"The weights were not trained on the style {said!r:.200}.",
-                f"Nearest: {near}. To try it all the same: allow_untrained=True.",
-            )
-        self.notes.append(f"The weights were not trained on the style {said!r:.200}.")
+            raise error
+        self.notes.append(error.problem)
 
     def draft(self, rules: Rules) -> Draft:
         return Draft(self.prompt, self.seed, rules, self.opening)

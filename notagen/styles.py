@@ -105,10 +105,14 @@ def resolve(
             _spelling(style.composer, (s.composer for s in trained)),
             _spelling(style.instrumentation, (s.instrumentation for s in trained)),
         )
-    raise RequestError(
-        f"The weights were not trained on the style {str(text)!r}.",
-        _listed(nearest(text, trained))
-        + " To try it all the same: --allow-untrained (the result is labelled so).",
+    raise untrained(text, trained, "--allow-untrained (the result is labelled so)")
+
+
+def untrained(text: str | Style, trained: Collection[Style], switch: str) -> RequestError:
+    """Return the error for a style outside ``trained``: the nearest ones, and what allows it."""
+    return RequestError(
+        f"The weights were not trained on the style {str(text)!r:.200}.",
+        f"{_listed(nearest(text, trained))} To try it all the same: {switch}.",
     )
 
 

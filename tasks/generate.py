@@ -142,6 +142,8 @@ def generate(
                 "round": round_number,
                 "ended": piece.ended,
                 "patches": piece.patches,
+                "bars": piece.bars,
+                "notes": list(piece.notes),
                 "redrawn_lines": piece.redrawn_lines,
             },
         )

@@ -24,6 +24,7 @@ ENDED = {
     "time": "time limit",
     "stopped": "stopped by hand",
     "failed": "no music",
+    "broken": "could not go on",
 }
 """Why the model did not come to the end of a piece, in a word or two."""
 _log = logging.getLogger(__name__)
@@ -54,13 +55,21 @@ def cut_off(draft: Draft) -> Finding | None:
     if draft.ended == "finished":
         return None
     asked = draft.provenance
+    why = _why(draft)
     message = {
         "length": f"the piece was cut off after {asked.get('patches')} patches",
         "time": f"the piece was cut off at the limit of {asked.get('max_minutes')} min",
         "stopped": "the piece was being written when the run was stopped by hand",
         "failed": "the model filled its whole context without a bar of music",
-    }[draft.ended]
-    return Finding("ended", f"ended.{draft.ended}", "critical", message)
+        "broken": f"the model could not go on after {asked.get('bars')} bars",
+    }[why]
+    remarks = "".join(f"; {note}" for note in asked.get("notes", []) if why == "broken")
+    return Finding("ended", f"ended.{why}", "critical", message + remarks)
+
+
+def _why(draft: Draft) -> str:
+    """Return the entry of ``ENDED`` for a draft: one that failed may have begun well."""
+    return "broken" if draft.ended == "failed" and draft.provenance.get("bars") else draft.ended
 
 
 @task(name="judge", retries=1, cache_policy=NO_CACHE)
@@ -101,7 +110,7 @@ def _judged(
         # A piece may be cut off where its text happens to look whole.
         status = REJECTED
         findings.append(unfinished)
-        why.insert(0, f"{unfinished.gate}: {ENDED[draft.ended]}")
+        why.insert(0, f"{unfinished.gate}: {ENDED[_why(draft)]}")
     measures: dict[str, float] = {}
     for outcome in outcomes.values():
         measures |= outcome.measures

@@ -24,6 +24,17 @@ from flows import server as server_module  # noqa: E402
 server_module.apply_settings()
 
 
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """One thread for models too small to share out: several would only wait for each other."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def real_pieces() -> list[Path]:
     """Pieces that NotaGen really wrote, where they lie beside the project."""

@@ -125,7 +125,7 @@ def test_precision_follows_the_device():
 
 
 def test_small_weights_take_one_thread(monkeypatch):
-    monkeypatch.setattr("notagen.device._cores", lambda: 4)
+    monkeypatch.setattr("notagen.device.cores", lambda: 4)
     assert choose_threads(None, ModelShape(192, 4, 2, 512)) == 1
     assert choose_threads(3, ModelShape(192, 4, 2, 512)) == 3
     assert choose_threads(9, ModelShape(192, 4, 2, 512)) == 4

@@ -23,18 +23,12 @@ from notagen.sampling import Sampling, draw, random_stream
 from notagen.shape import ModelShape
 from notagen.weights import find
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CASES = json.loads((ORACLE / "released.json").read_text())["cases"]
 KERNELS = [*kernels.levels(), "none"]
 """All that this processor can compute with: compiled kernels, and PyTorch's operators."""
 RUNS = [(case, kind) for case in range(3) for kind in ("greedy", "sampled", "hot")]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

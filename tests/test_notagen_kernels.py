@@ -26,17 +26,11 @@ from notagen.sampling import Sampling
 from notagen.shape import ModelShape
 from scoregate.errors import GenerationError, RequestError, WeightsError
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 LEVELS = list(kernels.levels())
 PRECISIONS = ("fp32", "bf16", "int8")
 needs_kernels = pytest.mark.skipif(not LEVELS, reason="no compiler here")
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def test_kernels_are_compiled_where_there_is_a_compiler():

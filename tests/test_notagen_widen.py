@@ -15,16 +15,10 @@ from notagen.patches import BOS_PATCH, encode_unit, units_of
 from notagen.shape import ModelShape
 from notagen.weights import find
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SMALL = ModelShape(64, 2, 1, 12)
 HEAD = "char_level_decoder.base.lm_head.weight"
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def model_of(tensors, shape: ModelShape) -> NotaGen:

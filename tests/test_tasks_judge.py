@@ -53,6 +53,16 @@ def test_a_piece_that_the_model_did_not_end_is_rejected(outcomes, ended, reason,
         assert message in finding.message
 
 
+def test_a_piece_that_broke_on_the_way_says_why(outcomes):
+    provenance = {"patches": 40, "bars": 7, "notes": ["The model gave logits that are not finite."]}
+    drafts = Batch([Draft(TEXT, TEXT, "failed", "", seed, 1, provenance) for seed in (1, 2)])
+    for judged in module.judge.fn(drafts, read.fn(drafts), outcomes):
+        assert (judged.status, judged.reasons) == ("rejected", ["ended: could not go on"])
+        (finding,) = [one for one in judged.findings if one.severity == "critical"]
+        assert finding.code == "ended.broken"
+        assert "after 7 bars; The model gave logits that are not finite" in finding.message
+
+
 def test_a_gate_that_crashes_passes_nothing(drafts, outcomes, monkeypatch):
     def crash(score, *, style=None):
         raise RuntimeError("the gate fell over")

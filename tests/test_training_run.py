@@ -18,17 +18,10 @@ from notagen.training.synthetic import chorale
 from notagen.training.train import Run, Settings, Stage, place_in_schedule, train
 from scoregate.errors import RequestError, ScoregateError, WeightsError
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 STYLE = ("Baroque", "Bach, Johann Sebastian", "Choral")
 TEXTS = {f"piece {i}": chorale(i) for i in range(3)}
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """These models are too small to share out: threads would only wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def tiny(steps=12, **changes):

@@ -12,18 +12,11 @@ from notagen.training.step import AuxiliaryHeads, losses
 from notagen.training.stream import stream_text
 from notagen.training.synthetic import chorale
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SHAPE = ModelShape(hidden=64, patch_layers=2, char_layers=2, length=256)
 STYLE = ("Baroque", "Bach, Johann Sebastian", "Choral")
 LINE = "%%score [ 1 2 ]\nL:1/8\nM:4/4\nK:G\nV:1\nV:2\n[V:1]G4 F2 z2|[V:2]E2 D2 C4|\n"
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """These models are too small to share out: threads would only wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ def command(
     precision: Annotated[str, typer.Option(help="fp32, bf16, int8 (CPU) or fp16 (CUDA).")] = "fp32",
     threads: Annotated[
         int | None,
-        typer.Option(help="CPU threads for writing; on a busy machine fewer are faster."),
+        typer.Option(help="CPU threads for writing; left out, as many as pay at the moment."),
     ] = None,
     repair_lines: Annotated[
         bool,

@@ -6,5 +6,5 @@
 #include "target.h"
 #define ROWS 3
 #include "arithmetic.inc"
-const Level level_avx2 = {"avx2", 0, 0, step, head, pack};
+const Level level_avx2 = {"avx2", 0, step, head, pack};
 #endif

@@ -11,5 +11,5 @@
 #define TWO_SOURCE_SHUFFLES
 #endif
 #include "arithmetic.inc"
-const Level level_avx512 = {"avx512", 1, 1, step, head, pack};
+const Level level_avx512 = {"avx512", 1, step, head, pack};
 #endif

@@ -48,7 +48,7 @@ typedef struct {
 /* What one instruction set offers. */
 typedef struct {
     const char *name;
-    int half, integer;     /* can keep fp16; has integer dot products */
+    int half;              /* can keep keys and values in fp16 */
     int (*step)(const Step *);
     int (*head)(const float *x, int64_t rows, const float *gain, const float *bias,
                 const Linear *head, float *normed, float *logits);

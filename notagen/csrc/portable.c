@@ -7,4 +7,4 @@
 #define ROWS 1
 #endif
 #include "arithmetic.inc"
-const Level level_portable = {"portable", 0, 0, step, head, pack};
+const Level level_portable = {"portable", 0, step, head, pack};
