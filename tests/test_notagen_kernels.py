@@ -144,9 +144,10 @@ def test_rows_in_int8_do_not_depend_on_the_rows_beside_them(checkpoint):
     assert torch.equal(found[0], found[2])
 
 
-def test_more_rows_than_a_step_takes(checkpoint):
+def test_more_rows_than_a_step_takes(tmp_path):
     """On the stack of a small thread as well: scratch memory there is bounded."""
-    rows = 2 * MOST_ROWS + 88
+    rows = 12 * MOST_ROWS + 88
+    checkpoint = open_checkpoint(random_weights(tmp_path / "w", ModelShape(64, 1, 1, 16)))
     model = cpu_model(checkpoint.shape, checkpoint.read(), "fp32")
     patches, found = context(3), []
 

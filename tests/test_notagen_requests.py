@@ -231,3 +231,13 @@ def test_devices_are_counted(monkeypatch):
 def test_wrong_number_of_threads(threads):
     with pytest.raises(RequestError, match="threads = "):
         choose_threads(threads, ModelShape(64, 1, 1, 32))
+
+
+def test_voices_that_a_forced_header_does_not_declare_are_remarked(trained):
+    """The embedded model writes four voices, whatever it is told."""
+    forced = "%%score { 1 | 2 }\nL:1/8\nM:4/4\nK:C\nV:1 treble\nV:2 bass\n[V:1]C8|[V:2]C,8|\n"
+    (piece,) = write(trained, prefix=forced, max_patches=60)
+    assert "[V:3]" in piece.raw
+    assert piece.notes[-1].endswith("does not declare: 3, 4.")
+    (piece,) = write(trained, max_patches=60)
+    assert piece.notes == ()

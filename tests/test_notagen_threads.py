@@ -114,17 +114,20 @@ def test_engines_may_write_at_the_same_time(path, monkeypatch):
 @pytest.mark.slow
 @needs_kernels
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_a_forked_child_makes_threads_of_its_own(path):
-    """A child has none of its parent's threads, and must not wait for them."""
+def test_a_forked_child_waits_for_none_of_its_parents_threads(path):
+    """It has none of them: neither the kernels' nor the one that was writing."""
     script = (
         "import os, sys, notagen\n"
         f"engine = notagen.load({str(path)!r}, threads=3)\n"
         "write = lambda: engine.generate(['%a\\n'], seeds=[5], max_patches=10)[0].raw\n"
+        "engine._model.threads = 3\n"
         "before = write()\n"
+        "engine._lock.acquire()\n"
         "child = os.fork()\n"
         "if child == 0:\n"
         "    os._exit(0 if write() == before else 3)\n"
         "_, status = os.waitpid(child, 0)\n"
+        "engine._lock.release()\n"
         "print(os.waitstatus_to_exitcode(status), write() == before)\n"
     )
     done = subprocess.run(

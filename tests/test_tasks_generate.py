@@ -19,8 +19,10 @@ def drafts(count: int = 1, **values):
 
 
 def test_no_more_patches_are_drawn_than_asked_for():
-    (draft,), stopped = drafts(max_patches=30)
-    assert (draft.ended, draft.provenance["patches"], stopped) == ("length", 30, False)
+    (draft,), stopped = drafts(max_patches=60)
+    assert (draft.ended, draft.provenance["patches"], stopped) == ("length", 60, False)
+    whole = draft.raw.split("\n")[:-1]
+    assert draft.provenance["bars"] == sum(line.startswith("[r:") for line in whole) > 0
 
 
 def test_no_more_time_is_taken_than_asked_for():
@@ -46,6 +48,13 @@ def test_ctrl_c_before_the_first_bar_leaves_no_piece(monkeypatch):
 
     monkeypatch.setattr(module, "_show", stop)
     assert list(drafts()[0]) == []
+
+
+def test_what_the_engine_remarks_stands_in_the_provenance():
+    style = "Romantic/Chopin, Frederic/Keyboard"
+    (draft,), _ = drafts(style=style, allow_untrained=True, max_patches=2)
+    (remark,) = draft.provenance["notes"]
+    assert "not trained on" in remark
 
 
 def test_weights_that_name_no_styles_leave_open_whether_they_know_one(tmp_path):
