@@ -34,7 +34,7 @@ lint: $(READY) ## Check style
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
 types: $(READY) ## Check types
-	@$(BIN)/pyright
+	@$(BIN)/python tools/link_package.py && $(BIN)/pyright
 
 check: lint types test ## Lint, types and tests
 

@@ -11,7 +11,7 @@ HEADERS = (
 )
 
 kernels = Extension(
-    "notagen._kernels",
+    "scoregate.notagen._kernels",
     [f"notagen/csrc/{name}.c" for name in SOURCES],
     depends=[f"notagen/csrc/{name}" for name in HEADERS],
     extra_compile_args=["-O3", "-Wno-psabi", "-pthread"],

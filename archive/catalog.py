@@ -15,8 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from archive.records import PieceReport
-from archive.store import Archive, read_report
+from scoregate.archive.records import PieceReport
+from scoregate.archive.store import Archive, read_report
 from scoregate.errors import CorruptError
 
 VERSION = 1

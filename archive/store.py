@@ -30,8 +30,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from archive.atomic import told_as_archive_error, write_file, write_folder
-from archive.records import PieceReport, RunRecord, now, parse_report, parse_run
+from scoregate.archive.atomic import told_as_archive_error, write_file, write_folder
+from scoregate.archive.records import PieceReport, RunRecord, now, parse_report, parse_run
 from scoregate.errors import ArchiveError, CorruptError, RequestError
 
 FILE_NAME = re.compile(

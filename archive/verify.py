@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from archive.atomic import unfinished_folders
-from archive.store import PIECE_ID, RUN_ID, Archive, faults_of, hash_of
+from scoregate.archive.atomic import unfinished_folders
+from scoregate.archive.store import PIECE_ID, RUN_ID, Archive, faults_of, hash_of
 from scoregate.errors import CorruptError
 
 KINDS = ("missing", "damaged", "foreign", "unfinished")

@@ -19,12 +19,12 @@ import numpy as np
 import torch
 from engine import SHAPES, context_of, random_tensors
 
-import notagen
-from notagen.accelerated import AcceleratedModel
-from notagen.device import choose_device
-from notagen.sampling import Sampling
-from notagen.shape import PATCH_SIZE
+from scoregate import notagen
 from scoregate.errors import RequestError
+from scoregate.notagen.backends.accelerator import AcceleratedModel
+from scoregate.notagen.backends.device import choose_device
+from scoregate.notagen.model.shape import PATCH_SIZE
+from scoregate.notagen.sampling import Sampling
 
 PROMPT = "%Baroque\n%Bach, Johann Sebastian\n%Choral\n"
 TARGETS = {1: "at most 3 ms", 64: "at least 10,000 patches/s"}

@@ -18,18 +18,19 @@ from pathlib import Path
 import numpy as np
 from machine import describe
 
-from notagen.training.corpus import bach_chorales
-from validators import novelty, verdict
-from validators.chords import harmony_fit
-from validators.counterpoint import moments
-from validators.gate import PRODUCTION, examine, look
-from validators.novelty import index_of, longest_shared
-from validators.passages import melody, texture
-from validators.reader import read
-from validators.repetition import check as repetition
-from validators.score import Score
-from validators.slips import octave_slips
-from validators.sounding import notes
+from scoregate.abc.reader import read
+from scoregate.abc.score import Score
+from scoregate.notagen.training.corpus import bach_chorales
+from scoregate.validators.analysis.chords import harmony_fit
+from scoregate.validators.analysis.counterpoint import moments
+from scoregate.validators.analysis.octave_slips import octave_slips
+from scoregate.validators.analysis.shared_passages import melody, texture
+from scoregate.validators.analysis.sounding import notes
+from scoregate.validators.examine import PRODUCTION, examine, look
+from scoregate.validators.gates import novelty
+from scoregate.validators.gates.novelty import index_of, longest_shared
+from scoregate.validators.gates.repetition import check as repetition
+from scoregate.validators.verdict import rules as verdict
 
 CHORAL = "Baroque/Bach, Johann Sebastian/Choral"
 Pieces = dict[str, str]

@@ -29,17 +29,17 @@ import numpy as np
 import torch
 from machine import describe
 
-from notagen import cached
-from notagen.cached import CachedModel
-from notagen.checkpoint import open_checkpoint
-from notagen.cpu import arithmetic, cpu_model
-from notagen.device import Precision
-from notagen.model import NotaGen
-from notagen.patches import END, Patch
-from notagen.reference import next_patch, ready_model
-from notagen.sampling import Sampling
-from notagen.shape import PATCH_SIZE, ModelShape
-from notagen.weights import find, release
+from scoregate.notagen.backends import cpu as cached
+from scoregate.notagen.backends.choose import arithmetic, cpu_model
+from scoregate.notagen.backends.cpu import CachedModel
+from scoregate.notagen.backends.device import Precision
+from scoregate.notagen.model.network import NotaGen
+from scoregate.notagen.model.reference import next_patch, ready_model
+from scoregate.notagen.model.shape import PATCH_SIZE, ModelShape
+from scoregate.notagen.sampling import Sampling
+from scoregate.notagen.text.patches import END, Patch
+from scoregate.notagen.weights.checkpoint import open_checkpoint
+from scoregate.notagen.weights.registry import find, release
 
 SHAPES = {"x": release("x").shape, "small": release("small").shape}
 ROWS: dict[str, list[tuple[int, int]]] = {  # (context, batch)

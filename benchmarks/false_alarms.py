@@ -1,6 +1,6 @@
 """How many good pieces the gate rejects: the chorales that the project itself converts.
 
-    python -m notagen.training.corpus .scoregate/corpus
+    python -m scoregate.notagen.training.corpus .scoregate/corpus
     python benchmarks/false_alarms.py .scoregate/corpus > benchmarks/results/false-alarms.md
 
 Every critical finding of every piece is printed, so that each can be looked at.
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from machine import describe
 
-from validators.gate import GATES, examine
+from scoregate.validators.examine import GATES, examine
 
 STYLE = "Baroque/Bach, Johann Sebastian/Choral"
 

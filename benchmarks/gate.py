@@ -20,8 +20,8 @@ from pathlib import Path
 from machine import describe
 from truth import musicxml_of
 
-from validators.gate import GATES, examine, look
-from validators.reader import read
+from scoregate.abc.reader import read
+from scoregate.validators.examine import GATES, examine, look
 
 
 def clock(work: Callable[[], object], repeats: int) -> tuple[float, float]:

@@ -17,13 +17,13 @@ from pathlib import Path
 
 import torch
 
-import notagen
 from benchmarks.machine import describe
-from notagen.training.corpus import CHORALE_STYLE
-from notagen.training.material import Material
-from notagen.training.measures import measure, summary
-from notagen.training.project import write_weights
-from notagen.training.train import Run, Settings, Stage
+from scoregate import notagen
+from scoregate.notagen.training.corpus import CHORALE_STYLE
+from scoregate.notagen.training.material import Material
+from scoregate.notagen.training.measures import measure, summary
+from scoregate.notagen.training.project import write_weights
+from scoregate.notagen.training.train import Run, Settings, Stage
 
 RESULTS = Path(__file__).resolve().parent / "results"
 PROMPT = "".join(f"%{part}\n" for part in CHORALE_STYLE)

@@ -21,19 +21,19 @@ from pathlib import Path
 
 import torch
 
-import notagen
 from benchmarks.machine import describe
-from notagen.model import NotaGen
-from notagen.shape import shape_of
-from notagen.training.baselines import ngram_bits, unigram_bits
-from notagen.training.corpus import CHORALE_STYLE, bach_chorales, split
-from notagen.training.material import Material
-from notagen.training.measures import CopyIndex, PieceMeasures, measure, shifted, summary
-from notagen.training.project import read_initial
-from notagen.training.stream import stream_text
-from notagen.training.train import bits_per_character
-from validators.gate import GATES, examine
-from validators.verdict import judge, row
+from scoregate import notagen
+from scoregate.notagen.model.network import NotaGen
+from scoregate.notagen.model.shape import shape_of
+from scoregate.notagen.training.baselines import ngram_bits, unigram_bits
+from scoregate.notagen.training.corpus import CHORALE_STYLE, bach_chorales, split
+from scoregate.notagen.training.material import Material
+from scoregate.notagen.training.measures import CopyIndex, PieceMeasures, measure, shifted, summary
+from scoregate.notagen.training.project import read_initial
+from scoregate.notagen.training.stream import stream_text
+from scoregate.notagen.training.train import bits_per_character
+from scoregate.validators.examine import GATES, examine
+from scoregate.validators.verdict.rules import judge, row
 
 ROOT = Path(__file__).resolve().parent.parent
 EMBEDDED = ROOT / "notagen" / "weights" / "chorales.safetensors"

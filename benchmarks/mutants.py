@@ -23,11 +23,11 @@ from pathlib import Path
 
 from machine import describe
 
-from validators.findings import Finding
-from validators.gate import examine
-from validators.ranges import assign
-from validators.reader import read
-from validators.score import Bar, Event, Score, Voice
+from scoregate.abc.reader import read
+from scoregate.abc.score import Bar, Event, Score, Voice
+from scoregate.findings import Finding
+from scoregate.validators.examine import examine
+from scoregate.validators.gates.ranges import assign
 
 _LENGTH = re.compile(r"(\d*)(/*\d*)(-?)$")
 _PLAIN_CHORD = re.compile(r"\[(?:[_=^]{0,2}[A-Ga-g][,']*[\d/]*-?)+\][\d/]*-?")

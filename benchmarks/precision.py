@@ -16,17 +16,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-import notagen
-from notagen import cached
-from notagen.cached import CachedModel
-from notagen.checkpoint import open_checkpoint
-from notagen.cpu import cpu_model
-from notagen.device import Precision
-from notagen.patches import encode
-from notagen.sampling import Sampling
-from notagen.shape import PATCH_SIZE
-from notagen.weights import find
-from tasks.checking import check_bytes
+from scoregate import notagen
+from scoregate.notagen.backends import cpu as cached
+from scoregate.notagen.backends.choose import cpu_model
+from scoregate.notagen.backends.cpu import CachedModel
+from scoregate.notagen.backends.device import Precision
+from scoregate.notagen.model.shape import PATCH_SIZE
+from scoregate.notagen.sampling import Sampling
+from scoregate.notagen.text.patches import encode
+from scoregate.notagen.weights.checkpoint import open_checkpoint
+from scoregate.notagen.weights.registry import find
+from scoregate.validators.checking import check_bytes
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "int8")
 PROMPT = "%Baroque\n%Bach, Johann Sebastian\n%Choral\n"

@@ -12,7 +12,7 @@ import math
 import sys
 from pathlib import Path
 
-from validators.gate import examine
+from scoregate.validators.examine import examine
 
 
 def main() -> None:

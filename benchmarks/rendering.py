@@ -17,13 +17,13 @@ from pathlib import Path
 
 from machine import describe
 
-from archive.records import PieceReport, PieceRow, RunRecord
-from archive.store import Archive
-from dashboard.report import run_page
-from render import engrave as engraving
-from render.midi import midi_of
-from render.musicxml import to_musicxml
-from validators.reader import read
+from scoregate.abc.reader import read
+from scoregate.archive.records import PieceReport, PieceRow, RunRecord
+from scoregate.archive.store import Archive
+from scoregate.dashboard.report import run_page
+from scoregate.render import engrave as engraving
+from scoregate.render.midi import midi_of
+from scoregate.render.musicxml import to_musicxml
 
 
 def main() -> None:

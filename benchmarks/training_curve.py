@@ -81,7 +81,7 @@ def draw(rows: list[dict[str, float | None]], ends: list[tuple[int, str]]) -> st
 
 def main(folder: Path) -> None:
     """Copy the numbers and draw them."""
-    from notagen.training.project import from_scratch
+    from scoregate.notagen.training.project import from_scratch
 
     text = (folder / "curve.csv").read_text()
     (RESULTS / "training_curve.csv").write_text(text)

@@ -24,10 +24,10 @@ from pathlib import Path
 
 from machine import describe
 
-from validators import abc2midi
-from validators.finish import finish
-from validators.reader import read
-from validators.score import Score, Voice
+from scoregate.abc.finish import finish
+from scoregate.abc.reader import read
+from scoregate.abc.score import Score, Voice
+from scoregate.validators import abc2midi
 
 Note = tuple[float, float, int]
 """Onset and duration in quarter notes, MIDI pitch."""

@@ -28,7 +28,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from notagen.shape import HEAD_SIZE, ModelShape
+from scoregate.notagen.model.shape import HEAD_SIZE, ModelShape
 
 FAINT = 1 / 32
 """How loud spare channels carry the mean of the last norm's output."""

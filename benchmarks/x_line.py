@@ -31,14 +31,14 @@ import torch
 from machine import describe
 from widen import widen
 
-from archive.records import PieceReport
-from archive.store import Archive
-from notagen.checkpoint import open_checkpoint
-from notagen.cpu import arithmetic
-from notagen.patches import BOS_PATCH, encode_unit, units_of
-from notagen.reference import load_model
-from notagen.shape import PATCH_SIZE
-from notagen.weights import find, release
+from scoregate.archive.records import PieceReport
+from scoregate.archive.store import Archive
+from scoregate.notagen.backends.choose import arithmetic
+from scoregate.notagen.model.reference import load_model
+from scoregate.notagen.model.shape import PATCH_SIZE
+from scoregate.notagen.text.patches import BOS_PATCH, encode_unit, units_of
+from scoregate.notagen.weights.checkpoint import open_checkpoint
+from scoregate.notagen.weights.registry import find, release
 
 STYLE = "Baroque/Bach, Johann Sebastian/Choral"
 PRECISIONS = ("fp32", "bf16", "int8")

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from archive.records import FindingRecord, PieceReport
-from dashboard.engraving import Sheet
-from dashboard.words import (
+from scoregate.archive.records import FindingRecord, PieceReport
+from scoregate.dashboard.engraving import Sheet
+from scoregate.dashboard.words import (
     MEASURES,
     STATUS_SIGNS,
     duration,

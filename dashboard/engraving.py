@@ -56,7 +56,7 @@ class Sheet:
         Parameters
         ----------
         svg : str
-            A page as :mod:`render.engrave` writes it.
+            A page as :mod:`scoregate.render.engrave` writes it.
         label : str
             What the picture shows, for people who don't see it.
         """

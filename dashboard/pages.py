@@ -11,8 +11,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from dashboard.engraving import Sheet
-from dashboard.words import number
+from scoregate.dashboard.engraving import Sheet
+from scoregate.dashboard.words import number
 
 
 def fill(template: str, *, sheet: Sheet, **values: Any) -> str:
@@ -67,4 +67,4 @@ def _environment() -> Environment:
 
 
 def _file(name: str) -> str:
-    return resources.files("dashboard").joinpath(name).read_text("utf-8")
+    return resources.files(__package__ or "").joinpath(name).read_text("utf-8")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from archive.records import PieceReport
-from dashboard.cards import Link, card_of
-from dashboard.engraving import Sheet
-from dashboard.pages import fill
+from scoregate.archive.records import PieceReport
+from scoregate.dashboard.cards import Link, card_of
+from scoregate.dashboard.engraving import Sheet
+from scoregate.dashboard.pages import fill
 
 PAGES = 40
 """Engraved pages that go into the document."""

@@ -6,7 +6,7 @@ import json
 from functools import cache
 from importlib import resources
 
-from dashboard.plots import Band
+from scoregate.dashboard.plots import Band
 
 
 @cache
@@ -16,5 +16,5 @@ def bands() -> dict[str, Band]:
     Source: ``reference.json``, written by ``benchmarks/reference_measures.py`` from
     pieces that NotaGen-X wrote and other people published.
     """
-    text = resources.files("dashboard").joinpath("reference.json").read_text("utf-8")
+    text = resources.files(__package__ or "").joinpath("reference.json").read_text("utf-8")
     return {name: Band(*values) for name, values in json.loads(text)["measures"].items()}

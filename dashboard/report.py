@@ -10,14 +10,14 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from archive.records import STATUSES, PieceReport, PieceRow, RunRecord
-from archive.store import Archive, read_report
-from dashboard.cards import Card, card_of, limits_of, stored_card
-from dashboard.engraving import Sheet
-from dashboard.pages import fill
-from dashboard.plots import Dot, Line, strip
-from dashboard.reference import bands
-from dashboard.words import (
+from scoregate.archive.records import STATUSES, PieceReport, PieceRow, RunRecord
+from scoregate.archive.store import Archive, read_report
+from scoregate.dashboard.cards import Card, card_of, limits_of, stored_card
+from scoregate.dashboard.engraving import Sheet
+from scoregate.dashboard.pages import fill
+from scoregate.dashboard.plots import Dot, Line, strip
+from scoregate.dashboard.reference import bands
+from scoregate.dashboard.words import (
     MEASURES,
     STATUS_SIGNS,
     duration,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from archive import catalog
-from archive.records import STATUSES
-from archive.store import Archive
-from dashboard.engraving import Sheet
-from dashboard.pages import fill
-from dashboard.words import STATUS_SIGNS, moment, number, style_name
+from scoregate.archive import catalog
+from scoregate.archive.records import STATUSES
+from scoregate.archive.store import Archive
+from scoregate.dashboard.engraving import Sheet
+from scoregate.dashboard.pages import fill
+from scoregate.dashboard.words import STATUS_SIGNS, moment, number, style_name
 from scoregate.errors import CorruptError
 
 NEWEST = 500

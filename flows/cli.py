@@ -11,11 +11,11 @@ import traceback
 
 import typer
 
-from flows.commands import archive, check, produce, screen, server, styles, train, weights
-from flows.printing import as_help
-from flows.server import apply_settings
 from scoregate import __version__
 from scoregate.errors import ScoregateError
+from scoregate.flows.commands import archive, check, produce, screen, server, styles, train, weights
+from scoregate.flows.printing import as_help
+from scoregate.flows.server import apply_settings
 
 EXIT_OK, EXIT_REJECTED, EXIT_FAILED = 0, 1, 2
 

@@ -11,18 +11,18 @@ import time
 from prefect import flow
 from prefect.logging import get_run_logger
 
-from archive.records import RunRecord
-from flows.request import ProduceRequest
+from scoregate.archive.records import RunRecord
 from scoregate.progress import report as progress
-from tasks.archive import begin_run, file_pieces, record_run
-from tasks.gates import pass_gate, read
-from tasks.generate import generate, load_engine
-from tasks.judge import judge
-from tasks.publish import publish
-from tasks.render import render
-from tasks.seeds import seeds_of_round
-from tasks.spent import ledger
-from validators.gate import PRODUCTION
+from scoregate.requests import ProduceRequest
+from scoregate.seeds import seeds_of_round
+from scoregate.tasks.archive import begin_run, file_pieces, record_run
+from scoregate.tasks.gates import pass_gate, read
+from scoregate.tasks.generate import generate, load_engine
+from scoregate.tasks.judge import judge
+from scoregate.tasks.publish import publish
+from scoregate.tasks.render import render
+from scoregate.timing import ledger
+from scoregate.validators.examine import PRODUCTION
 
 
 @flow(name="produce", flow_run_name="{request.count} x {request.style}", validate_parameters=True)

@@ -19,22 +19,30 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 from pydantic import BaseModel, ConfigDict, Field
 
-from archive.store import new_run_id
+from scoregate.archive.journal import Journal
+from scoregate.archive.store import new_run_id
 from scoregate.cores import cores
 from scoregate.errors import RequestError, ToolError, UnreadableError
-from tasks.checking import judge_version
-from tasks.draft import Batch
-from tasks.journal import Journal
-from tasks.pool import Pool
-from tasks.screen import Job, died, judge_batch, judge_chunk, judge_jobs, note_rows, unread_row
-from tasks.sources import ENDINGS, Source, find, size_and_time
-from tasks.spent import ledger, spent
-from validators import abc2midi
+from scoregate.piece import Batch
+from scoregate.pool import Pool
+from scoregate.sources import ENDINGS, Source, find, size_and_time
+from scoregate.tasks.screen import (
+    Job,
+    died,
+    judge_batch,
+    judge_chunk,
+    judge_jobs,
+    note_rows,
+    unread_row,
+)
+from scoregate.timing import ledger, spent
+from scoregate.validators import abc2midi
+from scoregate.validators.checking import judge_version
 
 SETTLED_NS = 2 * 10**9  # a file that changed within 2 s may still be in the writing
 DASK_CHUNK = 200  # pieces to a task: a second of work against milliseconds of scheduling
 DASK_UNDER_WAY = 64
-PRELOAD = ("tasks.screen", "validators.gate")
+PRELOAD = ("scoregate.tasks.screen", "scoregate.validators.examine")
 
 
 class ScreenRequest(BaseModel):

@@ -9,7 +9,7 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks.train import best_of, collect, evaluate, last_validation, train, write
+from scoregate.tasks.train import best_of, collect, evaluate, last_validation, train, write
 
 
 class TrainRequest(BaseModel):

@@ -15,24 +15,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from notagen import styles
-from notagen.generation import Generation, Progress
-from notagen.styles import Style
+from scoregate.notagen.generation import Generation, Progress
+from scoregate.notagen.text import styles
+from scoregate.notagen.text.styles import Style
 
 if TYPE_CHECKING:
-    from notagen.engine import Engine, load
-    from notagen.run import Interrupted
+    from scoregate.notagen.engine import Engine, load
+    from scoregate.notagen.scheduler import Interrupted
 
 __all__ = ["Engine", "Generation", "Interrupted", "Progress", "Style", "load", "styles"]
 
 
 def __getattr__(name: str) -> Any:
     if name in ("Engine", "load"):
-        from notagen import engine
+        from scoregate.notagen import engine
 
         return getattr(engine, name)
     if name == "Interrupted":
-        from notagen.run import Interrupted
+        from scoregate.notagen.scheduler import Interrupted
 
         return Interrupted
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

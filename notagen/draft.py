@@ -17,10 +17,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from notagen.context import cut_context
-from notagen.generation import Ended
-from notagen.opening import Opening, header_rank
-from notagen.patches import (
+from scoregate.notagen.generation import Ended
+from scoregate.notagen.model.shape import PATCH_SIZE
+from scoregate.notagen.sampling import random_stream
+from scoregate.notagen.text.context import cut_context
+from scoregate.notagen.text.opening import Opening, header_rank
+from scoregate.notagen.text.patches import (
     BODY_STARTS,
     BOS_PATCH,
     Patch,
@@ -32,8 +34,6 @@ from notagen.patches import (
     units_of,
     units_of_line,
 )
-from notagen.sampling import random_stream
-from notagen.shape import PATCH_SIZE
 
 MOST_CHARACTERS = 102_400
 FIRST_COUNTER = "[r:0/"

@@ -1,7 +1,7 @@
 """The engine: weights on a device, ready to write pieces side by side.
 
-What a call of ``generate`` does is in :mod:`notagen.run`; the arithmetic is in
-:mod:`notagen.cached` and :mod:`notagen.accelerated`.
+What a call of ``generate`` does is in :mod:`scoregate.notagen.scheduler`; the arithmetic is in
+:mod:`scoregate.notagen.backends.cpu` and :mod:`scoregate.notagen.backends.accelerator`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from typing import Any
 
 import torch
 
-from notagen import weights
-from notagen.accelerated import AcceleratedModel
-from notagen.cached import CachedModel
-from notagen.checkpoint import Checkpoint, open_checkpoint
-from notagen.cpu import cpu_model
-from notagen.device import (
+from scoregate import __version__
+from scoregate.errors import RequestError, WeightsError
+from scoregate.notagen.backends.accelerator import AcceleratedModel
+from scoregate.notagen.backends.choose import cpu_model
+from scoregate.notagen.backends.compiled import NativeModel
+from scoregate.notagen.backends.cpu import CachedModel
+from scoregate.notagen.backends.device import (
     Precision,
     blocks_given_back,
     choose_device,
@@ -28,14 +29,13 @@ from notagen.device import (
     choose_threads,
     is_out_of_memory,
 )
-from notagen.draft import AcceptLine, Rules
-from notagen.generation import Generation, Progress
-from notagen.native import NativeModel
-from notagen.run import Run, requests_of
-from notagen.sampling import Sampling, is_number, whole_number
-from notagen.styles import Style
-from scoregate import __version__
-from scoregate.errors import RequestError, WeightsError
+from scoregate.notagen.draft import AcceptLine, Rules
+from scoregate.notagen.generation import Generation, Progress
+from scoregate.notagen.sampling import Sampling, is_number, whole_number
+from scoregate.notagen.scheduler import Run, requests_of
+from scoregate.notagen.text.styles import Style
+from scoregate.notagen.weights import registry as weights
+from scoregate.notagen.weights.checkpoint import Checkpoint, open_checkpoint
 
 ENGINE_VERSION = "2"
 """Changes whenever the same weights, request and seed may give another text."""
@@ -73,7 +73,7 @@ class Engine:
         CPU threads used while writing, at most.
     kernels : str
         What computes on a CPU: the instruction set of the compiled kernels, or ``none`` for
-        PyTorch's operators (see :mod:`notagen.cpu`), as on other devices.
+        PyTorch's operators (see :mod:`scoregate.notagen.backends.choose`), as on other devices.
     """
 
     def __init__(
@@ -157,13 +157,13 @@ class Engine:
             text alone and in any batch (in fp32 only where no kernels are compiled);
             elsewhere texts agree until rounding tips a draw.
         temperature, top_k, top_p
-            See :class:`notagen.sampling.Sampling`.
+            See :class:`scoregate.notagen.sampling.Sampling`.
         max_patches : int, optional
             Most patches of up to 16 characters drawn for a piece.
         max_seconds : float, optional
             Most seconds for a piece. What comes out then depends on the machine's speed.
         prefix : str or iterable of str, optional
-            Text forced on all pieces or on each: see :mod:`notagen.opening`.
+            Text forced on all pieces or on each: see :mod:`scoregate.notagen.text.opening`.
         accept_line : callable, optional
             ``accept_line(text_so_far, line)`` judges each body line; a refused one is
             rewound and drawn again with its counter forced.
@@ -177,7 +177,7 @@ class Engine:
             writes, and the piece's ``notes`` say so. A beginning of a trained prompt is a
             trained one.
         on_progress : callable, optional
-            Called with a :class:`notagen.generation.Progress` after each step.
+            Called with a :class:`scoregate.notagen.generation.Progress` after each step.
 
         Returns
         -------

@@ -17,8 +17,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from notagen.shape import VOCABULARY
 from scoregate.errors import RequestError
+from scoregate.notagen.model.shape import VOCABULARY
 
 FLOOR = 1e-12
 COLD = 0.1

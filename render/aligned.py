@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
-from validators.score import Bar, Score
+from scoregate.abc.score import Bar, Score
 
 _VOICE = re.compile(r"\[V:\s*([^\]\s]*)[^\]]*\]")
 _APART = re.compile(r'("[^"]*"|![^!\s]*!|\[[A-Za-z]:[^\]]*\])')

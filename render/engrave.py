@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from render.marks import Mark
-from render.svg import finished_page
+from scoregate.render.marks import Mark
+from scoregate.render.svg import finished_page
 
 PAGE_WIDTH = 2100
 """In Verovio's tenths of a millimetre: A4, so that a page prints as it is."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
 
-from validators.score import Score
+from scoregate.abc.score import Score
 
 SVG = "http://www.w3.org/2000/svg"
 _g = f"{{{SVG}}}g"

@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from render.playing_order import playing_order
-from render.programs import programs_of
-from render.smf import Conductor, Note, Track, midi_bytes
-from validators.score import Bar, Event, Score, Voice
+from scoregate.abc.score import Bar, Event, Score, Voice
+from scoregate.render.playing_order import playing_order
+from scoregate.render.programs import programs_of
+from scoregate.render.smf import Conductor, Note, Track, midi_bytes
 
 TICKS = 480
 """Ticks a quarter note."""

@@ -3,7 +3,7 @@
 abc2xml is a fine converter and a trusting one: it evaluates the metre as Python, it
 opens any file that ``%%abc-include`` names, and it may take minutes over hostile text.
 Here it gets only the fields and directives that carry music, its ``eval`` is replaced by
-arithmetic on digits, and :mod:`render.pool` runs it in a process that can be killed.
+arithmetic on digits, and :mod:`scoregate.render.pool` runs it in a process that can be killed.
 
 What is mended around it, each seen on real pieces:
 
@@ -51,7 +51,7 @@ def to_musicxml(text: str) -> bytes:
     Parameters
     ----------
     text : str
-        ABC with ``X:1``, as :mod:`validators.finish` makes it.
+        ABC with ``X:1``, as :mod:`scoregate.abc.finish` makes it.
 
     Returns
     -------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from validators.score import Score
+from scoregate.abc.score import Score
 
 
 def playing_order(score: Score, most: int) -> list[int]:

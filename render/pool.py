@@ -17,16 +17,15 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from render.aligned import aligned_text
-from render.audio import preview
-from render.marks import marks_of
-from render.midi import midi_of
-from render.worker import WAIT
-from validators.score import Score
+from scoregate.abc.score import Score
+from scoregate.render.aligned import aligned_text
+from scoregate.render.audio import preview
+from scoregate.render.marks import marks_of
+from scoregate.render.midi import midi_of
+from scoregate.render.worker import WAIT
 
 MAX_TEXT = 2_000_000
 """Characters of a text that is still converted and engraved."""
@@ -235,10 +234,9 @@ class _Worker:
             return process.wait()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        root = str(Path(__file__).resolve().parent.parent)
-        environment = {**os.environ, "PYTHONPATH": root, "PYTHONIOENCODING": "utf-8"}
+        environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "render.worker"],
+            [sys.executable, "-m", "scoregate.render.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

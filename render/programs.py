@@ -1,6 +1,7 @@
 """Which General MIDI program a voice sounds with.
 
-Names are resolved by :mod:`validators.instruments`, so that a part that the ranges gate
+Names are resolved by :mod:`scoregate.validators.analysis.instruments`, so that a part that the
+ranges gate
 takes for a clarinet also sounds like one; here stands only the program of each entry.
 A name with several meanings takes the one whose family the rest of the score belongs to.
 Choirs and soloists sing "ooh" on *Choir Aahs*: *Voice Oohs* and *Synth Voice* fade in too
@@ -12,8 +13,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from validators.instruments import Instrument, resolve
-from validators.score import Voice
+from scoregate.abc.score import Voice
+from scoregate.validators.analysis.instruments import Instrument, resolve
 
 PIANO = 0
 CHOIR = 52

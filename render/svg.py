@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree
 
-from render.marks import SVG, Mark, box
+from scoregate.render.marks import SVG, Mark, box
 
 ElementTree.register_namespace("", SVG)
 

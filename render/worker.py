@@ -1,9 +1,9 @@
-"""The process that converts and engraves: ``python -m render.worker``.
+"""The process that converts and engraves: ``python -m scoregate.render.worker``.
 
 It reads one JSON object a line, ``{"texts", "bars", "marks", "max_pages", "limit_s"}``, and answers
 each with lines of its own: the files as they come, then the notes. Of several texts of a
 piece the one that gives as many bars as the gate counted is taken. What happens to it
-(a hang, a crash, too much memory) happens to it alone; :mod:`render.pool` starts another.
+(a hang, a crash, too much memory) happens to it alone; :mod:`scoregate.render.pool` starts another.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import signal
 import sys
 from typing import Any, TextIO
 
-from render.engrave import NotEngravable, engrave
-from render.marks import Mark
-from render.musicxml import NotConvertible, to_musicxml
 from scoregate.errors import ToolError
+from scoregate.render.engrave import NotEngravable, engrave
+from scoregate.render.marks import Mark
+from scoregate.render.musicxml import NotConvertible, to_musicxml
 
 MEMORY_BYTES = 3 << 30
 WAIT = 8

@@ -10,18 +10,25 @@ from typing import TYPE_CHECKING, Any
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from archive.records import FindingRecord, PieceReport, PieceRow, RoundRecord, RunRecord, now
-from archive.store import Archive, new_run_id, piece_id
 from scoregate import __version__
+from scoregate.archive.records import (
+    FindingRecord,
+    PieceReport,
+    PieceRow,
+    RoundRecord,
+    RunRecord,
+    now,
+)
+from scoregate.archive.store import Archive, new_run_id, piece_id
 from scoregate.errors import ArchiveError
-from tasks.draft import Batch, Draft
-from tasks.judge import ENDED, Judged
-from tasks.render import Rendering
-from tasks.spent import since, spent
-from validators import abc2midi
+from scoregate.piece import Batch, Draft
+from scoregate.tasks.judge import ENDED, Judged
+from scoregate.tasks.render import Rendering
+from scoregate.timing import since, spent
+from scoregate.validators import abc2midi
 
 if TYPE_CHECKING:
-    from flows.request import ProduceRequest
+    from scoregate.requests import ProduceRequest
 
 
 class Run:
@@ -181,8 +188,8 @@ def _rescued(error: ArchiveError, run: Run, drafts: Batch[Draft]) -> ArchiveErro
 @task(name="record run", cache_policy=NO_CACHE)
 def record_run(run: Run, seconds: dict[str, float], total: float) -> RunRecord:
     """Write the finished record, the run's page and the archive's; return the record."""
-    from dashboard.report import run_page
-    from dashboard.shelf import shelf_page
+    from scoregate.dashboard.report import run_page
+    from scoregate.dashboard.shelf import shelf_page
 
     run.record.finished = now()
     run.record.missing = run.missing

@@ -5,13 +5,13 @@ from __future__ import annotations
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from scoregate.abc.reader import read as read_score
+from scoregate.abc.score import Score
+from scoregate.findings import Outcome
+from scoregate.piece import Batch, Draft
 from scoregate.progress import report
-from tasks.draft import Batch, Draft
-from tasks.spent import spent
-from validators import gate as gates
-from validators.findings import Outcome
-from validators.reader import read as read_score
-from validators.score import Score
+from scoregate.timing import spent
+from scoregate.validators import examine as gates
 
 
 @task(name="read", retries=1, cache_policy=NO_CACHE)

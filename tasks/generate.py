@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-import notagen
+import scoregate.notagen as notagen
 from scoregate.errors import InputError, WeightsError
+from scoregate.piece import Batch, Draft
 from scoregate.progress import report
-from tasks.draft import Batch, Draft
-from tasks.spent import spent
-from validators.line import accept_line
+from scoregate.timing import spent
+from scoregate.validators.line_judge import accept_line
 
 if TYPE_CHECKING:
-    from flows.request import ProduceRequest
+    from scoregate.requests import ProduceRequest
 
 
 @lru_cache(maxsize=2)

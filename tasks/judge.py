@@ -9,15 +9,15 @@ from typing import Any, cast
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from archive.records import Status
+from scoregate.abc.score import Score
+from scoregate.archive.records import Status
 from scoregate.errors import GateError
-from tasks.checking import ordered, reasons
-from tasks.draft import Batch, Draft
-from tasks.spent import spent
-from validators import suite, thresholds
-from validators.findings import Finding, Outcome
-from validators.score import Score
-from validators.verdict import NOT_JUDGED, PASSED, REJECTED, Verdict, row
+from scoregate.findings import Finding, Outcome
+from scoregate.piece import Batch, Draft
+from scoregate.timing import spent
+from scoregate.validators.checking import ordered, reasons
+from scoregate.validators.verdict import suite, thresholds
+from scoregate.validators.verdict.rules import NOT_JUDGED, PASSED, REJECTED, Verdict, row
 
 ENDED = {
     "length": "length limit",

@@ -10,8 +10,8 @@ from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from archive.records import RunRecord
-from archive.store import Archive
+from scoregate.archive.records import RunRecord
+from scoregate.archive.store import Archive
 
 
 @task(name="publish", retries=2, retry_delay_seconds=2, cache_policy=NO_CACHE)

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from render.pool import Job, Rendering, render_pieces
+from scoregate.abc.score import Score
+from scoregate.piece import Batch
 from scoregate.progress import report
-from tasks.draft import Batch
-from tasks.judge import Judged
-from tasks.spent import spent
-from validators.score import Score
+from scoregate.render.pool import Job, Rendering, render_pieces
+from scoregate.tasks.judge import Judged
+from scoregate.timing import spent
 
 if TYPE_CHECKING:
-    from flows.request import ProduceRequest
+    from scoregate.requests import ProduceRequest
 
 
 @task(name="render", retries=1, cache_policy=NO_CACHE)

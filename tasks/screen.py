@@ -17,15 +17,15 @@ from typing import Any
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from scoregate.archive.journal import Journal, known_row
+from scoregate.convert.foreign import as_abc, is_foreign
 from scoregate.errors import ArchiveError, ScoregateError, UnreadableError
+from scoregate.piece import Batch
+from scoregate.pool import Pool
 from scoregate.progress import report
-from tasks.checking import Checked, check_bytes, plain_reason, unjudged
-from tasks.convert import as_abc, is_foreign
-from tasks.draft import Batch
-from tasks.journal import Journal, known_row
-from tasks.pool import Pool
-from tasks.sources import Source, read_bytes, size_and_time
-from tasks.spent import spent
+from scoregate.sources import Source, read_bytes, size_and_time
+from scoregate.timing import spent
+from scoregate.validators.checking import Checked, check_bytes, plain_reason, unjudged
 
 CHUNK = 16  # pieces a process takes at a time: 100 ms of work, a thousandth of it messages
 SECONDS_A_PIECE = 60

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from notagen import styles
-from notagen.training import project
 from scoregate.errors import ArchiveError
+from scoregate.notagen.text import styles
+from scoregate.notagen.training import project
 from scoregate.progress import report
 
 if TYPE_CHECKING:
-    from flows.train import TrainRequest
-    from notagen.training.project import Evaluation, Prepared
-    from notagen.training.train import Progress, Run
+    from scoregate.flows.train import TrainRequest
+    from scoregate.notagen.training.project import Evaluation, Prepared
+    from scoregate.notagen.training.train import Progress, Run
 
 
 @task(name="collect scores", cache_policy=NO_CACHE)

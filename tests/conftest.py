@@ -19,7 +19,7 @@ for _name in ("PREFECT_API_URL", "PREFECT_PROFILE"):
     os.environ.pop(_name, None)
 os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
 
-from flows import server as server_module  # noqa: E402
+from scoregate.flows import server as server_module  # noqa: E402
 
 server_module.apply_settings()
 

@@ -13,11 +13,11 @@ import random
 from fractions import Fraction
 from pathlib import Path
 
-from validators import bars
-from validators.finish import finish
-from validators.line import accept_line
-from validators.reader import read, split_lines
-from validators.score import Score
+from scoregate.abc.finish import finish
+from scoregate.abc.reader import read, split_lines
+from scoregate.abc.score import Score
+from scoregate.validators.gates import bars
+from scoregate.validators.line_judge import accept_line
 
 SEEDS = [path.read_text() for path in sorted((Path(__file__).parent / "pieces").glob("*.abc"))]
 

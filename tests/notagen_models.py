@@ -7,11 +7,11 @@ from pathlib import Path
 
 import torch
 
-from notagen.checkpoint import open_checkpoint, write_safetensors
-from notagen.draft import Draft
-from notagen.model import NotaGen
-from notagen.patches import END, EOS_PATCH, PAD, encode_unit, units_of
-from notagen.shape import PATCH_SIZE, ModelShape
+from scoregate.notagen.draft import Draft
+from scoregate.notagen.model.network import NotaGen
+from scoregate.notagen.model.shape import PATCH_SIZE, ModelShape
+from scoregate.notagen.text.patches import END, EOS_PATCH, PAD, encode_unit, units_of
+from scoregate.notagen.weights.checkpoint import open_checkpoint, write_safetensors
 
 ORACLE = Path(__file__).parent / "data" / "oracle"
 PROMPT = "%Baroque\n%Bach, Johann Sebastian\n%Choral\n"

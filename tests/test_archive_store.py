@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from archive import atomic
-from archive.records import PieceReport, RunRecord
-from archive.store import Archive, new_run_id, piece_id
+from scoregate.archive import atomic
+from scoregate.archive.records import PieceReport, RunRecord
+from scoregate.archive.store import Archive, new_run_id, piece_id
 from scoregate.errors import ArchiveError, CorruptError, RequestError
 
 ROOT = Path(__file__).parents[1]
@@ -162,8 +162,8 @@ def test_a_full_disk_keeps_the_older_run_record(tmp_path, monkeypatch):
 
 FILL = """
 import sys
-from archive.records import PieceReport
-from archive.store import Archive
+from scoregate.archive.records import PieceReport
+from scoregate.archive.store import Archive
 from scoregate.errors import ArchiveError
 store = Archive(sys.argv[1])
 kept = 0
@@ -173,7 +173,7 @@ try:
         store.add(files, PieceReport(status="passed"))
         kept += 1
 except ArchiveError as error:
-    from archive.verify import verify
+    from scoregate.archive.verify import verify
     unfinished = len(list(store.incoming.iterdir()))
     print(kept, len(list(store.ids())), len(list(verify(store))), unfinished)
     print(error.problem)

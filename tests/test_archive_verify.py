@@ -5,10 +5,10 @@ import sqlite3
 
 import pytest
 
-from archive import catalog
-from archive.records import PieceReport, RunRecord
-from archive.store import Archive
-from archive.verify import verify
+from scoregate.archive import catalog
+from scoregate.archive.records import PieceReport, RunRecord
+from scoregate.archive.store import Archive
+from scoregate.archive.verify import verify
 
 TEXT = "X:1\nL:1/4\nK:C\nCDEF|]\n"
 
@@ -123,7 +123,7 @@ def test_a_killed_writer_leaves_only_an_unfinished_folder(store):
     before = sorted(store.ids())
     child = os.fork()
     if child == 0:
-        from archive import atomic
+        from scoregate.archive import atomic
 
         real = atomic._write_synced
 

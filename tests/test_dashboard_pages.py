@@ -7,17 +7,17 @@ from html.parser import HTMLParser
 
 import pytest
 
-from archive.records import PieceReport, PieceRow, RoundRecord, RunRecord
-from archive.store import Archive
-from dashboard import report
-from dashboard.engraving import Sheet
-from dashboard.piece import piece_page
-from dashboard.report import run_page
-from dashboard.shelf import shelf_page
-from dashboard.words import measure_note
-from render.pool import Job, render_pieces
-from validators.gate import examine
-from validators.reader import read
+from scoregate.abc.reader import read
+from scoregate.archive.records import PieceReport, PieceRow, RoundRecord, RunRecord
+from scoregate.archive.store import Archive
+from scoregate.dashboard import report
+from scoregate.dashboard.engraving import Sheet
+from scoregate.dashboard.piece import piece_page
+from scoregate.dashboard.report import run_page
+from scoregate.dashboard.shelf import shelf_page
+from scoregate.dashboard.words import measure_note
+from scoregate.render.pool import Job, render_pieces
+from scoregate.validators.examine import examine
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=//evil.example/x onerror=alert(2)>"
 PIECE = (

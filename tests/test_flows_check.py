@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from flows import cli
+from scoregate import sources
 from scoregate.errors import ToolError
-from tasks import sources
-from validators import abc2midi
+from scoregate.flows import cli
+from scoregate.validators import abc2midi
 
 GOOD = """X:1
 %%score ( 1 2 )

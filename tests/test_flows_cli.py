@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flows import cli
 from scoregate.errors import RequestError
+from scoregate.flows import cli
 
 
 def test_a_fault_of_our_own_is_no_rejection(monkeypatch, capsys):
@@ -36,8 +36,8 @@ def test_ctrl_c_outside_of_the_writing_says_what_is_left(monkeypatch, capsys):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("flows.starting.prepare", lambda verbose: None)
-    monkeypatch.setattr("flows.starting.run_flow", interrupt)
+    monkeypatch.setattr("scoregate.flows.launch.prepare", lambda verbose: None)
+    monkeypatch.setattr("scoregate.flows.launch.run_flow", interrupt)
     monkeypatch.setattr("sys.argv", ["scoregate", "produce", "--out", "somewhere"])
     with pytest.raises(SystemExit) as ended:
         cli.main()

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from commands import scoregate
 
-from archive.store import Archive
-from archive.verify import verify
+from scoregate.archive.store import Archive
+from scoregate.archive.verify import verify
 
 CHORAL = "Baroque/Bach, Johann Sebastian/Choral"
 

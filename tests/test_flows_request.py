@@ -2,9 +2,9 @@
 
 import pytest
 
-from flows.request import ProduceRequest, make_request
 from scoregate.errors import RequestError
-from tasks.seeds import seeds_of_round
+from scoregate.requests import ProduceRequest, make_request
+from scoregate.seeds import seeds_of_round
 
 
 def test_defaults_ask_for_four_chorales():

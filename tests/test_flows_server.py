@@ -15,8 +15,8 @@ from threading import Thread
 
 import pytest
 
-from flows import server
 from scoregate.errors import ServerError
+from scoregate.flows import server
 
 ROOT = Path(__file__).resolve().parent.parent
 

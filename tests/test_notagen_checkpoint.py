@@ -16,13 +16,13 @@ import torch
 from notagen_models import ORACLE, random_weights
 from safetensors.torch import load_file, save_file
 
-import notagen
-from notagen import weights
-from notagen.checkpoint import open_checkpoint, write_safetensors
-from notagen.reference import load_model
-from notagen.shape import ModelShape, shape_of
-from notagen.styles import NOTAGEN_X, Style
+from scoregate import notagen
 from scoregate.errors import RequestError, UnreadableError, WeightsError
+from scoregate.notagen.model.reference import load_model
+from scoregate.notagen.model.shape import ModelShape, shape_of
+from scoregate.notagen.text.styles import NOTAGEN_X, Style
+from scoregate.notagen.weights import registry as weights
+from scoregate.notagen.weights.checkpoint import open_checkpoint, write_safetensors
 
 RELEASED = ORACLE / "weights.pth"
 SHAPE = ModelShape(64, 1, 1, 32)

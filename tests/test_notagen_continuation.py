@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from notagen_models import ORACLE, PROMPT
 
-import notagen
-from notagen.continuation import opening_of
-from notagen.opening import read_opening
+from scoregate import notagen
 from scoregate.errors import RequestError, UnreadableError
+from scoregate.notagen.text.continuation import opening_of
+from scoregate.notagen.text.opening import read_opening
 
 INTERLEAVED = (
     "X:1\n%%score 1 2\nL:1/8\nM:4/4\nK:C\nV:1 treble\nV:2 bass\n"

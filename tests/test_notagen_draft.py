@@ -17,10 +17,10 @@ from notagen_models import (
     say_patches,
 )
 
-from notagen.draft import Draft, Rules
-from notagen.finish import finish
-from notagen.opening import read_opening
-from notagen.patches import END, EOS_PATCH, PAD, decode, encode, encode_open
+from scoregate.notagen.draft import Draft, Rules
+from scoregate.notagen.text.finish import finish
+from scoregate.notagen.text.opening import read_opening
+from scoregate.notagen.text.patches import END, EOS_PATCH, PAD, decode, encode, encode_open
 
 
 def started(rules=None, **more):

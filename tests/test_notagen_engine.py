@@ -9,16 +9,16 @@ import pytest
 import torch
 from notagen_models import ORACLE, PROMPT, random_weights
 
-import notagen
-from notagen import run
-from notagen.device import choose_device, choose_precision, choose_threads
-from notagen.draft import Draft, Rules
-from notagen.engine import Engine
-from notagen.finish import finish
-from notagen.generation import Progress
-from notagen.sampling import Sampling
-from notagen.shape import ModelShape
+from scoregate import notagen
 from scoregate.errors import GenerationError, RequestError
+from scoregate.notagen import scheduler as run
+from scoregate.notagen.backends.device import choose_device, choose_precision, choose_threads
+from scoregate.notagen.draft import Draft, Rules
+from scoregate.notagen.engine import Engine
+from scoregate.notagen.generation import Progress
+from scoregate.notagen.model.shape import ModelShape
+from scoregate.notagen.sampling import Sampling
+from scoregate.notagen.text.finish import finish
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_precision_follows_the_device():
 
 
 def test_small_weights_take_one_thread(monkeypatch):
-    monkeypatch.setattr("notagen.device.cores", lambda: 4)
+    monkeypatch.setattr("scoregate.notagen.backends.device.cores", lambda: 4)
     assert choose_threads(None, ModelShape(192, 4, 2, 512)) == 1
     assert choose_threads(3, ModelShape(192, 4, 2, 512)) == 3
     assert choose_threads(9, ModelShape(192, 4, 2, 512)) == 4

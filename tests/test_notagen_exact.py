@@ -10,18 +10,18 @@ import pytest
 import torch
 from notagen_models import ORACLE, PROMPT, random_weights, shorten
 
-import notagen
-from notagen import kernels
-from notagen.accelerated import AcceleratedModel, draw_on_device
-from notagen.checkpoint import open_checkpoint
-from notagen.cpu import VARIABLE, cpu_model
-from notagen.draft import Draft, Rules
-from notagen.opening import read_opening
-from notagen.patches import encode, settle
-from notagen.reference import load_model, next_patch, write
-from notagen.sampling import Sampling, draw, random_stream
-from notagen.shape import ModelShape
-from notagen.weights import find
+from scoregate import notagen
+from scoregate.notagen.backends import kernels
+from scoregate.notagen.backends.accelerator import AcceleratedModel, draw_on_device
+from scoregate.notagen.backends.choose import VARIABLE, cpu_model
+from scoregate.notagen.draft import Draft, Rules
+from scoregate.notagen.model.reference import load_model, next_patch, write
+from scoregate.notagen.model.shape import ModelShape
+from scoregate.notagen.sampling import Sampling, draw, random_stream
+from scoregate.notagen.text.opening import read_opening
+from scoregate.notagen.text.patches import encode, settle
+from scoregate.notagen.weights.checkpoint import open_checkpoint
+from scoregate.notagen.weights.registry import find
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -6,10 +6,10 @@ from fractions import Fraction
 
 import pytest
 
-from notagen.finish import finish, mend_score, undeclared_voices
-from notagen.lengths import bar_length, read_length, show_length
-from notagen.patches import split_text
-from notagen.training.stream import leave_out_rests
+from scoregate.notagen.text.finish import finish, mend_score, undeclared_voices
+from scoregate.notagen.text.lengths import bar_length, read_length, show_length
+from scoregate.notagen.text.patches import split_text
+from scoregate.notagen.training.stream import leave_out_rests
 
 HEADER = "%%score [ ( 1 2 ) 3 ]\nL:1/8\nM:4/4\nK:C\nV:1 treble\nV:2 treble\nV:3 bass\n"
 PROMPT = "%Baroque\n%Bach, Johann Sebastian\n%Choral\n%end\n"
@@ -147,7 +147,7 @@ def test_real_pieces_come_back_with_their_rests(real_pieces):
 
 
 def bar_lengths(line):
-    from notagen.finish import _VOICE, _shape
+    from scoregate.notagen.text.finish import _VOICE, _shape
 
     marks = list(_VOICE.finditer(line))
     ends = [mark.start() for mark in marks[1:]] + [len(line)]

@@ -14,11 +14,12 @@ import pytest
 from huggingface_hub import constants
 from notagen_models import ORACLE, random_weights
 
-import notagen
-from notagen import hub, weights
-from notagen.shape import ModelShape
-from notagen.styles import NOTAGEN_X, Style
+from scoregate import notagen
 from scoregate.errors import RequestError, ToolError, UnreadableError, WeightsError
+from scoregate.notagen.model.shape import ModelShape
+from scoregate.notagen.text.styles import NOTAGEN_X, Style
+from scoregate.notagen.weights import hub
+from scoregate.notagen.weights import registry as weights
 
 RELEASED = ORACLE / "weights.pth"
 

@@ -15,16 +15,16 @@ import torch
 import torch.nn.functional as F
 from notagen_models import random_weights
 
-import notagen
-from notagen import kernels
-from notagen.checkpoint import open_checkpoint
-from notagen.cpu import VARIABLE, cpu_model
-from notagen.kernels import MOST_ROWS, Linear, Packed
-from notagen.native import NativeModel
-from notagen.operators import OperatorModel
-from notagen.sampling import Sampling
-from notagen.shape import ModelShape
+from scoregate import notagen
 from scoregate.errors import GenerationError, RequestError, WeightsError
+from scoregate.notagen.backends import kernels
+from scoregate.notagen.backends.choose import VARIABLE, cpu_model
+from scoregate.notagen.backends.compiled import NativeModel
+from scoregate.notagen.backends.kernels import MOST_ROWS, Linear, Packed
+from scoregate.notagen.backends.operators import OperatorModel
+from scoregate.notagen.model.shape import ModelShape
+from scoregate.notagen.sampling import Sampling
+from scoregate.notagen.weights.checkpoint import open_checkpoint
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -173,7 +173,7 @@ def test_systems_without_huge_pages_load_all_the_same(monkeypatch):
         def madvise(self, *_):
             raise OSError(22, "Invalid argument")
 
-    monkeypatch.setattr("notagen.kernels.mmap.mmap", Small)
+    monkeypatch.setattr("scoregate.notagen.backends.kernels.mmap.mmap", Small)
     weight = torch.randn(1024, 1024)
     packed = Packed(next(iter(kernels.levels().values())), weight, None, "fp32")
     assert packed.layer.inputs == 1024
@@ -184,8 +184,8 @@ def test_memory_that_runs_out_while_loading_is_said(monkeypatch):
     def none(*_, **__):
         raise OSError(12, "Cannot allocate memory")
 
-    monkeypatch.setattr("notagen.kernels._HUGE", 0)
-    monkeypatch.setattr("notagen.kernels.mmap.mmap", none)
+    monkeypatch.setattr("scoregate.notagen.backends.kernels._HUGE", 0)
+    monkeypatch.setattr("scoregate.notagen.backends.kernels.mmap.mmap", none)
     with pytest.raises(WeightsError, match="Memory ran out") as caught:
         notagen.load()
     assert "int8" in caught.value.remedy
@@ -219,7 +219,7 @@ def test_without_compiled_kernels_the_engine_runs_on_operators():
         "find = importlib.util.find_spec\n"
         "hidden = lambda name, *rest: None if name.endswith('_kernels') else find(name, *rest)\n"
         "importlib.util.find_spec = hidden\n"
-        "import notagen\n"
+        "from scoregate import notagen\n"
         "engine = notagen.load()\n"
         "piece, = engine.generate(['%a\\n'], seeds=[1], max_patches=5)\n"
         "print(engine.kernels, piece.patches)\n"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from notagen.patches import (
+from scoregate.errors import RequestError
+from scoregate.notagen.text.patches import (
     BOS_PATCH,
     EOS_PATCH,
     decode,
@@ -17,7 +18,6 @@ from notagen.patches import (
     units_of,
     units_of_line,
 )
-from scoregate.errors import RequestError
 
 
 def text_of(patches):

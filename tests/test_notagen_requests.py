@@ -11,11 +11,11 @@ import pytest
 import torch
 from notagen_models import HEADER, ORACLE, PROMPT
 
-import notagen
-from notagen.device import choose_device, choose_precision, choose_threads
-from notagen.sampling import Sampling
-from notagen.shape import ModelShape
+from scoregate import notagen
 from scoregate.errors import RequestError
+from scoregate.notagen.backends.device import choose_device, choose_precision, choose_threads
+from scoregate.notagen.model.shape import ModelShape
+from scoregate.notagen.sampling import Sampling
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from notagen.sampling import Sampling, draw, random_stream, truncate
 from scoregate.errors import RequestError
+from scoregate.notagen.sampling import Sampling, draw, random_stream, truncate
 
 
 def plain_draw(probabilities, uniform, sampling):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from notagen.prompt import to_ascii
-from notagen.styles import NOTAGEN_X, Style, nearest, parse, resolve
 from scoregate.errors import RequestError
+from scoregate.notagen.text.prompt import to_ascii
+from scoregate.notagen.text.styles import NOTAGEN_X, Style, nearest, parse, resolve
 
 BACH = Style("Baroque", "Bach, Johann Sebastian", "Choral")
 

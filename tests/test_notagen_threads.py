@@ -10,11 +10,11 @@ import threading
 import pytest
 from notagen_models import random_weights
 
-import notagen
-from notagen import kernels
-from notagen.native import NativeModel
-from notagen.shape import ModelShape
-from notagen.threads import ThreadChooser
+from scoregate import notagen
+from scoregate.notagen.backends import kernels
+from scoregate.notagen.backends.compiled import NativeModel
+from scoregate.notagen.backends.threads import ThreadChooser
+from scoregate.notagen.model.shape import ModelShape
 
 
 def spend(chooser, speed, patches):
@@ -56,7 +56,7 @@ def test_it_changes_when_the_machine_does():
 
 def test_a_number_that_is_asked_for_is_kept(tmp_path, monkeypatch):
     path = random_weights(tmp_path / "w.safetensors", ModelShape(512, 1, 1, 64))
-    monkeypatch.setattr("notagen.device.cores", lambda: 6)
+    monkeypatch.setattr("scoregate.notagen.backends.device.cores", lambda: 6)
     adapting, fixed = notagen.load(path), notagen.load(path, threads=2)
     assert (adapting.threads, fixed.threads) == (6, 2)
     assert notagen.load(path, threads=64).threads == 6
@@ -86,7 +86,7 @@ def text_of(engine, seed):
 @needs_kernels
 def test_teams_of_any_size_write_the_same_text(path, monkeypatch):
     """The pool grows, shrinks and has more threads than the machine has cores."""
-    monkeypatch.setattr("notagen.device.cores", lambda: 16)
+    monkeypatch.setattr("scoregate.notagen.backends.device.cores", lambda: 16)
     texts = {text_of(notagen.load(path, threads=n), 7) for n in (1, 2, 5, 3, 9, 1, 2)}
     assert len(texts) == 1
 
@@ -95,7 +95,7 @@ def test_teams_of_any_size_write_the_same_text(path, monkeypatch):
 @needs_kernels
 def test_engines_may_write_at_the_same_time(path, monkeypatch):
     """One has the pool's threads, the other computes alone; neither waits or mixes rows up."""
-    monkeypatch.setattr("notagen.device.cores", lambda: 16)
+    monkeypatch.setattr("scoregate.notagen.backends.device.cores", lambda: 16)
     engines = [notagen.load(path, threads=3) for _ in range(3)]
     expected = [text_of(engine, seed) for seed, engine in enumerate(engines)]
     found: dict[int, list[str]] = {}

@@ -8,12 +8,12 @@ import pytest
 import torch
 from widen import widen
 
-import notagen
-from notagen.checkpoint import open_checkpoint
-from notagen.model import NotaGen
-from notagen.patches import BOS_PATCH, encode_unit, units_of
-from notagen.shape import ModelShape
-from notagen.weights import find
+from scoregate import notagen
+from scoregate.notagen.model.network import NotaGen
+from scoregate.notagen.model.shape import ModelShape
+from scoregate.notagen.text.patches import BOS_PATCH, encode_unit, units_of
+from scoregate.notagen.weights.checkpoint import open_checkpoint
+from scoregate.notagen.weights.registry import find
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from render.aligned import aligned_text
-from render.pool import Job, render_pieces
-from validators.findings import Finding
-from validators.reader import read
+from scoregate.abc.reader import read
+from scoregate.findings import Finding
+from scoregate.render.aligned import aligned_text
+from scoregate.render.pool import Job, render_pieces
 
 HEAD = "X:1\nL:1/4\nM:4/4\nK:C\nV:1 treble\nV:2 bass\n"
 ROW = "[V:1]CDEF|[V:2]C,4|\n"

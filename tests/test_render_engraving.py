@@ -6,11 +6,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from render.engrave import NotEngravable, engrave
-from render.marks import Mark, marks_of
-from render.musicxml import NotConvertible, cleaned_abc, to_musicxml
-from validators.findings import Finding
-from validators.reader import read
+from scoregate.abc.reader import read
+from scoregate.findings import Finding
+from scoregate.render.engrave import NotEngravable, engrave
+from scoregate.render.marks import Mark, marks_of
+from scoregate.render.musicxml import NotConvertible, cleaned_abc, to_musicxml
 
 HEAD = "X:1\nL:1/4\nM:4/4\nK:C\n"
 DUET = HEAD + 'V:1 treble nm="A"\nV:2 bass nm="B"\n[V:1]CDEF|[V:2]C,4|\n[V:1]G4|][V:2]G,4|]\n'

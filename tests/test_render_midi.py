@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import symusic
 
-from render.midi import key_of, metre_of, midi_of, sounding_seconds
-from render.programs import programs_of
-from render.smf import CHANNELS, Conductor, Note, Track, assign_channels, midi_bytes
-from validators.reader import read
-from validators.score import Voice
+from scoregate.abc.reader import read
+from scoregate.abc.score import Voice
+from scoregate.render.midi import key_of, metre_of, midi_of, sounding_seconds
+from scoregate.render.programs import programs_of
+from scoregate.render.smf import CHANNELS, Conductor, Note, Track, assign_channels, midi_bytes
 
 HEAD = "X:1\nL:1/4\nQ:1/4=60\nM:4/4\nK:C\n"
 REAL = Path(__file__).parents[2] / "shared" / "real-notagen"
@@ -166,7 +166,7 @@ def test_real_pieces_sound_as_abc2midi_plays_them(tmp_path):
     """
     if not REAL.is_dir():
         pytest.skip("no published pieces beside the project")
-    from validators.abc2midi import run
+    from scoregate.validators.abc2midi import run
 
     judged = agree = 0
     for path in sorted(REAL.glob("*/*.abc"))[::4]:

@@ -4,8 +4,8 @@ from fractions import Fraction
 
 import pytest
 
-from render.playing_order import playing_order
-from validators.score import Bar, Score, Voice
+from scoregate.abc.score import Bar, Score, Voice
+from scoregate.render.playing_order import playing_order
 
 
 def score(*barlines: tuple[str, str]) -> Score:

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from render import audio, pool
-from render.pool import Job, Rendering, _Worker, render_pieces
-from validators.reader import read
+from scoregate.abc.reader import read
+from scoregate.render import audio, pool
+from scoregate.render.pool import Job, Rendering, _Worker, render_pieces
 
 PIECE = "X:1\nL:1/4\nM:4/4\nK:C\nV:1 treble\n[V:1]CDEF|]\n"
 

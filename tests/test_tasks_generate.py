@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from notagen_models import random_weights
 
-from flows.request import ProduceRequest
-from flows.starting import minutes
-from notagen.shape import ModelShape
-from tasks import generate as module
+from scoregate.flows.launch import minutes
+from scoregate.notagen.model.shape import ModelShape
+from scoregate.requests import ProduceRequest
+from scoregate.tasks import generate as module
 
 pytestmark = pytest.mark.slow
 

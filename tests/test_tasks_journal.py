@@ -5,8 +5,8 @@ import csv
 import pyarrow.parquet as pq
 import pytest
 
+from scoregate.archive.journal import Journal, known_row
 from scoregate.errors import ArchiveError
-from tasks.journal import Journal, known_row
 
 
 def row(name: str, status: str = "passed", **more) -> dict:

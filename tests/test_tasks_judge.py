@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tasks import judge as module
-from tasks.draft import Batch, Draft
-from tasks.gates import pass_gate, read
-from validators import gate
-from validators.findings import Outcome
+from scoregate.findings import Outcome
+from scoregate.piece import Batch, Draft
+from scoregate.tasks import judge as module
+from scoregate.tasks.gates import pass_gate, read
+from scoregate.validators import examine as gate
 
 pytestmark = pytest.mark.slow
 
@@ -67,7 +67,7 @@ def test_a_gate_that_crashes_passes_nothing(drafts, outcomes, monkeypatch):
     def crash(score, *, style=None):
         raise RuntimeError("the gate fell over")
 
-    monkeypatch.setattr("validators.bars.check", crash)
+    monkeypatch.setattr("scoregate.validators.gates.bars.check", crash)
     outcomes["bars"] = pass_gate.fn("bars", read.fn(drafts), "")
     judged = module.judge.fn(drafts, read.fn(drafts), outcomes)
     assert [one.status for one in judged] == ["could not be judged"] * 2

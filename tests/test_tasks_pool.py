@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tasks.pool import Pool
+from scoregate.pool import Pool
 
 pytestmark = pytest.mark.slow
 

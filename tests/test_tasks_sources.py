@@ -6,9 +6,9 @@ import zipfile
 
 import pytest
 
+from scoregate import sources
 from scoregate.errors import UnreadableError
-from tasks import sources
-from tasks.sources import Source, find, read_bytes
+from scoregate.sources import Source, find, read_bytes
 
 TUNE = "X:1\nL:1/8\nM:4/4\nK:C\nC8|]\n"
 

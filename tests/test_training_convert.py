@@ -4,7 +4,7 @@ import zipfile
 
 import pytest
 
-from notagen.training.convert import (
+from scoregate.convert.scores import (
     ConversionError,
     aligned,
     as_chorale,
@@ -12,9 +12,9 @@ from notagen.training.convert import (
     piece_text,
     read_abc,
 )
-from notagen.training.corpus import collect, folder_files, split, tune_groups
-from notagen.training.project import collect_scores
 from scoregate.errors import InputError, RequestError, UnreadableError
+from scoregate.notagen.training.corpus import collect, folder_files, split, tune_groups
+from scoregate.notagen.training.project import collect_scores
 
 NOTE = (
     "<note><pitch><step>{}</step><octave>{}</octave></pitch><duration>4</duration>"
@@ -109,7 +109,7 @@ def test_too_few_scores_are_refused_with_the_reasons(tmp_path):
 
 
 def test_an_unknown_corpus_names_the_known_ones():
-    from notagen.training.corpus import music21_files
+    from scoregate.notagen.training.corpus import music21_files
 
     with pytest.raises(RequestError, match="bach-chorales"):
         music21_files("bach")

@@ -1,6 +1,6 @@
 """The corpus: what contradicts its own metre leaves it, and nothing else moves."""
 
-from notagen.training.corpus import OUT_OF_METRE, Corpus, Split, in_metre
+from scoregate.notagen.training.corpus import OUT_OF_METRE, Corpus, Split, in_metre
 
 HEAD = "%%score [ 1 2 ]\nL:1/8\nM:4/4\nK:C\nV:1 treble\nV:2 bass\n"
 FULL = "[V:1]c2 d2 e2 f2|[V:2]C2 D2 E2 F2|\n"

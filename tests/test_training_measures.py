@@ -4,11 +4,18 @@ from fractions import Fraction
 
 import pytest
 
-from notagen.training.baselines import ngram_bits, unigram_bits
-from notagen.training.convert import aligned, read_abc
-from notagen.training.measures import CopyIndex, measure, read_lines, shifted, sounding, summary
-from notagen.training.notation import midi_pitch
-from notagen.training.synthetic import RANGES, chorale, chord_of, voicings
+from scoregate.convert.notation import midi_pitch
+from scoregate.convert.scores import aligned, read_abc
+from scoregate.notagen.training.baselines import ngram_bits, unigram_bits
+from scoregate.notagen.training.measures import (
+    CopyIndex,
+    measure,
+    read_lines,
+    shifted,
+    sounding,
+    summary,
+)
+from scoregate.notagen.training.synthetic import RANGES, chorale, chord_of, voicings
 
 HEAD = "%%score [ 1 2 3 ]\nL:1/8\nM:4/4\nK:C\nV:1\nV:2\nV:3\n"
 GOOD = (

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from notagen.training.notation import (
+from scoregate.convert.notation import (
     interval_steps,
     key_alters,
     key_fifths,
@@ -13,7 +13,7 @@ from notagen.training.notation import (
     transpose_key,
     write_bar,
 )
-from notagen.training.stream import crop, leave_out_rests, stream_text, transpose_text
+from scoregate.notagen.training.stream import crop, leave_out_rests, stream_text, transpose_text
 
 C_MAJOR = key_alters(0)
 PIECE = """%%score [ 1 2 ]

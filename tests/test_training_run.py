@@ -6,17 +6,17 @@ import json
 import pytest
 import torch
 
-from notagen.checkpoint import open_checkpoint
-from notagen.training import project
-from notagen.training.corpus import Corpus
-from notagen.training.encode import encode_example
-from notagen.training.material import Material, moves_within
-from notagen.training.measures import read_lines
-from notagen.training.notation import midi_pitch
-from notagen.training.stream import stream_text, transpose_text
-from notagen.training.synthetic import chorale
-from notagen.training.train import Run, Settings, Stage, place_in_schedule, train
+from scoregate.convert.notation import midi_pitch
 from scoregate.errors import RequestError, ScoregateError, WeightsError
+from scoregate.notagen.training import project
+from scoregate.notagen.training.corpus import Corpus
+from scoregate.notagen.training.encode import encode_example
+from scoregate.notagen.training.material import Material, moves_within
+from scoregate.notagen.training.measures import read_lines
+from scoregate.notagen.training.stream import stream_text, transpose_text
+from scoregate.notagen.training.synthetic import chorale
+from scoregate.notagen.training.train import Run, Settings, Stage, place_in_schedule, train
+from scoregate.notagen.weights.checkpoint import open_checkpoint
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -44,7 +44,7 @@ def test_a_killed_run_goes_on_with_the_same_curve(tmp_path, monkeypatch):
 
     killed = Run(tiny())
     material = Material(TEXTS, STYLE, 128)
-    monkeypatch.setattr("notagen.training.train.CHECKPOINT_EVERY", 0.0)
+    monkeypatch.setattr("scoregate.notagen.training.train.CHECKPOINT_EVERY", 0.0)
     for progress in train(killed, material, [], tmp_path / "killed.pt", 1, 100):
         if progress.step == 5:
             break  # the kill: the checkpoint of step 4 or 5 is what is left
@@ -57,7 +57,7 @@ def test_a_killed_run_goes_on_with_the_same_curve(tmp_path, monkeypatch):
 def test_the_curve_continues_across_a_kill(tmp_path, monkeypatch):
     whole = Run(tiny())
     run_to_end(whole, tmp_path, every=4)
-    monkeypatch.setattr("notagen.training.train.CHECKPOINT_EVERY", 0.0)
+    monkeypatch.setattr("scoregate.notagen.training.train.CHECKPOINT_EVERY", 0.0)
     first = Run(tiny())
     for _ in range(6):
         for i, loss in enumerate(first.train_step(Material(TEXTS, STYLE, 128))):
@@ -110,7 +110,9 @@ def test_the_schedule_goes_through_its_stages():
 
 def test_early_stopping_keeps_the_best(tmp_path, monkeypatch):
     found = iter([1.0, 0.5, 0.6, 0.7, 0.8])
-    monkeypatch.setattr("notagen.training.train.bits_per_character", lambda *_: next(found))
+    monkeypatch.setattr(
+        "scoregate.notagen.training.train.bits_per_character", lambda *_: next(found)
+    )
     run = Run(tiny(steps=40))
     list(train(run, Material(TEXTS, STYLE, 128), [], tmp_path / "c.pt", 2, 2, patience=2))
     assert run.step == 8
@@ -128,7 +130,7 @@ def test_memory_used_up_is_said_plainly(tmp_path, monkeypatch):
     def full(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr("notagen.training.train.losses", full)
+    monkeypatch.setattr("scoregate.notagen.training.train.losses", full)
     prepared = project.Prepared(STYLE, TEXTS, TEXTS, TEXTS)
     with pytest.raises(ScoregateError, match="memory of cpu is used up"):
         project.train_model(prepared, tiny(), tmp_path)

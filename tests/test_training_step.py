@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from notagen.model import NotaGen
-from notagen.shape import ModelShape
-from notagen.training.encode import encode_example, encode_patches
-from notagen.training.optimiser import Muon, orthogonalise
-from notagen.training.step import AuxiliaryHeads, losses
-from notagen.training.stream import stream_text
-from notagen.training.synthetic import chorale
+from scoregate.notagen.model.network import NotaGen
+from scoregate.notagen.model.shape import ModelShape
+from scoregate.notagen.training.encode import encode_example, encode_patches
+from scoregate.notagen.training.optimiser import Muon, orthogonalise
+from scoregate.notagen.training.step import AuxiliaryHeads, losses
+from scoregate.notagen.training.stream import stream_text
+from scoregate.notagen.training.synthetic import chorale
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

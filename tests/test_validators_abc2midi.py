@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scoregate.errors import ToolError
-from validators import abc2midi
+from scoregate.validators import abc2midi
 
 TUNE = "X:1\nM:4/4\nL:1/4\nK:C\nCDEF|\n"
 

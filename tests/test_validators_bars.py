@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from validators import bars
-from validators.reader import read
+from scoregate.abc.reader import read
+from scoregate.validators.gates import bars
 
 PIECES = Path(__file__).parent / "pieces"
 HEAD = "X:1\nL:1/4\nM:3/4\nK:C\nV:1\nV:2\nV:3\n"

@@ -6,8 +6,8 @@ from fractions import Fraction
 
 import pytest
 
-from validators.reader import read
-from validators.score import Score
+from scoregate.abc.reader import read
+from scoregate.abc.score import Score
 
 
 def tune(music: str, *, metre: str = "4/4", unit: str = "1/4", key: str = "C") -> Score:

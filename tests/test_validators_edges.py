@@ -7,8 +7,8 @@ from collections import Counter
 
 import pytest
 
-from validators import bars, syntax
-from validators.reader import read, split_tunes
+from scoregate.abc.reader import read, split_tunes
+from scoregate.validators.gates import bars, syntax
 
 HEAD = "X:1\nM:4/4\nL:1/4\nQ:1/4=100\nK:C\n"
 """The music begins on line 6."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from validators.reader import MAX_BYTES, MAX_LINE, REFUSED, read
+from scoregate.abc.reader import MAX_BYTES, MAX_LINE, REFUSED, read
 
 HEAD = "X:1\nL:1/4\nM:4/4\nK:C\nV:1\nV:2\n"
 """The music begins on line 7."""

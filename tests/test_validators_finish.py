@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from validators.finish import finish
-from validators.reader import read
-from validators.score import Score
+from scoregate.abc.finish import finish
+from scoregate.abc.reader import read
+from scoregate.abc.score import Score
 
 PIECES = Path(__file__).parent / "pieces"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from validators.reader import read, split_tunes
+from scoregate.abc.reader import read, split_tunes
 
 PIECES = Path(__file__).parent / "pieces"
 

@@ -7,7 +7,7 @@ import random
 import pytest
 from fuzz import SEEDS, check, damaged
 
-from validators.gate import examine
+from scoregate.validators.examine import examine
 
 
 def test_the_seeds_hold() -> None:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from validators import bars, gate
-from validators.findings import Outcome
-from validators.gate import GATES, examine
-from validators.reader import MAX_BYTES
+from scoregate.abc.reader import MAX_BYTES
+from scoregate.findings import Outcome
+from scoregate.validators import examine as gate
+from scoregate.validators.examine import GATES, examine
+from scoregate.validators.gates import bars
 
 PIECES = Path(__file__).parent / "pieces"
 CHORALE = (PIECES / "chorale.abc").read_text()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from validators.harmony import check, chord_root
-from validators.reader import read
+from scoregate.abc.reader import read
+from scoregate.validators.gates.harmony import check, chord_root
 
 CHORAL = "Baroque/Bach, Johann Sebastian/Choral"
 

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from validators import instruments
-from validators.instruments import midi_number, pitch_name, resolve, table, union
+from scoregate.validators.analysis import instruments
+from scoregate.validators.analysis.instruments import midi_number, pitch_name, resolve, table, union
 
 
 def keys(name: str) -> list[list[str]]:

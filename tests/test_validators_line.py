@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from test_validators_finish import as_stream
 
-from validators.line import accept_line
-from validators.reader import read
+from scoregate.abc.reader import read
+from scoregate.validators.line_judge import accept_line
 
 HEAD = (
     "%Baroque\n%Bach, Johann Sebastian\n%Choral\nL:1/4\nM:4/4\nK:C\n"
@@ -137,7 +137,7 @@ def refused(stream: str) -> list[int]:
 @pytest.mark.real
 def test_real_lines(real_pieces: list[Path]) -> None:
     """What the gates pass as a whole is accepted line by line."""
-    from validators import bars
+    from scoregate.validators.gates import bars
 
     for path in real_pieces[::7]:
         text = path.read_text()

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from validators import measures
-from validators.chords import beat_length, harmony_fit
-from validators.keys import tonic_of
-from validators.measures import (
+from scoregate.abc.reader import read
+from scoregate.validators.analysis.chords import beat_length, harmony_fit
+from scoregate.validators.analysis.key_finding import tonic_of
+from scoregate.validators.gates import measures
+from scoregate.validators.gates.measures import (
     check,
     groove_consistency,
     key_clarity,
@@ -21,7 +22,6 @@ from validators.measures import (
     transition_entropy,
     transition_matrix,
 )
-from validators.reader import read
 
 CHORALE = (Path(__file__).parent / "pieces" / "chorale.abc").read_text()
 HEAD = "X:1\nL:1/16\nQ:1/4=90\nM:4/4\nK:C\nV:1\nV:2\nV:3\nV:4\n"
@@ -100,7 +100,7 @@ def test_transition_entropy_weighs_by_how_often():
 def test_key_clarity_is_pearsons_r_with_the_profile():
     score = read(one("c2 e g"))
     weights = np.array([2, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0])
-    from validators.keys import KEY_PROFILES
+    from scoregate.validators.analysis.key_finding import KEY_PROFILES
 
     every = [
         np.corrcoef(weights, np.roll(row, root))[0, 1] for row in KEY_PROFILES for root in range(12)

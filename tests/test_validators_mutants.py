@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from mutants import FAULTS, Piece, Tally, good_pieces, judge
 
-from validators.reader import read
+from scoregate.abc.reader import read
 
 PIECES = [Path(__file__).parent / "pieces" / f"{name}.abc" for name in ("chorale", "song", "winds")]
 LOCAL = [name for name, (_, gates) in FAULTS.items() if gates == ("syntax", "bars")]

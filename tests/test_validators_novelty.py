@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from scoregate.abc.reader import read
 from scoregate.errors import GateError, UnreadableError
-from validators import novelty, novelty_index
-from validators.instruments import midi_number
-from validators.novelty import check, load, save
-from validators.passages import GRAM, grams, melody, texture
-from validators.reader import read
+from scoregate.validators.analysis import novelty_index
+from scoregate.validators.analysis.instruments import midi_number
+from scoregate.validators.analysis.shared_passages import GRAM, grams, melody, texture
+from scoregate.validators.gates import novelty
+from scoregate.validators.gates.novelty import check, load, save
 
 HEAD = 'X:1\nL:1/8\nQ:1/4=90\nM:4/4\nK:C\nV:1 treble nm="S"\nV:2 bass nm="B"\n'
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from validators.reader import read
+from scoregate.abc.reader import read
 
 SCALE = "CDEF GABc|"
 

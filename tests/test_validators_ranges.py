@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from validators.hands import reachable
-from validators.ranges import assign, check, is_choral
-from validators.reader import read
+from scoregate.abc.reader import read
+from scoregate.validators.analysis.hands import reachable
+from scoregate.validators.gates.ranges import assign, check, is_choral
 
 CHORALE = (Path(__file__).parent / "pieces" / "chorale.abc").read_text()
 CHORAL = "Baroque/Bach, Johann Sebastian/Choral"

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from scoregate.abc.reader import read
 from scoregate.errors import GateError
-from validators import dtw, repetition
-from validators.dtw import bar_distances
-from validators.reader import read
-from validators.repetition import check
-from validators.sounding import slices
+from scoregate.validators.analysis import dtw
+from scoregate.validators.analysis.dtw import bar_distances
+from scoregate.validators.analysis.sounding import slices
+from scoregate.validators.gates import repetition
+from scoregate.validators.gates.repetition import check
 
 CHORALE = (Path(__file__).parent / "pieces" / "chorale.abc").read_text()
 HEAD = 'X:1\nL:1/8\nQ:1/4=90\nM:4/4\nK:C\nV:1 treble nm="Flute"\n'

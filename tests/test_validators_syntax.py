@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from scoregate.abc.reader import read
 from scoregate.errors import GateError
-from validators import abc2midi
-from validators.midi_counts import tracks
-from validators.reader import read
-from validators.syntax import check, unsafe_directives
+from scoregate.validators import abc2midi
+from scoregate.validators.analysis.midi_counts import tracks
+from scoregate.validators.gates.syntax import check, unsafe_directives
 
 CHORALE = (Path(__file__).parent / "pieces" / "chorale.abc").read_text()
 HEAD = "X:1\nL:1/8\nQ:1/4=90\nM:4/4\nK:C\nV:1\n"

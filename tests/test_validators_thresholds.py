@@ -7,8 +7,8 @@ import math
 import pytest
 
 from scoregate.errors import GateError
-from validators import gate
-from validators.thresholds import for_style, load, parse
+from scoregate.validators import examine as gate
+from scoregate.validators.verdict.thresholds import for_style, load, parse
 
 GOOD = """
 version = "7"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from truth import against_abc2midi, against_abctoolkit, against_music21, bar_at
 
-from validators.reader import read
+from scoregate.abc.reader import read
 
 PIECES = Path(__file__).parent / "pieces"
 INTERLEAVED = ("chorale", "song", "winds")

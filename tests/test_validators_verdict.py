@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 
 from scoregate.errors import GateError
-from validators import suite, verdict
-from validators.findings import Finding, Outcome
-from validators.thresholds import load
-from validators.verdict import NOT_JUDGED, PASSED, REJECTED
+from scoregate.findings import Finding, Outcome
+from scoregate.validators.verdict import rules as verdict
+from scoregate.validators.verdict import suite
+from scoregate.validators.verdict.rules import NOT_JUDGED, PASSED, REJECTED
+from scoregate.validators.verdict.thresholds import load
 
 FILE = load()
 GATES = tuple(FILE.general.findings)

@@ -4,7 +4,7 @@ The program reads text from strangers, in C, and has been seen to crash, to hang
 a disk and to read files it is told to read. So it runs in a process group of its own, in
 a fresh temporary folder, without environment, under limits of time, memory and output,
 and the whole group is killed at the end. The text goes in through a pipe, and only after
-the limits are in force. What the words mean is :mod:`validators.syntax`'s business.
+the limits are in force. What the words mean is :mod:`scoregate.validators.gates.syntax`'s business.
 """
 
 from __future__ import annotations

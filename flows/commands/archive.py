@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from flows.printing import printable
 from scoregate.errors import ArchiveError
+from scoregate.flows.printing import printable
 
 HELP = """List, show and verify archived pieces.
 
@@ -26,7 +26,7 @@ Out = Annotated[Path, typer.Option(help="Folder that holds the archive.")]
 
 
 def _store(out: Path):
-    from archive.store import Archive
+    from scoregate.archive.store import Archive
 
     if not (out / "archive").is_dir() and not (out / "rejected").is_dir():
         raise ArchiveError(
@@ -44,7 +44,7 @@ def list_pieces(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """List archived pieces, newest first."""
-    from archive import catalog
+    from scoregate.archive import catalog
 
     rows = catalog.rows(_store(out), style=style, limit=limit)
     if as_json:
@@ -68,7 +68,7 @@ def show_piece(
     as_json: Annotated[bool, typer.Option("--json", help="The whole report.")] = False,
 ) -> None:
     """Show a piece: where it is, what shaped it, what the gates measured and said."""
-    from archive.store import faults_of
+    from scoregate.archive.store import faults_of
 
     store = _store(out)
     entry = store.find(piece)
@@ -107,7 +107,7 @@ def show_piece(
 @app.command("page")
 def write_page(out: Out = Path("out")) -> None:
     """Write the page of the whole archive anew: every run, every piece, links to both."""
-    from dashboard.shelf import shelf_page
+    from scoregate.dashboard.shelf import shelf_page
 
     store = _store(out)
     typer.echo(f"open {store.write_shelf(shelf_page(store))}")
@@ -119,7 +119,7 @@ def verify_archive(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a fault.")] = False,
 ) -> None:
     """Hash every file again; exit code 1 where one is missing, damaged or foreign."""
-    from archive.verify import count_files, verify
+    from scoregate.archive.verify import count_files, verify
 
     store = _store(out)
     faults = 0

@@ -9,13 +9,13 @@ from typing import Annotated
 
 import typer
 
-from flows.printing import printable
-from notagen import styles
+from scoregate.convert.foreign import as_abc, is_foreign
 from scoregate.errors import ScoregateError, UnreadableError
-from tasks.checking import Checked, check_bytes, plain_reason, unjudged
-from tasks.convert import as_abc, is_foreign
-from tasks.sources import MAX_BYTES, Source, read_bytes
-from validators import abc2midi
+from scoregate.flows.printing import printable
+from scoregate.notagen.text import styles
+from scoregate.sources import MAX_BYTES, Source, read_bytes
+from scoregate.validators import abc2midi
+from scoregate.validators.checking import Checked, check_bytes, plain_reason, unjudged
 
 HELP = """Judge pieces of ABC: syntax, bars, ranges, repetition.
 
@@ -89,7 +89,7 @@ def command(
             else:
                 _show(checked)
             if html is not None:
-                from flows.page import write_page
+                from scoregate.flows.check_page import write_page
 
                 write_page(checked, html)
                 typer.echo(f"    page: {html}", err=as_json)

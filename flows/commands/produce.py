@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.printing import command_name
-from flows.request import DEFAULT_STYLE, ProduceRequest, make_request
+from scoregate.flows.printing import command_name
+from scoregate.requests import DEFAULT_STYLE, ProduceRequest, make_request
 
 if TYPE_CHECKING:
-    from archive.records import RunRecord
+    from scoregate.archive.records import RunRecord
 
 HELP = """Produce passing pieces and archive each with its quality report.
 
@@ -104,12 +104,12 @@ def command(
         allow_untrained=allow_untrained,
         audio=audio,
     )
-    from flows.starting import check_request, prepare, run_flow
+    from scoregate.flows.launch import check_request, prepare, run_flow
 
     prepare(verbose)
     request = check_request(request)
     try:
-        record = run_flow("flows.produce:produce", request=request)
+        record = run_flow("scoregate.flows.produce:produce", request=request)
     except KeyboardInterrupt:
         # Outside of the writing, which ends the run in good order.
         typer.echo(f"\nStopped. What passed in earlier rounds stays archived in {out}.", err=True)
@@ -122,7 +122,7 @@ def _summarise(record: RunRecord, out: Path) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    from archive.store import Archive
+    from scoregate.archive.store import Archive
 
     store = Archive(out)
     console = Console()

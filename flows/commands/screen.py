@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from flows.screen import ScreenRecord
+    from scoregate.flows.screen import ScreenRecord
 
 HELP = """Judge files, folders, patterns, zip archives and JSONL; file them as passed or rejected.
 
@@ -45,11 +45,11 @@ def command(
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Prefect's log too.")] = False,
 ) -> None:
     """Screen, print what came of it, and exit with 0 or 1."""
-    from flows.starting import prepare, run_flow
+    from scoregate.flows.launch import prepare, run_flow
 
     prepare(verbose)
-    from flows.request import checked
-    from flows.screen import ScreenRequest, waiting
+    from scoregate.flows.screen import ScreenRequest, waiting
+    from scoregate.requests import checked
 
     request = checked(
         ScreenRequest,
@@ -64,7 +64,7 @@ def command(
     while True:
         try:
             if not watch or waiting(request):
-                record = run_flow("flows.screen:screen", request=request)
+                record = run_flow("scoregate.flows.screen:screen", request=request)
                 _summarise(record, out)
             if not watch:
                 break

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import typer
 
-from flows.server import chosen_url, ensure_server, is_healthy, running_server, stop_server
+from scoregate.flows.server import (
+    chosen_url,
+    ensure_server,
+    is_healthy,
+    running_server,
+    stop_server,
+)
 
 HELP = "Start, stop or find the Prefect server in the background."
 

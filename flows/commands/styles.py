@@ -26,8 +26,8 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
 ) -> None:
     """Print one style a line, as `--style` takes it."""
-    from notagen import styles
-    from notagen.weights import trained_styles
+    from scoregate.notagen.text import styles
+    from scoregate.notagen.weights.registry import trained_styles
 
     trained = trained_styles(weights)
     listed = list(trained or ()) if not every else sorted({*styles.NOTAGEN_X, *(trained or ())})

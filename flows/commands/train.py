@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.printing import command_name
+from scoregate.flows.printing import command_name
 
 if TYPE_CHECKING:
-    from flows.train import TrainRecord
+    from scoregate.flows.train import TrainRecord
 
 HELP = """Train on your scores, or fine-tune any NotaGen weights; goes on after a kill.
 
@@ -55,12 +55,12 @@ def command(
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Prefect's log too.")] = False,
 ) -> None:
     """Train, print where the weights are and what they write, and exit with 0."""
-    from flows.starting import prepare, run_flow
+    from scoregate.flows.launch import prepare, run_flow
 
     prepare(verbose)
-    from flows.request import checked
-    from flows.train import TrainRequest
-    from notagen.weights import find
+    from scoregate.flows.train import TrainRequest
+    from scoregate.notagen.weights.registry import find
+    from scoregate.requests import checked
 
     request = checked(
         TrainRequest,
@@ -77,7 +77,7 @@ def command(
         device=device,
         threads=threads,
     )
-    _summarise(run_flow("flows.train:train_flow", request=request))
+    _summarise(run_flow("scoregate.flows.train:train_flow", request=request))
 
 
 def _summarise(record: TrainRecord) -> None:

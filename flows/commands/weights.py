@@ -28,7 +28,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="JSON.")]
 @app.command("list")
 def list_weights(as_json: AsJson = False) -> None:
     """List the embedded model and the releases, fetched or not."""
-    from notagen import hub
+    from scoregate.notagen.weights import hub
 
     entries = hub.list_weights()
     if as_json:
@@ -49,7 +49,7 @@ def get(
     ] = None,
 ) -> None:
     """Fetch weights; a download that was begun goes on where it stopped."""
-    from notagen import hub
+    from scoregate.notagen.weights import hub
 
     typer.echo(str(hub.get(name, source)))
 
@@ -62,7 +62,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Read weights from end to end and say what they are."""
-    from notagen import hub
+    from scoregate.notagen.weights import hub
 
     found = hub.check(None if weights == "embedded" else weights)
     if as_json:
@@ -91,6 +91,6 @@ def convert(
     ] = False,
 ) -> None:
     """Convert weights to safetensors, one tensor at a time."""
-    from notagen import hub
+    from scoregate.notagen.weights import hub
 
     typer.echo(str(hub.convert(source, target, half=half)))

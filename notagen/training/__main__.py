@@ -2,9 +2,11 @@
 
 ::
 
-    python -m notagen.training train FOLDER [SETTINGS.json]    train, or go on after a kill
-    python -m notagen.training evaluate FOLDER [PIECES]        figures of what it writes, raw
-    python -m notagen.training ship FOLDER WEIGHTS             weights and card from both
+    python -m scoregate.notagen.training train FOLDER [SETTINGS.json]    train, or go on after a
+    kill
+    python -m scoregate.notagen.training evaluate FOLDER [PIECES]        figures of what it writes,
+    raw
+    python -m scoregate.notagen.training ship FOLDER WEIGHTS             weights and card from both
 
 FOLDER keeps the converted corpus, the checkpoint, the curve and the figures.
 """
@@ -17,8 +19,8 @@ from pathlib import Path
 
 import torch
 
-from notagen.training.corpus import CHORALE_STYLE
-from notagen.training.project import (
+from scoregate.notagen.training.corpus import CHORALE_STYLE
+from scoregate.notagen.training.project import (
     SETTINGS,
     Evaluation,
     Prepared,
@@ -30,7 +32,7 @@ from notagen.training.project import (
     write_curve,
     write_weights,
 )
-from notagen.training.train import Progress, Run, load_settings
+from scoregate.notagen.training.train import Progress, Run, load_settings
 
 CORPUS = "bach-chorales"
 TRAINED_ON = "rule-made chorales, then Bach chorales of the music21 corpus"

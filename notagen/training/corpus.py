@@ -1,6 +1,6 @@
 """The corpus: scores collected, converted, and split by tune.
 
-``python -m notagen.training.corpus OUT`` rebuilds the Bach chorales from the music21
+``python -m scoregate.notagen.training.corpus OUT`` rebuilds the Bach chorales from the music21
 package: nothing of them is stored with the project. Two settings of one tune always land
 on the same side of the split: they are found by the bar pairs that their sopranos share.
 """
@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from notagen.training.convert import (
+from scoregate.convert.notation import midi_pitch
+from scoregate.convert.scores import (
     SUFFIXES,
     ConversionError,
     Loss,
@@ -27,9 +28,8 @@ from notagen.training.convert import (
     read_abc,
     tally,
 )
-from notagen.training.measures import CopyIndex, measure
-from notagen.training.notation import midi_pitch
 from scoregate.errors import RequestError, UnreadableError
+from scoregate.notagen.training.measures import CopyIndex, measure
 
 CHORALE_STYLE = ("Baroque", "Bach, Johann Sebastian", "Choral")
 CORPORA = {"bach-chorales": CHORALE_STYLE}
@@ -97,7 +97,7 @@ def collect(
     ----------
     files : iterable of Path
     reduce : callable, optional
-        Applied to every piece, such as :func:`~notagen.training.convert.as_chorale`.
+        Applied to every piece, such as :func:`~scoregate.convert.scores.as_chorale`.
     on_file : callable, optional
         Told how many files are done.
     """

@@ -1,6 +1,6 @@
 """Training pieces as arrays: patches, and what sounds at each character.
 
-The second part feeds an auxiliary task of training (:mod:`notagen.training.step`): while
+The second part feeds an auxiliary task of training (:mod:`scoregate.notagen.training.step`): while
 a voice is written, name the time that has been reached in the bar and what the other
 voices sound there. Nothing in the model's loss tells which notes belong together; this
 does. It needs interleaved text of at most four voices.
@@ -14,8 +14,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from notagen.patches import BOS_PATCH, EOS_PATCH, PAD, encode_unit, units_of
-from notagen.training.notation import key_alters, key_fifths, midi_pitch, parse_bar
+from scoregate.convert.notation import key_alters, key_fifths, midi_pitch, parse_bar
+from scoregate.notagen.text.patches import BOS_PATCH, EOS_PATCH, PAD, encode_unit, units_of
 
 ABOVE = 3  # voices whose notes can be asked for while a later one is written
 SLOTS = 8  # eighths of a bar that the patch level is asked for

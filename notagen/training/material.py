@@ -6,11 +6,11 @@ import re
 
 import numpy as np
 
-from notagen.training.encode import Example, encode_example
-from notagen.training.measures import read_lines
-from notagen.training.notation import key_fifths, midi_pitch
-from notagen.training.stream import crop, stream_text, transpose_text
-from notagen.training.synthetic import chorale
+from scoregate.convert.notation import key_fifths, midi_pitch
+from scoregate.notagen.training.encode import Example, encode_example
+from scoregate.notagen.training.measures import read_lines
+from scoregate.notagen.training.stream import crop, stream_text, transpose_text
+from scoregate.notagen.training.synthetic import chorale
 
 SIGNATURES = range(-5, 7)
 

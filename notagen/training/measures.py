@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 
-from notagen.training.notation import (
+from scoregate.convert.notation import (
     Event,
     key_alters,
     key_fifths,

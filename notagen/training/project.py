@@ -16,12 +16,12 @@ from pathlib import Path
 
 import torch
 
-from notagen.checkpoint import open_checkpoint, write_safetensors
-from notagen.engine import load
-from notagen.shape import shape_of
-from notagen.training.baselines import ngram_bits, unigram_bits
-from notagen.training.convert import Loss, tally
-from notagen.training.corpus import (
+from scoregate.convert.scores import Loss, tally
+from scoregate.errors import InputError, RequestError, ScoregateError
+from scoregate.notagen.engine import load
+from scoregate.notagen.model.shape import shape_of
+from scoregate.notagen.training.baselines import ngram_bits, unigram_bits
+from scoregate.notagen.training.corpus import (
     CHORALE_STYLE,
     CORPORA,
     Corpus,
@@ -31,11 +31,11 @@ from notagen.training.corpus import (
     in_metre,
     split,
 )
-from notagen.training.encode import Example, encode_patches
-from notagen.training.material import Material
-from notagen.training.measures import CopyIndex, measure, summary
-from notagen.training.stream import prompt_lines, stream_text
-from notagen.training.train import (
+from scoregate.notagen.training.encode import Example, encode_patches
+from scoregate.notagen.training.material import Material
+from scoregate.notagen.training.measures import CopyIndex, measure, summary
+from scoregate.notagen.training.stream import prompt_lines, stream_text
+from scoregate.notagen.training.train import (
     Progress,
     Run,
     Settings,
@@ -44,8 +44,8 @@ from notagen.training.train import (
     load_settings,
     train,
 )
-from notagen.weights import find
-from scoregate.errors import InputError, RequestError, ScoregateError
+from scoregate.notagen.weights.checkpoint import open_checkpoint, write_safetensors
+from scoregate.notagen.weights.registry import find
 
 Style = tuple[str, str, str]
 LM_HEAD = "char_level_decoder.base.lm_head.weight"

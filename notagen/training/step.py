@@ -2,7 +2,8 @@
 
 The character level costs most of the time, and a patch holds ten characters of its
 sixteen on average: here the padded ones are left out of every linear layer and only the
-attention sees a rectangle. The loss equals :meth:`notagen.model.NotaGen.token_losses`
+attention sees a rectangle. The loss equals
+:meth:`scoregate.notagen.model.network.NotaGen.token_losses`
 (a test holds them together).
 
 The auxiliary heads are trained beside the model and thrown away afterwards.
@@ -17,9 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from notagen.model import Block, NotaGen
-from notagen.shape import HEAD_SIZE
-from notagen.training.encode import ABOVE, SLOTS, TIMES, Example
+from scoregate.notagen.model.network import Block, NotaGen
+from scoregate.notagen.model.shape import HEAD_SIZE
+from scoregate.notagen.training.encode import ABOVE, SLOTS, TIMES, Example
 
 
 class AuxiliaryHeads(nn.Module):

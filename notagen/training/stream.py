@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from notagen.patches import encode
-from notagen.training.notation import interval_steps, key_fifths, transpose_key, transpose_music
+from scoregate.convert.notation import interval_steps, key_fifths, transpose_key, transpose_music
+from scoregate.notagen.text.patches import encode
 
 VOICE_BAR = re.compile(r"\[V:[^\]]*\](?:\"[^\"]*\"|\[[^\]|]*\]|[^|:\[\]\"])*[|:\[\]]+(?=\[V:|$)")
 RESTING = re.compile(r"\[V:[^\]]*\](?:[zZx]\d*/*\d*\s*)+(?=[|:\[\]]+$)")
@@ -26,7 +26,7 @@ def stream_text(text: str, style: tuple[str, str, str] | None = None) -> str:
     Parameters
     ----------
     text : str
-        From :func:`notagen.training.convert.piece_text`.
+        From :func:`scoregate.convert.scores.piece_text`.
     style : tuple of str, optional
         Period, composer and instrumentation; without it no prompt is written.
     """

@@ -17,8 +17,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from notagen.training.convert import CHORALE_HEADS, Bar, Piece, piece_text
-from notagen.training.notation import Event, key_alters, midi_pitch, write_bar
+from scoregate.convert.notation import Event, key_alters, midi_pitch, write_bar
+from scoregate.convert.scores import CHORALE_HEADS, Bar, Piece, piece_text
 
 # Sounding ranges of the four singers as diatonic steps from C4 = 0.
 RANGES = ((1, 11), (-3, 8), (-7, 4), (-12, 0))

@@ -19,14 +19,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from notagen.model import Attention, NotaGen
-from notagen.patches import END
-from notagen.shape import ModelShape
-from notagen.training.encode import Example
-from notagen.training.material import Material
-from notagen.training.optimiser import optimisers
-from notagen.training.step import AuxiliaryHeads, losses
 from scoregate.errors import ScoregateError, WeightsError
+from scoregate.notagen.model.network import Attention, NotaGen
+from scoregate.notagen.model.shape import ModelShape
+from scoregate.notagen.text.patches import END
+from scoregate.notagen.training.encode import Example
+from scoregate.notagen.training.material import Material
+from scoregate.notagen.training.optimiser import optimisers
+from scoregate.notagen.training.step import AuxiliaryHeads, losses
 
 CHECKPOINT_EVERY = 120.0  # seconds
 

@@ -1,0 +1,140 @@
+"""Start a flow from the command line: its request checked, a server found, progress shown."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import secrets
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+from scoregate.flows.server import apply_settings, ensure_server
+from scoregate.progress import Listener, listening
+from scoregate.requests import ProduceRequest
+
+
+def check_request(request: ProduceRequest) -> ProduceRequest:
+    """Check what needs the weights, and fill in what the request left open.
+
+    Runs before a server is started, so that a typing error costs no waiting.
+
+    Raises
+    ------
+    RequestError
+        An unknown style, or one the weights were not trained on.
+    WeightsError
+        Missing or damaged weights.
+    """
+    from scoregate.notagen.text import styles
+    from scoregate.notagen.weights.registry import trained_styles
+
+    style = styles.resolve(
+        request.style,
+        trained=trained_styles(request.weights),
+        allow_untrained=request.allow_untrained,
+    )
+    seed = secrets.randbits(31) if request.seed is None else request.seed
+    return request.model_copy(update={"style": str(style), "seed": seed})
+
+
+def prepare(verbose: bool) -> None:
+    """Set Prefect's environment; a command calls it before anything imports Prefect.
+
+    Without ``verbose`` its log is silent: errors come out as exceptions, and those the
+    command line prints itself.
+    """
+    apply_settings()
+    if not verbose:
+        os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+        os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "error")
+        # These stand outside Prefect's own loggers.
+        for name in ("EventsWorker", "APILogWorker"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def run_flow(entrypoint: str, *, request: Any) -> Any:
+    """Run a flow in this process against a Prefect server and return its result.
+
+    Parameters
+    ----------
+    entrypoint : str
+        ``module:flow``.
+    request : pydantic model
+
+    Raises
+    ------
+    ServerError
+        No server could be found or started.
+    """
+    server = ensure_server(lambda line: typer.echo(line, err=True))
+    typer.echo(f"Prefect's pages: {server.pages}", err=True)
+
+    from prefect.settings import (
+        PREFECT_API_URL,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        PREFECT_SERVER_ALLOW_EPHEMERAL_MODE,
+        temporary_settings,
+    )
+
+    # Set here and not in the environment only: whoever imported Prefect before has fixed
+    # what it read there.
+    settings: dict[Any, Any] = {
+        PREFECT_API_URL: server.url,
+        PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False,
+        # A run that ends with this command needs no heartbeat; its thread costs a second.
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
+    }
+    module, name = entrypoint.split(":")
+    flow = getattr(importlib.import_module(module), name)
+    with temporary_settings(settings), _bars():
+        return flow(request)
+
+
+def minutes(every: float = 60.0) -> Listener:
+    """Return a listener that prints how far the work is, once in so many seconds."""
+    last = time.monotonic()
+
+    def listen(what: str, done: float, total: float | None, note: str) -> None:
+        nonlocal last
+        if time.monotonic() - last < every:
+            return
+        last = time.monotonic()
+        of = "" if total is None else f" of {total:g}"
+        typer.echo(f"{what}: {done:g}{of}{f', {note}' if note else ''}", err=True)
+
+    return listen
+
+
+@contextmanager
+def _bars() -> Iterator[None]:
+    """Show a progress bar for each kind of work, or off a terminal a line a minute."""
+    if not sys.stderr.isatty():
+        with listening(minutes()):
+            yield
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+    with Progress(
+        TextColumn("{task.description:<16}"),
+        BarColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as display:
+        shown: dict[str, TaskID] = {}
+
+        def listen(what: str, done: float, total: float | None, note: str) -> None:
+            if what not in shown:
+                shown[what] = display.add_task(what, total=total, note=note)
+            display.update(shown[what], completed=done, total=total, note=note)
+
+        with listening(listen):
+            yield

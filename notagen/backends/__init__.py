@@ -1,0 +1,1 @@
+"""The engine's arithmetic: compiled kernels, PyTorch's operators, accelerators."""

@@ -1,0 +1,1 @@
+"""NotaGen's text: prompts, patches, headers, and the context that the model sees."""

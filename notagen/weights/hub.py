@@ -1,0 +1,313 @@
+"""Fetching, checking and converting weights: what ``scoregate weights`` does.
+
+Released weights come from the hub by its own library; a killed download goes on where it
+stopped, and the file is then held to the checksum that the hub names. Nothing here is needed
+for the embedded model.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from scoregate.errors import RequestError, ScoregateError, ToolError, UnreadableError, WeightsError
+from scoregate.notagen.text.styles import Style
+from scoregate.notagen.weights.checkpoint import open_checkpoint, write_safetensors
+from scoregate.notagen.weights.registry import (
+    EMBEDDED,
+    RELEASES,
+    Release,
+    card,
+    data_folder,
+    fetched,
+    find,
+    name_of,
+    release,
+    styles_of,
+)
+
+REPOSITORY = "ElectricAlexis/NotaGen"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of ``scoregate weights list``.
+
+    ``path`` is None for weights that have not been fetched.
+    """
+
+    name: str
+    about: str
+    shape: dict[str, int]
+    parameters: int
+    path: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the entry as a JSON-ready dict."""
+        return asdict(self)
+
+
+def list_weights() -> list[Entry]:
+    """Return the embedded model and the releases, fetched or not."""
+    entries = []
+    try:
+        checkpoint = open_checkpoint(find(None))
+        styles = styles_of(checkpoint) or ()
+        about = f"embedded; {'; '.join(map(str, styles))}"
+        entries.append(
+            Entry(
+                EMBEDDED,
+                about,
+                checkpoint.shape.as_dict(),
+                checkpoint.shape.parameters(),
+                str(checkpoint.path),
+            )
+        )
+    except ScoregateError as error:
+        entries.append(Entry(EMBEDDED, f"embedded; {error.problem}", {}, 0, None))
+    for known in RELEASES:
+        path = fetched(known)
+        entries.append(
+            Entry(
+                known.name,
+                known.about,
+                known.shape.as_dict(),
+                known.shape.parameters(),
+                None if path is None else str(path),
+            )
+        )
+    return entries
+
+
+def get(name: str, source: str | os.PathLike[str] | None = None) -> Path:
+    """Fetch released weights into the folder of the user's data.
+
+    Parameters
+    ----------
+    name : str
+        Of a release.
+    source : path, optional
+        A file to take in place of the download, and of what was fetched before.
+
+    Returns
+    -------
+    Path
+        The file; at once where it was there and no source is named.
+
+    Raises
+    ------
+    RequestError
+        Unknown name.
+    ToolError
+        The hub can't be reached.
+    WeightsError
+        What came is damaged, or has another shape than the release.
+    UnreadableError
+        The folder can't be written, or the source can't be read.
+    """
+    known = release(name)
+    target = data_folder() / known.file
+    there = fetched(known)
+    if source is None and there is not None and there != target:
+        _check_shape(there, known)
+        return there
+    if source is not None:
+        # Before anything is replaced by it.
+        source = Path(source).expanduser()
+        _check_shape(source, known)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source is not None:
+            _copy(source, target)
+        elif there is None:
+            _download(known.file, target)
+    except OSError as error:
+        raise UnreadableError(
+            f"{target} can't be written: {error.strerror or error}.",
+            "Set SCOREGATE_WEIGHTS to a folder with room.",
+        ) from None
+    try:
+        _check_shape(target, known)
+    except WeightsError:
+        target.unlink(missing_ok=True)
+        raise
+    return target
+
+
+def _check_shape(path: Path, known: Release) -> None:
+    shape = open_checkpoint(path).shape
+    if shape != known.shape:
+        raise WeightsError(
+            f"{path} is not {known.name!r}: its shape is {shape.as_dict()}, "
+            f"{known.shape.as_dict()} expected.",
+            "Name the file that belongs to the name; `scoregate weights check FILE` tells more.",
+        )
+
+
+def _copy(source: Path, target: Path) -> None:
+    if target.exists() and source.samefile(target):
+        return
+    part = target.with_name(target.name + ".part")
+    try:
+        shutil.copyfile(source, part)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _download(file: str, target: Path) -> None:
+    """Fetch a file from the hub, go on with what a killed download left, check its sum.
+
+    The hub library's own ``hf_hub_download`` begins anew each time since its version 1.18;
+    what it fetches with can go on, and is used here.
+    """
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import WeakFileLock, build_hf_headers
+
+    folder = target.parent / ".partial"
+    folder.mkdir(exist_ok=True)
+    try:
+        (info,) = huggingface_hub.HfApi().get_paths_info(REPOSITORY, [file])
+        url = huggingface_hub.hf_hub_url(REPOSITORY, file)
+        there = huggingface_hub.get_hf_file_metadata(url, token=False)
+        expected = getattr(getattr(info, "lfs", None), "sha256", None)
+        # Named by its contents: another release of the file is never glued to this one.
+        part = folder / f"{expected or there.etag}"
+        with WeakFileLock(part.with_suffix(".lock")), part.open("ab") as begun:
+            done = begun.tell()
+            if there.size is not None and done > there.size:
+                done = begun.seek(0)
+                begun.truncate()
+            http_get(
+                there.location,
+                begun,
+                resume_size=done,
+                headers=build_hf_headers(token=False),
+                expected_size=there.size,
+                displayed_filename=file,
+            )
+            begun.flush()
+            os.fsync(begun.fileno())
+    except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, ValueError) as error:
+        raise ToolError(
+            f"The hub did not give {file}: {str(error).splitlines()[0]}",
+            "Try again later: a download that was begun goes on where it stopped.",
+        ) from None
+    except OSError as error:
+        if error.errno is not None and not isinstance(error, ConnectionError | TimeoutError):
+            raise  # the disk's fault, not the network's
+        raise _out_of_reach(error) from None
+    except Exception as error:
+        # The hub's library passes on whatever its HTTP client raises, which is one client
+        # in one release and another in the next (httpx, httpx2). What it was stays attached.
+        raise _out_of_reach(error) from error
+    found = _sha256(part)
+    if expected and found != expected:
+        part.unlink(missing_ok=True)
+        raise WeightsError(
+            f"{file} came damaged: its SHA-256 is {found}, {expected} expected.", "Fetch it again."
+        )
+    part.replace(target)
+
+
+def _out_of_reach(error: Exception) -> ToolError:
+    return ToolError(
+        f"The hub can't be reached: {str(error) or type(error).__name__}.",
+        "Try again when the network is there, or name a file: "
+        "`scoregate weights get NAME --from FILE`.",
+    )
+
+
+def _sha256(path: Path) -> str:
+    import hashlib
+
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def check(name_or_path: str | os.PathLike[str] | None) -> dict[str, Any]:
+    """Read weights from end to end and say what they are.
+
+    Returns
+    -------
+    dict
+        JSON-ready: ``path``, ``bytes``, ``sha256``, ``shape``, ``parameters``, ``kinds`` (how
+        numbers are stored), ``release`` (whose file name it has, or None), ``styles``, ``card``.
+
+    Raises
+    ------
+    WeightsError, UnreadableError, RequestError
+        What is wrong, and what to do.
+    """
+    checkpoint = open_checkpoint(find(name_or_path))
+    for _ in checkpoint.read():
+        pass
+    styles = styles_of(checkpoint)
+    named = [known.name for known in RELEASES if known.file == checkpoint.path.name]
+    return {
+        "path": str(checkpoint.path),
+        "bytes": checkpoint.path.stat().st_size,
+        "sha256": checkpoint.sha256(),
+        "shape": checkpoint.shape.as_dict(),
+        "parameters": checkpoint.shape.parameters(),
+        "kinds": sorted({tensor.kind for tensor in checkpoint.tensors.values()}),
+        "release": named[0] if named else None,
+        "styles": None if styles is None else [str(style) for style in styles],
+        "card": card(checkpoint),
+    }
+
+
+def convert(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str] | None = None,
+    *,
+    half: bool = False,
+    styles: Sequence[Style] | None = None,
+) -> Path:
+    """Convert weights to safetensors, one tensor at a time.
+
+    Parameters
+    ----------
+    source : str or path
+        A name or a file.
+    target : path, optional
+        By default beside the source, with the ending ``.safetensors``; a release is then
+        called by its short name, and found by it.
+    half : bool
+        Store fp16 in place of fp32: half the size, and no longer exact.
+    styles : sequence of Style, optional
+        What the weights were trained on; by default what the source says.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    WeightsError, UnreadableError, RequestError
+    """
+    checkpoint = open_checkpoint(find(source))
+    if target is not None:
+        path = Path(target).expanduser()
+    else:
+        # A release by our name, under which it is found from then on.
+        path = checkpoint.path.with_name(f"{name_of(checkpoint.path)}.safetensors")
+    if path.exists() and path.samefile(checkpoint.path):
+        raise RequestError(f"{path} is the source itself.", "Name another target.")
+    metadata = dict(checkpoint.metadata)
+    known = styles if styles is not None else styles_of(checkpoint)
+    if known is not None:
+        metadata["styles"] = json.dumps([str(style) for style in known])
+    metadata.setdefault("source_sha256", checkpoint.sha256())
+    write_safetensors(path, checkpoint.read(), metadata, checkpoint.shape, "F16" if half else "F32")
+    return path

@@ -1,0 +1,239 @@
+"""Which weights there are, where they lie, and what was learnt from what.
+
+The embedded model comes with the package. The released ones are known by short names; once
+fetched (:mod:`scoregate.notagen.weights.hub`) they lie in the folder of the user's data.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scoregate.errors import RequestError, WeightsError
+from scoregate.notagen.model.shape import ModelShape
+from scoregate.notagen.text.styles import NOTAGEN_X, Style, parse
+from scoregate.notagen.weights.checkpoint import Checkpoint, open_checkpoint
+
+EMBEDDED = "chorales"
+_EMBEDDED_NAMES = (EMBEDDED, "embedded")
+_ENDINGS = (".pth", ".pt", ".bin", ".ckpt", ".safetensors")
+_X_FILE = re.compile(r"notagen[-_ ]?x(?![a-z])", re.IGNORECASE)
+_EMBEDDED_FILE = Path(__file__).parent / f"{EMBEDDED}.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Weights that NotaGen's authors released.
+
+    Parameters
+    ----------
+    name : str
+        Ours, for the command line.
+    file : str
+        Theirs, on the hub.
+    shape : ModelShape
+    about : str
+        What the weights were trained for.
+    styled : bool
+        Whether they take NotaGen-X's prompts.
+    """
+
+    name: str
+    file: str
+    shape: ModelShape
+    about: str
+    styled: bool = False
+
+
+_SMALL, _MEDIUM, _LARGE = (
+    ModelShape(768, 12, 3, 2048),
+    ModelShape(1024, 16, 3, 2048),
+    ModelShape(1280, 20, 6, 1024),
+)
+_RL = (
+    "weights_notagen_pretrain-finetune-RL{}_beta_0.1_lambda_10_p_size_16_p_length_1024"
+    "_p_layers_20_c_layers_6_h_size_1280_lr_1e-06_batch_1.pth"
+)
+RELEASES: tuple[Release, ...] = (
+    Release(
+        "small",
+        "weights_notagen_pretrain_p_size_16_p_length_2048_p_layers_12_c_layers_3"
+        "_h_size_768_lr_0.0002_batch_8.pth",
+        _SMALL,
+        "pre-trained; takes no prompt",
+    ),
+    Release(
+        "medium",
+        "weights_notagen_pretrain_p_size_16_p_length_2048_p_layers_16_c_layers_3"
+        "_h_size_1024_lr_0.0001_batch_4.pth",
+        _MEDIUM,
+        "pre-trained; takes no prompt",
+    ),
+    Release(
+        "large",
+        "weights_notagen_pretrain_p_size_16_p_length_1024_p_layers_20_c_layers_6"
+        "_h_size_1280_lr_0.0001_batch_4.pth",
+        _LARGE,
+        "pre-trained; takes no prompt",
+    ),
+    Release(
+        "finetuned",
+        "weights_notagen_pretrain-finetune_p_size_16_p_length_1024_p_layers_c_layers_6_20"
+        "_h_size_1280_lr_1e-05_batch_1.pth",
+        _LARGE,
+        "fine-tuned on classical styles",
+    ),
+    *(
+        Release(f"rl{n}", _RL.format(n), _LARGE, f"reinforcement learning, round {n}")
+        for n in (1, 2, 3)
+    ),
+    Release(
+        "x",
+        "weights_notagenx_p_size_16_p_length_1024_p_layers_20_h_size_1280.pth",
+        _LARGE,
+        "NotaGen-X: 112 styles",
+        styled=True,
+    ),
+)
+
+
+def data_folder() -> Path:
+    """Return where fetched weights lie: SCOREGATE_WEIGHTS, or the user's data folder."""
+    chosen = os.environ.get("SCOREGATE_WEIGHTS")
+    if chosen:
+        return Path(chosen)
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "scoregate" / "weights"
+
+
+def release(name: str) -> Release:
+    """Return a release by its name.
+
+    Raises
+    ------
+    RequestError
+    """
+    for known in RELEASES:
+        if known.name == name.casefold():
+            return known
+    raise RequestError(f"No released weights are called {name!r}.", f"There are: {_names()}.")
+
+
+def _names() -> str:
+    return ", ".join(known.name for known in RELEASES)
+
+
+def find(name_or_path: str | os.PathLike[str] | None = None) -> Path:
+    """Return the file that a name or a path means.
+
+    Parameters
+    ----------
+    name_or_path : str, path or None
+        None, ``embedded`` or ``chorales`` for the embedded model, the name of a release that
+        has been fetched, or a file. A name comes before a file of the same name, which
+        ``./x`` means.
+
+    Raises
+    ------
+    WeightsError
+        The embedded model, the fetched release or the file is not there.
+    RequestError
+        Neither a known name nor a file.
+    """
+    if name_or_path is None or name_or_path in _EMBEDDED_NAMES:
+        if not _EMBEDDED_FILE.is_file():
+            raise WeightsError(
+                f"The embedded model is missing: {_EMBEDDED_FILE}.",
+                "Install the package again, or train one: `scoregate train`.",
+            )
+        return _EMBEDDED_FILE
+    if not isinstance(name_or_path, (str, os.PathLike)):
+        raise RequestError(
+            f"{name_or_path!r} names no weights.", "Give a name or a file; None is embedded."
+        )
+    text = os.fspath(name_or_path)
+    known = next((known for known in RELEASES if known.name == text.casefold()), None)
+    if known is not None and isinstance(name_or_path, str):
+        there = fetched(known)
+        if there is None:
+            raise WeightsError(
+                f"The weights {known.name!r} have not been fetched.",
+                f"Fetch them: scoregate weights get {known.name}",
+            )
+        return there
+    path = Path(text).expanduser()
+    if path.is_file():
+        return path
+    if path.is_dir() and text:
+        raise WeightsError(f"{text} is a folder.", "Name the weight file in it.")
+    if os.sep in text or text.endswith(_ENDINGS):
+        raise WeightsError(
+            f"There are no weights at {text}.", "`scoregate weights list` names what can be had."
+        )
+    raise RequestError(
+        f"No released weights are called {text!r}, and no file is.", f"There are: {_names()}."
+    )
+
+
+def fetched(known: Release) -> Path | None:
+    """Return where a release lies: converted, or as it came; None if it was not fetched."""
+    for file in (f"{known.name}.safetensors", known.file):
+        path = data_folder() / file
+        if path.is_file():
+            return path
+    return None
+
+
+def name_of(path: Path) -> str:
+    """Return what a weight file is called: our name for a release, else its own."""
+    if path == _EMBEDDED_FILE:
+        return EMBEDDED
+    return next((known.name for known in RELEASES if known.file == path.name), path.stem)
+
+
+def styles_of(checkpoint: Checkpoint) -> tuple[Style, ...] | None:
+    """Return the styles that weights were trained on, or None where they name none.
+
+    Safetensors carry them in their metadata (``styles``, a JSON array); a pickle can't, so
+    NotaGen-X is known by its file's name, shortened to ``notagenx.pth`` or not.
+    """
+    listed = checkpoint.metadata.get("styles")
+    if listed is None:
+        file = checkpoint.path.name
+        is_x = file in {r.file for r in RELEASES if r.styled} or _X_FILE.search(file)
+        return NOTAGEN_X if is_x else None
+    try:
+        entries = json.loads(listed)
+        # Each is three parts, or the three joined by slashes.
+        return tuple(sorted({parse(e if isinstance(e, str) else "/".join(e)) for e in entries}))
+    except (ValueError, TypeError, RequestError) as error:
+        raise WeightsError(
+            f"{checkpoint.path}: the list of styles can't be read ({error}).",
+            "It is the 'styles' of the file's metadata: a JSON array of "
+            "'Period/Composer/Instrumentation'.",
+        ) from None
+
+
+def trained_styles(name_or_path: str | os.PathLike[str] | None) -> tuple[Style, ...] | None:
+    """Return the styles of weights by their name or file, without reading the tensors.
+
+    Raises
+    ------
+    WeightsError, RequestError, UnreadableError
+    """
+    return styles_of(open_checkpoint(find(name_or_path)))
+
+
+def card(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return the metadata of weights with its JSON parts read."""
+    found: dict[str, Any] = {}
+    for key, value in checkpoint.metadata.items():
+        try:
+            found[key] = json.loads(value)
+        except ValueError:
+            found[key] = value
+    return found

@@ -1,0 +1,1 @@
+"""The parts of the ABC reader; :mod:`scoregate.abc.reader` puts them together."""

@@ -1,0 +1,348 @@
+"""ABC text -> :class:`scoregate.abc.score.Score`: read once, used by every gate.
+
+Reads what NotaGen writes (prompt lines, ``[r:i/j]`` markers, no ``X:``, resting voices
+left out), finished interleaved ABC (a line is one bar of all voices) and ordinary ABC
+(voice after voice, several bars a line, one voice without ``V:``). It never raises on any
+text and its time is linear in the text: what it can't read becomes a finding of the gate
+``syntax`` with its place.
+
+Of several tunes in one text the first is read, and a critical finding says that the
+others were not; :func:`split_tunes` takes them apart.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+
+from scoregate.abc.body import Body, TooMuchError, is_interleaved
+from scoregate.abc.complete import complete
+from scoregate.abc.ending import check_ending, check_sense, check_silent
+from scoregate.abc.header import FIELD_LINE, Header, looks_like_music, read_header
+from scoregate.abc.lengths import wholes
+from scoregate.abc.lexer import VOICE_MARK
+from scoregate.abc.remarks import MAX_FAULTS, Remarks, abridge
+from scoregate.abc.score import Score, Voice
+from scoregate.abc.voice import VoiceReader
+from scoregate.findings import Finding
+
+MAX_BYTES = 16 * 2**20
+"""Largest text that is read; the largest real pieces have less than 100 kB."""
+MAX_LINE = 500_000
+"""Longest line that is read; the longest real ones have about 2 kB."""
+
+REFUSED = "syntax.refused"
+"""Code of the finding on a text that is too large, or no ABC at all, to be judged further."""
+
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]+")
+
+
+def read(text: str | bytes) -> Score:
+    """Read a piece.
+
+    Parameters
+    ----------
+    text : str or bytes
+        Bytes are taken as UTF-8, and as Latin-1 where they aren't, which is a finding.
+
+    Returns
+    -------
+    Score
+        With everything unreadable in ``findings``. A text beyond the bounds
+        (`MAX_BYTES`, `MAX_LINE`, ``MAX_EVENTS``, ``MAX_VOICES``) comes back without
+        voices and with a finding ``syntax.refused``.
+    """
+    remarks = Remarks()
+    if len(text) > MAX_BYTES:
+        return _refused(
+            "" if isinstance(text, bytes) else text,
+            remarks,
+            f"{len(text):,} characters are too many; {MAX_BYTES:,} is the limit",
+        )
+    if _is_utf16(text):
+        return _refused("", remarks, "this is UTF-16; save the file as UTF-8")
+    if isinstance(text, bytes):
+        text = _decode(text, remarks)
+    text = text.removeprefix("\ufeff")
+    lines = split_lines(text)
+    if max(map(len, lines)) > MAX_LINE:
+        return _refused(text, remarks, f"a line is longer than {MAX_LINE:,} characters")
+    head = read_header(lines, remarks)
+    if text.strip() and _no_abc(lines, head):
+        return _refused(text, Remarks(), "this is no ABC: it has no X:, no K: and no voice")
+    stop = _end_of_tune(lines, head)
+    interleaved = is_interleaved(lines[:stop], head.body)
+    try:
+        body = _read_body(lines, head, stop, remarks, interleaved)
+        if interleaved and not body.marks and (several := _several_bars_a_cell(body)):
+            # Perhaps ordinary text after all.
+            others = Remarks()
+            other_head = read_header(lines, others)
+            other = _read_body(lines, other_head, stop, others, interleaved=False)
+            if several > 1 or _fits_together(other, others):
+                interleaved, remarks, head, body = False, others, other_head, other
+    except TooMuchError as error:
+        return _refused(text, remarks, str(error))
+    stream = bool(body.marks) or (bool(head.prompt) and not head.has_reference)
+    _what_follows(lines, stop, body, remarks)
+    score = _score(text, head, body, stream, interleaved)
+    _check_header(lines, head, stream, remarks)
+    _control_characters(lines, body, remarks)
+    for voice in body.voices.values():
+        voice.finish()
+    check_silent(score, remarks)
+    if interleaved:
+        complete(score, body, remarks)
+    check_ending(score, body, remarks)
+    check_sense(score, remarks)
+    score.findings = remarks.close()
+    if remarks.seen("not-music", "critical"):
+        score.findings = abridge(score.findings)
+    return score
+
+
+def split_lines(text: str) -> list[str]:
+    """Split at line ends of every system, and at nothing else."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.split("\n")
+
+
+def split_tunes(text: str) -> list[str]:
+    """Take the tunes of one text apart, at each ``X:`` behind a blank line or the beginning.
+
+    Lines before the first ``X:`` stay with the first tune. A text with less than two
+    tunes comes back whole.
+    """
+    starts = [match.start() for match in re.finditer(r"(?m)^\ufeff?X:", text)]
+    if len(starts) < 2:
+        return [text]
+    starts[0] = 0
+    return [text[a:b] for a, b in zip(starts, [*starts[1:], len(text)], strict=True)]
+
+
+def _decode(data: bytes, remarks: Remarks) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        remarks.add(
+            "encoding",
+            "not UTF-8, read as Latin-1",
+            "warning",
+            line=line,
+            column=error.start - data.rfind(b"\n", 0, error.start),
+        )
+        return data.decode("latin-1")
+
+
+def _is_utf16(text: str | bytes) -> bool:
+    """Whether bytes (or a string made of them one by one) are UTF-16."""
+    head = text[:2000] if isinstance(text, bytes) else text[:2000].encode("latin-1", "replace")
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return True
+    return len(head) >= 8 and max(head[::2].count(0), head[1::2].count(0)) > 0.4 * len(head)
+
+
+def _no_abc(lines: list[str], head: Header) -> bool:
+    """Whether nothing in a text is ABC: no field that a tune has, and no voice."""
+    if head.has_reference or head.has_key or head.metre_given or head.unit_given or head.prompt:
+        return False
+    return not (head.voices or head.places or any("[V:" in line for line in lines))
+
+
+def _refused(text: str, remarks: Remarks, why: str) -> Score:
+    finding = Finding("syntax", REFUSED, "critical", f"not judged further: {why}")
+    return Score(text=text, findings=[finding, *remarks.close()])
+
+
+def _end_of_tune(lines: list[str], head: Header) -> int:
+    """Return the index of the first blank line behind the header, or that of the text's end."""
+    for index in range(head.body, len(lines)):
+        if not lines[index] or lines[index].isspace():
+            return index
+    return len(lines)
+
+
+def _what_follows(lines: list[str], stop: int, body: Body, remarks: Remarks) -> None:
+    """Remark on what stands behind the blank line that ends the tune."""
+    for index in range(stop, len(lines)):
+        line = lines[index]
+        if not line or line.isspace() or line[0] == "%":
+            continue
+        if line.startswith("X:"):
+            remarks.add(
+                "several-tunes",
+                "another tune begins here, and only the first was read: "
+                "split the file, one tune a file",
+                line=index + 1,
+                column=1,
+            )
+        elif looks_like_music(line) or FIELD_LINE.match(line) is not None:
+            remarks.add(
+                "blank-line",
+                "a blank line ends the tune, so the bars behind it are lost",
+                bar=body.row + 1 if body.interleaved else None,
+                line=stop + 1,
+                column=1,
+            )
+        else:
+            remarks.add(
+                "text-behind",
+                "text behind the end of the tune",
+                "warning",
+                line=index + 1,
+                column=1,
+                found=line[:30],
+            )
+        return
+
+
+def _read_body(
+    lines: list[str], head: Header, stop: int, remarks: Remarks, interleaved: bool
+) -> Body:
+    body = Body(head, remarks, interleaved)
+    for index in range(head.body, stop):
+        line = lines[index]
+        if line:
+            body.line(line, index + 1)
+    for voice in body.voices.values():
+        if voice.opened:
+            voice.close("", stop, len(lines[stop - 1]) + 1)
+    return body
+
+
+def _several_bars_a_cell(body: Body) -> int:
+    """Return 2 where most cells hold more than one bar, 1 where some do, 0 where none does.
+
+    Only cells of lines that lack a voice count where it is some.
+    """
+    cells = sum(len(present) for present in body.row_voices)
+    bars = sum(len(voice.bars) for voice in body.voices.values())
+    if cells and bars > 1.5 * cells:
+        return 2
+    if bars == cells or all(len(row) == len(body.voices) for row in body.row_voices):
+        return 0
+    return 1
+
+
+def _fits_together(body: Body, remarks: Remarks) -> bool:
+    """Whether text whose lines are of both kinds makes sense read voice by voice."""
+    lengths = {len(voice.bars) for voice in body.voices.values()}
+    return len(lengths) == 1 and not any(f.severity == "critical" for f in remarks.findings)
+
+
+def _score(text: str, head: Header, body: Body, stream: bool, interleaved: bool) -> Score:
+    score = Score(
+        text=text,
+        prompt=head.prompt,
+        stream=stream,
+        interleaved=interleaved,
+        title=head.title,
+        composer=head.composer,
+        key=head.key.name,
+        metre_text=head.metre.text,
+        tempo_text=head.tempo_text,
+        unit=wholes[head.unit],
+        tempo=head.tempo,
+    )
+    order = [*head.voices, *(name for name in body.voices if name not in head.voices)]
+    score.voices = [_voice(body.voices[name], head, body) for name in order if name in body.voices]
+    _instruments(score.voices, head)
+    score.bar_count = max((len(voice.bars) for voice in score.voices), default=0)
+    return score
+
+
+def _voice(read: VoiceReader, head: Header, body: Body) -> Voice:
+    declared = head.voices.get(read.id)
+    properties = declared.properties if declared else None
+    base = head.key_properties
+    place = head.places.get(read.id)
+    clef, shift = base.clef or "treble", base.clef_shift or 0
+    octave, transpose = base.octave_shift or 0, base.transpose or 0
+    names: dict[str, str] = {}
+    if properties is not None:
+        names = properties.names
+        if properties.clef is not None:
+            clef, shift = properties.clef, properties.clef_shift or 0
+        octave = octave if properties.octave_shift is None else properties.octave_shift
+        transpose = transpose if properties.transpose is None else properties.transpose
+    return Voice(
+        id=read.id,
+        name=names.get("name", ""),
+        short_name=names.get("short_name", ""),
+        clef=clef,
+        transpose=shift + octave + transpose,
+        staff=place.staff if place else -1,
+        brace=place.brace if place else None,
+        declared=read.id not in body.undeclared,
+        line=declared.line if declared else None,
+        bars=read.bars,
+    )
+
+
+def _instruments(voices: list[Voice], head: Header) -> None:
+    """Give every voice an instrument: its own name, or that of its staff or brace."""
+    by_staff: dict[int, str] = {}
+    by_brace: dict[int, str] = {}
+    next_staff = max((voice.staff for voice in voices), default=-1) + 1
+    for voice in voices:
+        if voice.staff < 0:
+            # Not in %%score: a staff of its own.
+            voice.staff = next_staff
+            next_staff += 1
+        if voice.name:
+            by_staff.setdefault(voice.staff, voice.name)
+            if voice.brace is not None:
+                by_brace.setdefault(voice.brace, voice.name)
+    for voice in voices:
+        voice.instrument = voice.name or by_staff.get(voice.staff, "")
+        if not voice.instrument and voice.brace is not None:
+            voice.instrument = by_brace.get(voice.brace, "")
+
+
+def _check_header(lines: list[str], head: Header, stream: bool, remarks: Remarks) -> None:
+    empty = not any(line.strip() for line in lines)
+    if empty:
+        remarks.add("empty", "there is nothing to read", line=1, column=1)
+        return
+    if not head.has_key:
+        remarks.add(
+            "key-missing",
+            "no K: field before the music",
+            line=min(head.body + 1, len(lines)),
+            column=1,
+        )
+    if not head.has_reference and not stream:
+        remarks.add("reference-missing", "a finished tune begins with X:", line=1, column=1)
+    if not head.metre_given:
+        remarks.add("metre-missing", "no M: field in the header", "warning", line=1, column=1)
+
+
+def _control_characters(lines: list[str], body: Body, remarks: Remarks) -> None:
+    """Remark on control characters that stand where no music is read."""
+    told = {(f.line, f.column) for f in remarks.findings if f.code == "syntax.control-character"}
+    for number, line in enumerate(lines, 1):
+        if line.isprintable():
+            continue
+        for match in _CONTROL.finditer(line):
+            if (number, match.start() + 1) in told:
+                continue
+            voice, bar = None, None
+            row = bisect_left(body.row_lines, number)
+            if body.row_lines[row : row + 1] == [number]:
+                bar = row + 1
+                marks = VOICE_MARK.finditer(line, 0, match.start())
+                voice = next((mark[1] for mark in reversed(list(marks))), None)
+            remarks.add(
+                "control-character",
+                "a control character",
+                "critical",
+                voice,
+                bar,
+                number,
+                match.start() + 1,
+                repr(match[0][:20])[1:-1],
+            )
+            if remarks.count > MAX_FAULTS:
+                return

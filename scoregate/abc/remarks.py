@@ -1,0 +1,91 @@
+"""What the reader has to say, collected within bounds."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from scoregate.findings import Finding, Severity
+
+MAX_PER_CODE = 8
+"""Findings of one code that are kept; the rest is counted: nobody reads the ninth of a kind,
+and a hostile text brings millions."""
+
+
+MAX_FAULTS = 5_000
+"""Remarks after which a text counts as no ABC at all and is read no further."""
+
+NOT_MUSIC = "syntax.not-music"
+"""Code of the finding on words and noise where music should stand."""
+
+
+class Remarks:
+    """The reader's findings, bounded in number, in the order they were made."""
+
+    def __init__(self, gate: str = "syntax") -> None:
+        self.gate = gate
+        self.findings: list[Finding] = []
+        self.count = 0
+        self._seen: Counter[tuple[str, Severity]] = Counter()
+
+    def add(
+        self,
+        code: str,
+        message: str,
+        severity: Severity = "critical",
+        voice: str | None = None,
+        bar: int | None = None,
+        line: int | None = None,
+        column: int | None = None,
+        found: str | None = None,
+        expected: str | None = None,
+    ) -> None:
+        """Add a finding; `code` without the gate in front."""
+        kind = (code, severity)
+        self._seen[kind] += 1
+        self.count += 1
+        if self._seen[kind] > MAX_PER_CODE:
+            return
+        self.findings.append(
+            Finding(
+                self.gate,
+                f"{self.gate}.{code}",
+                severity,
+                message,
+                voice,
+                bar,
+                line,
+                column,
+                found,
+                expected,
+            )
+        )
+
+    def seen(self, code: str, severity: Severity) -> int:
+        """Return how often a finding was made, kept or not."""
+        return self._seen[code, severity]
+
+    def close(self) -> list[Finding]:
+        """Return the findings, with a last word on those that were only counted."""
+        for (code, severity), count in self._seen.items():
+            if count > MAX_PER_CODE:
+                self.findings.append(
+                    Finding(
+                        self.gate,
+                        f"{self.gate}.{code}",
+                        severity,
+                        f"{count - MAX_PER_CODE} more of this kind follow"
+                        if count > MAX_PER_CODE + 1
+                        else "1 more of this kind follows",
+                    )
+                )
+        return self.findings
+
+
+def abridge(findings: list[Finding], most: int = MAX_PER_CODE) -> list[Finding]:
+    """Return the findings on a text that is no music: that it is none, and a few more."""
+    first = [finding for finding in findings if finding.code == NOT_MUSIC][:3]
+    others = [finding for finding in findings if finding.code != NOT_MUSIC]
+    left = len(findings) - len(first) - min(len(others), most)
+    if left > 1:
+        first.append(Finding("syntax", NOT_MUSIC, "critical", f"{left} more findings follow"))
+    return first + others[:most]

@@ -1,1 +1,0 @@
-"""The parts of the ABC reader; :mod:`validators.reader` puts them together."""

@@ -1,0 +1,1 @@
+"""What the gates work on: sounding notes, chords, keys, instruments, distances between bars."""

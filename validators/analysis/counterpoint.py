@@ -1,0 +1,122 @@
+"""Voices against each other: crossings, parallel fifths and octaves.
+
+For music in voices of single notes, such as chorales. At every moment at which some voice
+begins a note, the pitch of each voice is looked at.
+
+- Crossing: a voice lies below the one that stands under it in the score.
+- Parallels: two voices move at the same moment, in the same direction, from a perfect
+  fifth to a perfect fifth, or from an octave or unison to an octave or unison.
+
+Both blur which voice is which, which is why writers avoid them: D. Huron, Tone and voice:
+a derivation of the rules of voice-leading from perceptual principles, Music Perception 19
+(2001). Masters write them now and then, so they are counted, not forbidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoregate.abc.score import Score
+from scoregate.validators.analysis.sounding import notes
+
+SILENT = -1
+_HIGHEST = 999
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """What each voice sounds at every moment at which something begins.
+
+    Parameters
+    ----------
+    pitch : ndarray of int64, shape (voices, moments)
+        MIDI numbers, `SILENT` for a resting voice; of a chord the lowest note.
+    begins : ndarray of bool, shape (voices, moments)
+        Whether the voice begins a note there.
+    lasts : ndarray of bool, shape (voices, moments)
+        Whether what the voice sounds there lasts until the next moment.
+    bar : ndarray of int64, shape (moments,)
+        Index of the bar, from 0.
+    """
+
+    pitch: NDArray[np.int64]
+    begins: NDArray[np.bool_]
+    lasts: NDArray[np.bool_]
+    bar: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """One crossing or parallel: the rows of its two voices and the bar's index, from 0."""
+
+    kind: str
+    upper: int
+    lower: int
+    bar: int
+
+
+def moments(score: Score, voices: Sequence[int] | None = None) -> Moments:
+    """Return the voices' pitches moment by moment.
+
+    Parameters
+    ----------
+    score : Score
+    voices : sequence of int, optional
+        Indices of the voices to look at, from the highest staff down; all by default.
+    """
+    every = notes(score)
+    chosen = list(range(len(score.voices)) if voices is None else voices)
+    row = np.full(len(score.voices), -1)
+    row[chosen] = np.arange(len(chosen))
+    real = np.flatnonzero(~every.grace & (row[every.voice] >= 0))
+    start = every.bar_start[every.bar[real]] if len(real) else np.zeros(0)
+    onset = np.round(start + every.onset[real], 6)
+    end = np.round(start + every.end[real], 6)
+    times, first = np.unique(onset, return_index=True)
+    begin, stop = np.searchsorted(times, onset), np.searchsorted(times, end)
+    span = stop - begin
+    note = np.repeat(np.arange(len(real)), span)
+    moment = begin[note] + np.arange(len(note)) - np.repeat(np.cumsum(span) - span, span)
+    pitch = np.full((len(chosen), len(times)), _HIGHEST, dtype=np.int64)
+    np.minimum.at(pitch, (row[every.voice[real[note]]], moment), every.pitch[real[note]])
+    pitch[pitch == _HIGHEST] = SILENT
+    begins = np.zeros(pitch.shape, dtype=bool)
+    fresh = every.starts[real]
+    begins[row[every.voice[real[fresh]]], begin[fresh]] = True
+    lasts = pitch != SILENT
+    early = (span > 0) & (end < np.append(times, np.inf)[stop])
+    lasts[row[every.voice[real[early]]], stop[early] - 1] = False
+    return Moments(pitch, begins, lasts, every.bar[real][first])
+
+
+def crossings(found: Moments) -> list[Clash]:
+    """Return where a voice lies below the next one, once for each bar and pair."""
+    clashes = []
+    for upper in range(len(found.pitch) - 1):
+        one, other = found.pitch[upper], found.pitch[upper + 1]
+        crossed = (one != SILENT) & (other != SILENT) & (one < other)
+        for bar in np.unique(found.bar[crossed]).tolist():
+            clashes.append(Clash("crossing", upper, upper + 1, bar))
+    return clashes
+
+
+def parallels(found: Moments) -> list[Clash]:
+    """Return parallel fifths and octaves, each at the bar of its second interval."""
+    clashes = []
+    for upper, lower in combinations(range(len(found.pitch)), 2):
+        one, other = found.pitch[upper], found.pitch[lower]
+        sounding = (one[1:] != SILENT) & (other[1:] != SILENT)
+        joined = sounding & found.lasts[upper, :-1] & found.lasts[lower, :-1]
+        together = found.begins[upper, 1:] & found.begins[lower, 1:]
+        step, other_step = np.diff(one), np.diff(other)
+        alike = joined & together & (np.sign(step) == np.sign(other_step)) & (step != 0)
+        width = np.abs(one - other) % 12
+        for kind, size in (("fifths", 7), ("octaves", 0)):
+            places = np.flatnonzero(alike & (width[1:] == size) & (width[:-1] == size))
+            clashes += [Clash(kind, upper, lower, int(found.bar[place + 1])) for place in places]
+    return clashes

@@ -1,0 +1,79 @@
+"""A single note an octave off: the commonest slip that every range lets through.
+
+In a choir's voice a note that stands more than a fifth above (or below) both its
+neighbours, and would stand within a sixth of them an octave lower (higher), is a slip if
+it also lies wrong among the other voices (it crosses one, or leaves a gap of more than
+a ninth within the upper voices), and would not an octave away; or, above the bass, if it
+leaps by a sixth on both sides and by more on one. Basses do leap by octaves.
+
+A heuristic, so it warns: docs/ranges.md has its rate of hits and false alarms.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scoregate.validators.analysis.counterpoint import SILENT, Moments
+
+OCTAVE = 12
+LEAP = 8
+"""Semitones that a slip leaps at least, on both sides: a minor sixth."""
+NEAR = 6
+"""Semitones from the neighbours within which the note lies once it is put right."""
+GAP = 14
+"""Semitones between neighbouring upper voices that are still close; above the bass 24."""
+
+
+def octave_slips(found: Moments) -> list[tuple[int, int, int]]:
+    """Find notes that look an octave off.
+
+    Parameters
+    ----------
+    found : Moments
+        Of the choir's voices, the highest first.
+
+    Returns
+    -------
+    list of (int, int, int)
+        Row of the voice, moment, and the octave that is too much: 12 or -12.
+    """
+    slips = []
+    for voice in range(len(found.pitch)):
+        places = np.flatnonzero(found.begins[voice])
+        line = found.pitch[voice, places]
+        if len(line) < 3:
+            continue
+        step = np.diff(line)
+        for octave in (OCTAVE, -OCTAVE):
+            # At the ends of the line the next two notes stand for both neighbours.
+            before = np.concatenate(([line[0] - line[2]], step)) * np.sign(octave)
+            after = np.append(-step, line[-1] - line[-3]) * np.sign(octave)
+            smaller, larger = np.minimum(before, after), np.maximum(before, after)
+            fits = (smaller >= LEAP) & (np.abs(smaller - OCTAVE) <= NEAR)
+            fits &= np.abs(larger - OCTAVE) <= NEAR
+            for index in np.flatnonzero(fits).tolist():
+                moment = int(places[index])
+                now = _misplaced(found, voice, moment, 0)
+                then = _misplaced(found, voice, moment, -octave)
+                bass = voice == len(found.pitch) - 1
+                plain = not bass and larger[index] > LEAP
+                if plain or (now >= (3 if bass else 1) and then <= 0):
+                    slips.append((voice, moment, octave))
+    return slips
+
+
+def _misplaced(found: Moments, voice: int, moment: int, shift: int) -> int:
+    """Semitones by which a note crosses a neighbour or stands too far from one."""
+    pitch = int(found.pitch[voice, moment]) + shift
+    rows = len(found.pitch)
+    worst = 0
+    for upper, lower in ((voice - 1, voice), (voice, voice + 1)):
+        if upper < 0 or lower >= rows:
+            continue
+        other = int(found.pitch[upper if lower == voice else lower, moment])
+        if other == SILENT:
+            continue
+        distance = other - pitch if lower == voice else pitch - other
+        widest = 24 if lower == rows - 1 else GAP
+        worst = max(worst, -distance, distance - widest)
+    return worst

@@ -1,0 +1,137 @@
+"""The score as arrays of sounding notes: what the gates that count and compare work on.
+
+Worked out once for a score and kept in ``score.derived``, so that no gate walks through
+the events again. Times are floats of a whole note here: good enough to compare and to
+count, while everything that must be exact stays with the Fractions of the bars gate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoregate.abc.score import Score
+
+SLICES = 16
+"""Time slices of a bar, as in the groove measure of Wu and Yang (2020)."""
+_NEARLY = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """Every sounding note, in the order of voices, bars and events.
+
+    Parameters
+    ----------
+    voice, bar, pitch : ndarray of int64, shape (notes,)
+        Index of the voice and of the bar, both from 0; MIDI number.
+    onset, end : ndarray of float64, shape (notes,)
+        From the beginning of the bar, in whole notes; equal for grace notes.
+    starts : ndarray of bool, shape (notes,)
+        False where a tie carries the note over from the event before.
+    grace : ndarray of bool, shape (notes,)
+    bar_length : ndarray of float64, shape (bars,)
+        Of the longest voice in that bar, in whole notes.
+    """
+
+    voice: NDArray[np.int64]
+    bar: NDArray[np.int64]
+    pitch: NDArray[np.int64]
+    onset: NDArray[np.float64]
+    end: NDArray[np.float64]
+    starts: NDArray[np.bool_]
+    grace: NDArray[np.bool_]
+    bar_length: NDArray[np.float64]
+
+    @property
+    def bar_start(self) -> NDArray[np.float64]:
+        """Where each bar begins, in whole notes from the beginning of the piece."""
+        return np.concatenate(([0.0], np.cumsum(self.bar_length)[:-1]))
+
+
+def notes(score: Score) -> Notes:
+    """Return the score's notes as arrays, from the store when they are there already."""
+    known = score.derived.get("notes")
+    if known is None:
+        known = score.derived["notes"] = _collect(score)
+    return known
+
+
+def _collect(score: Score) -> Notes:
+    rows: list[tuple[int, int, int, float, float, bool, bool]] = []
+    lengths = [0.0] * max((bar.number for voice in score.voices for bar in voice.bars), default=0)
+    for voice_index, voice in enumerate(score.voices):
+        for bar in voice.bars:
+            index = bar.number - 1
+            length = bar.duration.numerator / bar.duration.denominator
+            if length > lengths[index]:
+                lengths[index] = length
+            for event in bar.events:
+                if not event.pitches:
+                    continue
+                onset = event.onset.numerator / event.onset.denominator
+                end = onset + event.duration.numerator / event.duration.denominator
+                tied = event.tied_pitches
+                for pitch in event.pitches:
+                    rows.append(
+                        (voice_index, index, pitch, onset, end, pitch not in tied, event.grace)
+                    )
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 7
+    voices, bars, pitches = (np.array(column, dtype=np.int64) for column in columns[:3])
+    onsets, ends = (np.array(column, dtype=np.float64) for column in columns[3:5])
+    starts, grace = (np.array(column, dtype=np.bool_) for column in columns[5:])
+    return Notes(voices, bars, pitches, onsets, ends, starts, grace, np.array(lengths, np.float64))
+
+
+def slices(score: Score) -> NDArray[np.uint64]:
+    """Return what sounds in each of the sixteen slices of each bar.
+
+    A slice holds the notes that sound at its beginning; grace notes have no duration and
+    stand in none.
+
+    Returns
+    -------
+    ndarray of uint64, shape (bars, 16, 2)
+        The set of pitches as bits: pitch p is bit p % 64 of word p // 64.
+    """
+    known = score.derived.get("slices")
+    if known is not None:
+        return known
+    all_notes = notes(score)
+    lengths = all_notes.bar_length
+    result = np.zeros((len(lengths) * SLICES, 2), dtype=np.uint64)
+    real = ~all_notes.grace & (all_notes.pitch >= 0) & (all_notes.pitch < 128)
+    bar, pitch = all_notes.bar[real], all_notes.pitch[real]
+    scale = SLICES / np.maximum(lengths[bar], _NEARLY)
+    first = np.ceil(all_notes.onset[real] * scale - _NEARLY).astype(np.int64)
+    last = np.ceil(all_notes.end[real] * scale - _NEARLY).astype(np.int64)
+    count = np.clip(last, 0, SLICES) - np.clip(first, 0, SLICES)
+    count = np.maximum(count, 0)
+    note = np.repeat(np.arange(len(bar)), count)
+    step = np.arange(len(note)) - np.repeat(np.cumsum(count) - count, count)
+    row = bar[note] * SLICES + first[note] + step
+    bits = np.left_shift(np.uint64(1), (pitch & 63).astype(np.uint64))
+    np.bitwise_or.at(result, (row, pitch[note] >> 6), bits[note])
+    known = score.derived["slices"] = result.reshape(len(lengths), SLICES, 2)
+    return known
+
+
+def beginnings(score: Score) -> NDArray[np.uint64]:
+    """Return in which of the slices of each bar notes begin: its rhythm.
+
+    Returns
+    -------
+    ndarray of uint64, shape (bars,)
+        Slice s is bit s. Grace notes are left out, and notes that a tie carries over.
+    """
+    every = notes(score)
+    real = ~every.grace & every.starts
+    bar = every.bar[real]
+    scale = SLICES / np.maximum(every.bar_length[bar], _NEARLY)
+    place = np.floor(every.onset[real] * scale + _NEARLY).astype(np.int64)
+    result = np.zeros(len(every.bar_length), dtype=np.uint64)
+    bits = np.left_shift(np.uint64(1), np.clip(place, 0, SLICES - 1).astype(np.uint64))
+    np.bitwise_or.at(result, bar, bits)
+    return result

@@ -1,0 +1,168 @@
+"""Judge one text by every gate and the thresholds: what `check` and `screen` share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+from scoregate import __version__
+from scoregate.abc.finish import finish
+from scoregate.abc.score import Score
+from scoregate.errors import ScoregateError
+from scoregate.findings import Finding, Outcome
+from scoregate.validators import examine as gate
+from scoregate.validators.verdict import rules as verdict
+from scoregate.validators.verdict import thresholds
+
+
+@dataclass(slots=True)
+class Checked:
+    """A judged piece.
+
+    Parameters
+    ----------
+    file : str
+    status : str
+        ``passed``, ``rejected`` or ``could not be judged``.
+    reasons : list of str
+        Why it did not pass, shortest first; empty when it did.
+    findings : list of Finding
+    measures : dict of str to float
+    bars, voices : int
+    text : str
+        The finished ABC.
+    """
+
+    file: str
+    status: str
+    reasons: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    measures: dict[str, float] = field(default_factory=dict)
+    bars: int = 0
+    voices: int = 0
+    text: str = ""
+    score: Score | None = None
+
+    def finite_measures(self) -> dict[str, float | None]:
+        """Return the measures with None for what is not defined."""
+        return {
+            name: value if math.isfinite(value) else None for name, value in self.measures.items()
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the object that `scoregate check --json` prints."""
+        return {
+            "file": self.file,
+            "passed": self.status == "passed",
+            "status": self.status,
+            "reasons": self.reasons,
+            "findings": [finding.as_dict() for finding in self.findings],
+            "measures": self.finite_measures(),
+        }
+
+
+def check_bytes(
+    name: str, content: str | bytes, style: str | None = None, novelty: bool = False
+) -> Checked:
+    """Let every gate look at a text and judge it by the thresholds of its style.
+
+    Parameters
+    ----------
+    name : str
+        What reports call the piece.
+    content : str or bytes
+    style : str or None
+        None takes it from the piece's own prompt lines.
+    novelty : bool
+        Whether a copy of a known piece is a fault: so for what a model wrote, not for a
+        score that may be its composer's own.
+    """
+    examination = gate.examine(content, style=style, gates=gates_for(novelty))
+    score = examination.score
+    style = style or ("/".join(score.prompt) if len(score.prompt) == 3 else None)
+    row = verdict.row(name, examination.outcomes, style)
+    (decided,) = verdict.judge([row], gates=examination.outcomes)
+    return Checked(
+        file=name,
+        status=decided.status,
+        reasons=reasons(decided, examination.outcomes),
+        findings=ordered(examination.findings),
+        measures=examination.measures,
+        bars=score.bar_count,
+        voices=len(score.voices),
+        text=finish(score).text,
+        score=score,
+    )
+
+
+def reasons(decided: verdict.Verdict, outcomes: Mapping[str, Outcome]) -> list[str]:
+    """Say in a few words each why a piece did not pass; nothing for one that did.
+
+    The words are the same for the same fault, so that a run's reasons can be counted.
+    """
+    if decided.passed:
+        return []
+    said: dict[str, None] = {}
+    for failure in decided.failed:
+        if failure.severity != "critical":
+            continue
+        if decided.status == verdict.REJECTED and failure.rule != "within":
+            continue  # what rejects a piece is news; what could not be judged besides is not
+        outcome = outcomes.get(failure.gate)
+        if failure.rule == "judged" and outcome is not None:
+            said[f"{failure.gate}: could not judge: {outcome.reason}"] = None
+            continue
+        codes = [
+            finding.code.partition(".")[2].replace("-", " ")
+            for finding in (outcome.findings if outcome else ())
+            if finding.severity == "critical"
+        ]
+        for code in codes:
+            said[f"{failure.gate}: {code}"] = None
+        if not codes:
+            said[str(failure)] = None
+    return list(said)
+
+
+def ordered(findings: Iterable[Finding]) -> list[Finding]:
+    """Sort findings as they are read: what rejects first, then by place in the text."""
+    rank = {"critical": 0, "warning": 1, "info": 2}
+    return sorted(
+        findings,
+        key=lambda finding: (
+            rank[finding.severity],
+            finding.line or 0,
+            finding.column or 0,
+            finding.gate,
+        ),
+    )
+
+
+def gates_for(novelty: bool) -> tuple[str, ...]:
+    """Return the names of the gates, with or without the one against copies."""
+    return gate.PRODUCTION if novelty else gate.GATES
+
+
+def judge_version(style: str | None, novelty: bool = False) -> str:
+    """Name everything that a verdict depends on: the gates, the thresholds, the style."""
+    versions = (
+        (name, import_module(f"scoregate.validators.gates.{name}").VERSION)
+        for name in gates_for(novelty)
+    )
+    gates = ", ".join(f"{name} {version}" for name, version in versions)
+    lines = thresholds.load().general.version
+    return f"scoregate {__version__}; {gates}; thresholds {lines}; style {style or 'by prompt'}"
+
+
+def unjudged(name: str, why: str) -> Checked:
+    """Return a piece that could not be judged, with the reason as its finding."""
+    finding = Finding("input", "input.not-judged", "critical", why)
+    return Checked(name, "could not be judged", [f"could not be judged: {why}"], [finding])
+
+
+def plain_reason(name: str, error: ScoregateError) -> str:
+    """Return what an error says without the piece's name, so that reasons can be counted."""
+    return error.problem.removeprefix(f"{name}: ").rstrip(".")

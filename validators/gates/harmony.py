@@ -1,0 +1,151 @@
+"""Is it plausible? Voice-leading, the ending, the tempo: remarks, never rejections.
+
+- Crossings and parallel fifths and octaves in choral styles
+  (:mod:`scoregate.validators.analysis.counterpoint`, after Huron 2001).
+- An ending on the dominant, or on no chord of rest at all: tonal music closes on the
+  tonic (W. Piston, Harmony, chapter on cadences). A half close may be meant.
+- No tempo: a player and a MIDI file need one (ABC standard 2.1, field Q:).
+
+The share of beats that fit a chord is a measure
+(:func:`scoregate.validators.analysis.chords.harmony_fit`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from scoregate.abc.score import Score
+from scoregate.findings import Finding, Outcome
+from scoregate.validators.analysis.chords import TRIADS, pitch_class_set
+from scoregate.validators.analysis.counterpoint import Clash, crossings, moments, parallels
+from scoregate.validators.analysis.key_finding import tonic_of
+from scoregate.validators.analysis.sounding import notes
+from scoregate.validators.gates.ranges import assign, is_choral
+
+GATE = "harmony"
+VERSION = "1"
+
+_MOST = 10
+_NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+
+
+def check(score: Score, *, style: str | None = None) -> Outcome:
+    """Remark on what a musician would stumble over.
+
+    Parameters
+    ----------
+    score : Score
+    style : str, optional
+        Voice-leading is looked at in choral styles only.
+
+    Returns
+    -------
+    Outcome
+        Warnings; measures ``harmony.crossings`` and ``harmony.parallels``, each a bar, in
+        choral styles.
+    """
+    outcome = Outcome(GATE, VERSION)
+    every = notes(score)
+    if not len(every.pitch):
+        return outcome
+    if not score.tempo_text:
+        outcome.findings.append(
+            Finding(
+                GATE, "harmony.tempo-missing", "warning", "no tempo is given", expected="Q:1/4=..."
+            )
+        )
+    outcome.findings += _ending(score)
+    if is_choral(score, style):
+        choir = [
+            index
+            for index, part in enumerate(assign(score, style))
+            if part is not None and part.family == "voice"
+        ]
+        found = moments(score, choir)
+        crossed, parallel = crossings(found), parallels(found)
+        bars = max(score.bar_count, 1)
+        outcome.measures["harmony.crossings"] = len(crossed) / bars
+        outcome.measures["harmony.parallels"] = len(parallel) / bars
+        outcome.findings += _clashes(score, choir, crossed[:_MOST])
+        outcome.findings += _clashes(score, choir, parallel[:_MOST])
+    return outcome
+
+
+def _clashes(score: Score, choir: list[int], clashes: Sequence[Clash]) -> list[Finding]:
+    findings = []
+    for clash in clashes:
+        upper, lower = score.voices[choir[clash.upper]], score.voices[choir[clash.lower]]
+        if clash.kind == "crossing":
+            code, words = "voice-crossing", f"voice {upper.id} goes below voice {lower.id}"
+        else:
+            code = f"parallel-{clash.kind}"
+            words = f"parallel {clash.kind} with voice {lower.id}"
+        bar = next((bar for bar in upper.bars if bar.number == clash.bar + 1), None)
+        findings.append(
+            Finding(
+                GATE,
+                f"harmony.{code}",
+                "warning",
+                words,
+                upper.id,
+                clash.bar + 1,
+                bar.line if bar else None,
+                bar.column if bar else None,
+            )
+        )
+    return findings
+
+
+def _ending(score: Score) -> list[Finding]:
+    """Look at the last sound: is it a triad on the tonic?"""
+    last, bass, bar_number = last_sound(score)
+    if last.bit_count() < 2:
+        return []
+    tonic = tonic_of(score)
+    bar = next((bar for bar in score.voices[0].bars if bar.number == bar_number), None)
+    place = (bar.line, bar.column) if bar is not None else (None, None)
+    root = chord_root(last, bass)
+    if root is None:
+        names = " ".join(_NAMES[step] for step in range(12) if last >> step & 1)
+        words, code, found = "the piece does not end on a triad", "ends-open", names
+    elif tonic is not None and root == (tonic + 7) % 12:
+        words, code = "the piece ends on the dominant", "ends-on-dominant"
+        found = _NAMES[root]
+    else:
+        return []
+    expected = f"{_NAMES[tonic]} in the bass" if tonic is not None else "a triad"
+    return [
+        Finding(
+            GATE, f"harmony.{code}", "warning", words, None, bar_number, *place, found, expected
+        )
+    ]
+
+
+def last_sound(score: Score) -> tuple[int, int, int]:
+    """Return the pitch classes that sound last, the lowest pitch class, and the bar's number."""
+    every = notes(score)
+    real = ~every.grace
+    end = every.bar_start[every.bar] + every.end
+    final = real & (end >= end[real].max() - 1e-6) if real.any() else real
+    if not final.any():
+        return 0, 0, 0
+    pitches = every.pitch[final]
+    return (
+        pitch_class_set(pitches.tolist()),
+        int(pitches.min()) % 12,
+        int(every.bar[final].max()) + 1,
+    )
+
+
+def chord_root(sound: int, bass: int) -> int | None:
+    """Return the root of a sound that is a triad, or part of one with its root in the bass."""
+    roots = [bass, *(root for root in range(12) if root != bass)]
+    shapes = (TRIADS["major"], TRIADS["minor"])
+    for root in roots:
+        for shape in shapes:
+            chord = pitch_class_set(root + step for step in shape)
+            whole = sound == chord
+            part = root == bass and sound & ~chord == 0
+            if whole or part:
+                return root
+    return None

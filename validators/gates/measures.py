@@ -1,0 +1,216 @@
+"""What can be counted of a piece: entropies, scale, groove, transitions, key, harmony.
+
+Each measure is a plain function of the score that states its formula, what it leaves
+out, when it is NaN, and its paper. They describe; bad pieces overlap with good ones in
+all of them (docs/measures.md), so hardly a threshold hangs on one.
+
+All of them count a tied note once, at its onset, and leave grace notes out.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoregate.abc.score import Score
+from scoregate.findings import Finding, Outcome
+from scoregate.validators.analysis.chords import harmony_fit
+from scoregate.validators.analysis.key_finding import key_correlations
+from scoregate.validators.analysis.sounding import SLICES, notes
+from scoregate.validators.verdict.thresholds import for_style
+
+GATE = "measures"
+VERSION = "1"
+
+_MAJOR, _MINOR = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10)
+
+_SAID = {
+    "measures.scale_consistency": "the notes keep to no scale",
+    "measures.harmony_fit": "few beats sound as a triad or a seventh chord",
+    "measures.pitch_class_entropy": "hardly any different pitch classes are used",
+}
+
+
+def check(score: Score, *, style: str | None = None) -> Outcome:
+    """Take every measure, and remark on those beyond their threshold.
+
+    Parameters
+    ----------
+    score : Score
+    style : str, optional
+        Whose thresholds apply.
+
+    Returns
+    -------
+    Outcome
+        Measures ``measures.pitch_entropy``, ``.pitch_class_entropy``,
+        ``.scale_consistency``, ``.groove_consistency``, ``.transition_entropy``,
+        ``.key_clarity``, ``.key_margin``, ``.harmony_fit`` and ``.notes``; NaN where a
+        piece has too little music for one.
+    """
+    limits = for_style(style)
+    clarity, margin = key_clarity(score)
+    values = {
+        "measures.notes": float(np.count_nonzero(_counted(score))),
+        "measures.pitch_entropy": pitch_entropy(score),
+        "measures.pitch_class_entropy": pitch_class_entropy(score),
+        "measures.scale_consistency": scale_consistency(score),
+        "measures.groove_consistency": groove_consistency(score),
+        "measures.transition_entropy": transition_entropy(score),
+        "measures.key_clarity": clarity,
+        "measures.key_margin": margin,
+        "measures.harmony_fit": harmony_fit(score),
+    }
+    findings = []
+    for name, value in values.items():
+        severity = limits.severity(name, value)
+        if severity is None:
+            continue
+        side = "below" if limits.measures[name].side == "high" else "above"
+        findings.append(
+            Finding(
+                GATE,
+                name,
+                severity,
+                _SAID.get(name, f"{name.partition('.')[2]} is out of the ordinary"),
+                found=f"{value:.2f}",
+                expected=f"{side} {limits.bound(name, severity):.2f}",
+            )
+        )
+    return Outcome(GATE, VERSION, findings=findings, measures=values)
+
+
+def pitch_entropy(score: Score) -> float:
+    """Entropy of the pitches in bits: -sum p log2 p over the MIDI pitches in use.
+
+    NaN without notes. 0 for a single pitch, 7 for all 128 alike; real pieces lie at 4.3.
+    Wu and Yang, The Jazz Transformer on the front line, ISMIR 2020.
+    """
+    return _entropy(np.bincount(notes(score).pitch[_counted(score)] & 127, minlength=128))
+
+
+def pitch_class_entropy(score: Score) -> float:
+    """Entropy of the twelve pitch classes in bits: at most log2 12 = 3.585.
+
+    NaN without notes. Wu and Yang, The Jazz Transformer on the front line, ISMIR 2020.
+    """
+    return _entropy(_pitch_classes(score))
+
+
+def scale_consistency(score: Score) -> float:
+    """Largest share of notes that lie in one major or natural minor scale.
+
+    The maximum over the twelve roots of both. NaN without notes.
+    Mogren, C-RNN-GAN, NIPS workshop on constructive machine learning 2016.
+    """
+    counts = _pitch_classes(score)
+    total = counts.sum()
+    if not total:
+        return math.nan
+    inside = [
+        counts[[(root + step) % 12 for step in scale]].sum()
+        for root in range(12)
+        for scale in (_MAJOR, _MINOR)
+    ]
+    return float(max(inside) / total)
+
+
+def groove_consistency(score: Score) -> float:
+    """How alike the rhythms of neighbouring bars are.
+
+    1 - mean over successive bars of Hamming(G, G') / 16, where G says in which of the
+    bar's sixteen slices a note begins, in any voice. NaN for fewer than two bars.
+    Wu and Yang, The Jazz Transformer on the front line, ISMIR 2020. muspy counts an empty
+    bar after the last one where the last one is full; this doesn't.
+    """
+    every = notes(score)
+    bars = len(every.bar_length)
+    if bars < 2:
+        return math.nan
+    chosen = _counted(score)
+    bar = every.bar[chosen]
+    length = np.maximum(every.bar_length[bar], 1e-9)
+    slot = np.floor(every.onset[chosen] / length * SLICES + 1e-6).astype(np.int64)
+    grid = np.zeros((bars, SLICES), dtype=bool)
+    grid[bar, np.clip(slot, 0, SLICES - 1)] = True
+    return float(1 - np.count_nonzero(grid[1:] != grid[:-1]) / (SLICES * (bars - 1)))
+
+
+def transition_matrix(score: Score) -> NDArray[np.int64]:
+    """Count how often one pitch class follows another within a voice.
+
+    Of a chord the highest note counts, as the ear follows it; rests are passed over.
+
+    Returns
+    -------
+    ndarray of int64, shape (12, 12)
+        Row: from; column: to. Divided by the sums of its rows it is P(to | from).
+    """
+    every = notes(score)
+    chosen = np.flatnonzero(_counted(score))
+    counts = np.zeros((12, 12), dtype=np.int64)
+    if len(chosen) < 2:
+        return counts
+    pitch, onset = every.pitch[chosen], every.onset[chosen]
+    order = np.lexsort((pitch, onset, every.bar[chosen], every.voice[chosen]))
+    place = np.stack((every.voice[chosen], every.bar[chosen], onset))[:, order]
+    highest = np.append((place[:, 1:] != place[:, :-1]).any(axis=0), True)
+    line, voice = pitch[order][highest] % 12, place[0][highest]
+    same = voice[1:] == voice[:-1]
+    np.add.at(counts, (line[:-1][same], line[1:][same]), 1)
+    return counts
+
+
+def transition_entropy(score: Score) -> float:
+    """Uncertainty of the next pitch class in bits: sum over a of P(a) H(P(. | a)).
+
+    Of :func:`transition_matrix`. NaN without transitions. Low for a voice that always
+    goes the same way, 3.585 for one that goes anywhere.
+    """
+    counts = transition_matrix(score)
+    rows = counts.sum(axis=1)
+    if not rows.sum():
+        return math.nan
+    return float(sum(_entropy(row) * row.sum() for row in counts if row.any()) / rows.sum())
+
+
+def key_clarity(score: Score) -> tuple[float, float]:
+    """How clearly the piece is in a key: tonal stability.
+
+    r1 is the highest correlation with a key
+    (:func:`scoregate.validators.analysis.key_finding.key_correlations`)
+    and r1 - r2 how far it stands above the next. Both NaN without notes, or when all
+    twelve classes sound equally long.
+    Krumhansl, Cognitive Foundations of Musical Pitch, Oxford 1990, chapter 4.
+
+    Returns
+    -------
+    float
+        r1, in [-1, 1].
+    float
+        r1 - r2, at least 0.
+    """
+    r = key_correlations(score)
+    if r is None:
+        return math.nan, math.nan
+    second, first = np.sort(r)[-2:].tolist()
+    return first, first - second
+
+
+def _counted(score: Score) -> NDArray[np.bool_]:
+    every = notes(score)
+    return every.starts & ~every.grace
+
+
+def _pitch_classes(score: Score) -> NDArray[np.int64]:
+    return np.bincount(notes(score).pitch[_counted(score)] % 12, minlength=12)
+
+
+def _entropy(counts: NDArray[np.int64]) -> float:
+    total = counts.sum()
+    if not total:
+        return math.nan
+    share = counts[counts > 0] / total
+    return float(abs((share * np.log2(share)).sum()))

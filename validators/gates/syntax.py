@@ -1,0 +1,316 @@
+"""Is it ABC? The reader's findings, and abc2midi as a second opinion.
+
+The reader has already read the piece; what it could not read is this gate's first word.
+abc2midi, which thousands of people's scores have gone through, is the second. It is
+judged by what it says and by the MIDI it writes, never by its exit code, which is 0 for
+nearly everything. Its words are sorted: errors of notation are findings, its own limits
+(sixteen MIDI channels, decorations it does not know) are not the piece's fault, and what
+other gates judge better (the length of bars) is left to them.
+
+abc2midi is handed the finished piece with some marks blanked out, each by as many
+spaces, so that its columns stay right: repeat signs and endings, as a repeated bar would
+count twice among the notes, trills, which it writes out as many notes, chord symbols, of
+which it makes an accompaniment, and dotted ties, which it doesn't know. Dynamics are
+switched off because its diminuendos fade notes to a velocity of 0, which is silence.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+
+import numpy as np
+
+from scoregate.abc.finish import Finished, finish
+from scoregate.abc.reader import split_lines
+from scoregate.abc.remarks import NOT_MUSIC
+from scoregate.abc.score import Score
+from scoregate.findings import Finding, Outcome
+from scoregate.validators import abc2midi
+from scoregate.validators.analysis.midi_counts import tracks
+from scoregate.validators.analysis.sounding import notes
+
+GATE = "syntax"
+VERSION = "1"
+
+_MOST = 8
+"""Findings taken over from abc2midi; a broken piece brings hundreds of the same."""
+
+_WORDS = re.compile(r"(Error|Warning) in line-char (\d+)-(\d+) : (.{0,200})")
+
+# What is no fault of the piece, or another gate's business.
+_NOT_OURS = re.compile(
+    # Its own limits and habits.
+    r"Channel limit exceeded|All 16 MIDI channels|Exceeded maximum note denominator"
+    r"|I: key .* not recognized|instruction !.*! (?:ignored|is deprecated)|Extending"
+    r"|Rolls and trills not supported|V:.* out of sequence|First V: field|Slur within slur"
+    r"|Number of available voices|chord name|Guitar Chord|gchord|Bad format for|MIDI command"
+    r"|[Ll]yrics|w: field|syllables|No M: in header|Unusual key representation"
+    r"|Hornpipe must be in"
+    r"|Ignoring string .* in K:|clef .* not recognized|malformed Q:|Expecting = in tempo"
+    # The reader judges broken rhythm, and knows what may stand between > and its note.
+    r"|Cannot apply broken rhythm"
+    # Repeats are blanked out before; what it says of them is not about the piece.
+    r"|repeat|:\||\|:|variant ending|multiple endings"
+    # The bars gate judges bars, and knows pickups and split bars.
+    r"|Track \d+ Bar \d+ has|Track \d+ is .* quarter notes long",
+    re.IGNORECASE,
+)
+# Faults of notation, by their code; an error of another kind is `error`.
+_FAULTS = tuple(
+    (code, re.compile(pattern, re.IGNORECASE))
+    for code, pattern in (
+        ("no-tune", r"No tune processed|No X: field preceding|No valid K: field"),
+        ("tie", r"Could not find note to be tied|Bad tie|Cannot find note before tie"),
+        ("broken-rhythm", r"Too many [<>]"),
+        ("tuplet", r"tuple"),
+        ("chord", r"chord|\]"),
+        ("grace", r"grace|[{}]"),
+        ("character", r"unrecognized character|illegal note|Malformed note"),
+        ("unclosed", r"double quote|closing"),
+    )
+)
+# Said as warnings, yet the notes are not what the text says.
+_SERIOUS_WARNING = re.compile(r"Bad tie|[Uu]nequal notes in chord|Sustained notes beyond")
+
+_UNSAFE = re.compile(
+    r"abc-include|ptstress"
+    r"|^[ \t]*%%[ \t]*(?:include|format|eps|ps|postscript|beginps|beginjs|beginsvg|js|javascript)\b"
+    r"|(?:^|\[)[ \t]*I:[ \t]*(?:include|format|eps|postscript|beginps|beginjs|beginsvg)\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+_FIELD = re.compile(r"[A-Za-z]:|%")
+# A roll or a trill becomes several notes, P: an order of parts, a volta a second pass.
+_PLAYED_OUT = re.compile(r"~|[!+](?:roll|trill)|^P:.*\)?\d|\[[1-9]", re.MULTILINE)
+# What abc2midi is not shown. Fields and decorations are matched whole, so that their
+# letters are not taken for marks of one character.
+_BLANKED = re.compile(
+    r"(?P<field>\[[A-Za-z]:[^\]\[]*\])"
+    r"|(?P<decoration>![A-Za-z][^!|\s]{0,30}!)"
+    r"|\"[^\"]*\""  # chord symbols, which it plays
+    r"|:+(?=\|)|(?<=\|):+|::+|\[(?=\d)[\d,-]+|(?<=\|)\d[\d,-]*|\[\|\]"  # repeats, endings
+    r"|\.(?=-)"  # dotted ties
+    # Decorations of one character: trills among them, and some that it takes for notes.
+    r"|[H-Wuv~.](?=\s*[\[_=^A-Ga-g({!~.H-Wuv\"|:])"
+)
+_TEXT_FIELDS = frozenset("ABCDFGHNORSUZ")
+_WRITTEN_OUT = re.compile(r"trill|mordent|pralltriller|turn|roll")
+
+_ANNOTATIONS = frozenset('"' + place for place in "^_<>@")
+
+
+def check(score: Score, *, style: str | None = None) -> Outcome:
+    """Judge a piece by the reader's findings and by abc2midi.
+
+    Parameters
+    ----------
+    score : Score
+
+    Returns
+    -------
+    Outcome
+        Not judged when abc2midi crashed or met one of its limits.
+
+    Raises
+    ------
+    ToolError
+        When there is no abc2midi.
+    """
+    outcome = Outcome(GATE, f"{VERSION} (abc2midi {abc2midi.find().version})")
+    outcome.findings = list(score.findings)
+    unsafe = unsafe_directives(score.text)
+    outcome.findings += unsafe
+    no_music = any(finding.code == NOT_MUSIC for finding in score.findings)
+    if unsafe or no_music or not score.voices:
+        return outcome
+    finished = finish(score)
+    text, added = _for_abc2midi(finished.text, len(score.voices))
+    run = abc2midi.run(text)
+    if run.failure:
+        outcome.judged = False
+        outcome.reason = f"abc2midi {run.failure}"
+        return outcome
+    _take_words(outcome, run.words, finished, added, score)
+    if not any(finding.severity == "critical" for finding in outcome.findings):
+        _compare_notes(outcome, run.midi, score)
+    return outcome
+
+
+def unsafe_directives(text: str) -> list[Finding]:
+    """Find directives that make a program read or write files, or run code.
+
+    abc2midi reads any file by ``%%abc-include`` and opens one by ``%%MIDI ptstress``;
+    other programs run PostScript or JavaScript. No such text is handed on.
+    """
+    found = []
+    for match in _UNSAFE.finditer(text):
+        if len(found) == _MOST:
+            break
+        begin = text.rfind("\n", 0, match.end()) + 1
+        found.append(
+            Finding(
+                GATE,
+                "syntax.unsafe-directive",
+                "critical",
+                "a directive that reads files or runs code is refused",
+                line=text.count("\n", 0, match.end()) + 1,
+                column=max(match.start() - begin, 0) + 1,
+                found=match[0].strip()[:40],
+            )
+        )
+    return found
+
+
+def _for_abc2midi(text: str, voices: int) -> tuple[str, list[int]]:
+    """Blank out repeats and trills; give each voice a channel where they are too many.
+
+    Returns
+    -------
+    str
+    list of int
+        Numbers of the lines that were put in, ascending.
+    """
+    lines, added = [], []
+    crowded, channel, body = voices > 14, 0, False
+    for line in text.split("\n"):
+        if _FIELD.match(line) is None and body:
+            line = _BLANKED.sub(_blank, line)
+        lines.append(line)
+        body = body or line.startswith("K:")
+        if crowded and line.startswith("V:"):
+            channel = channel % 16 + 1
+            channel += channel == 10  # the drums
+            lines.append(f"%%MIDI channel {channel}")
+            added.append(len(lines))
+    return "\n".join(lines), added
+
+
+def _blank(match: re.Match[str]) -> str:
+    if match[0][:2] in _ANNOTATIONS:
+        return match[0]
+    if match["field"] and match["field"][1] not in _TEXT_FIELDS:
+        return match[0]
+    if match["decoration"] and not _WRITTEN_OUT.search(match["decoration"]):
+        return match[0]
+    return " " * len(match[0])
+
+
+def _take_words(
+    outcome: Outcome, words: str, finished: Finished, added: list[int], score: Score
+) -> None:
+    said: set[tuple[str, int | None, int]] = set()
+    # Where the reader has found a fault of the header, that there is no tune follows from it.
+    faulty = any(finding.severity == "critical" for finding in score.findings)
+    places = None
+    given, handed = split_lines(score.text), finished.text.split("\n")
+    for kind, number, character, message in _WORDS.findall(words):
+        fault = _fault(kind, message)
+        if fault is None or (fault == "no-tune" and faulty):
+            continue
+        line = int(number) - bisect_right(added, int(number))
+        source, column = finished.source_line(line), int(character) + 1
+        if source is not None and 1 <= line <= len(handed):
+            column = _column(handed[line - 1], given[source - 1], column)
+        if (fault, source, column) in said:
+            continue
+        said.add((fault, source, column))
+        places = places or _places(score)
+        voice, bar = _where(places, source, column)
+        if any(_same_place(known, source, voice, column) for known in score.findings):
+            continue
+        if len(said) > _MOST:
+            break
+        outcome.findings.append(
+            Finding(
+                GATE,
+                f"syntax.abc2midi-{fault}",
+                "critical",
+                f"abc2midi: {message.strip()}",
+                voice,
+                bar,
+                source,
+                column if source is not None else None,
+            )
+        )
+
+
+def _fault(kind: str, message: str) -> str | None:
+    """Return the code of a fault of the piece; None for all else."""
+    if _NOT_OURS.search(message) or (kind == "Warning" and not _SERIOUS_WARNING.search(message)):
+        return None
+    return next((code for code, pattern in _FAULTS if pattern.search(message)), "error")
+
+
+def _column(handed: str, given: str, column: int) -> int:
+    """Carry a column over to the line as it was handed in, cell by cell.
+
+    The finished line may lack the stream's marker and have voices that were filled in.
+    """
+    if handed == given:
+        return column
+    cell = handed.rfind("[V:", 0, column)
+    if cell < 0:
+        return max(1, column + len(given) - len(handed))
+    mark = handed[cell : handed.find("]", cell) + 1]
+    begin = given.find(mark)
+    return begin + column - cell if begin >= 0 else 1
+
+
+Places = dict[int, list[tuple[int, str, int]]]
+
+
+def _places(score: Score) -> Places:
+    """For each line of the source: where on it which voice has which bar."""
+    places: Places = {}
+    for voice in score.voices:
+        for bar in voice.bars:
+            if not bar.implied:
+                places.setdefault(bar.line, []).append((bar.column, voice.id, bar.number))
+    for row in places.values():
+        row.sort()
+    return places
+
+
+def _where(places: Places, line: int | None, column: int) -> tuple[str | None, int | None]:
+    row = places.get(line or 0)
+    if not row:
+        return None, None
+    index = bisect_right([start for start, _, _ in row], column) - 1
+    _, voice, bar = row[max(index, 0)]
+    return voice, bar
+
+
+def _same_place(known: Finding, line: int | None, voice: str | None, column: int) -> bool:
+    if known.severity == "info" or known.line != line or line is None:
+        return False
+    if known.voice is not None and voice is not None:
+        return known.voice == voice
+    return known.column is None or abs(known.column - column) <= 8
+
+
+def _plays_more(score: Score) -> bool:
+    """Whether more is played than written: repeats, parts in an order, ornaments spelt out."""
+    repeated = any(":" in bar.right + bar.left for voice in score.voices for bar in voice.bars)
+    return repeated or _PLAYED_OUT.search(score.text) is not None
+
+
+def _compare_notes(outcome: Outcome, midi: bytes, score: Score) -> None:
+    """Say so when abc2midi heard fewer notes than the reader read, or more."""
+    every = notes(score)
+    read = int(np.count_nonzero(every.starts & ~every.grace))
+    heard = sum(track.notes for track in tracks(midi)) if midi else 0
+    outcome.measures["syntax.notes_read"] = float(read)
+    outcome.measures["syntax.notes_heard"] = float(heard)
+    if heard < read or (heard > read and not _plays_more(score)):
+        outcome.findings.append(
+            Finding(
+                GATE,
+                "syntax.notes-lost" if heard < read else "syntax.notes-gained",
+                "critical" if heard < read else "warning",
+                f"abc2midi plays {heard} {'note' if heard == 1 else 'notes'} where {read} "
+                f"{'is' if read == 1 else 'are'} written",
+                found=str(heard),
+                expected=str(read),
+            )
+        )

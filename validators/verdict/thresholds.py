@@ -1,0 +1,215 @@
+"""The lines that the gate draws: loaded from ``thresholds.toml`` and checked.
+
+The file gives each bound with its reason; a style (``Period/Composer/Instrumentation``)
+may override bounds by a pattern. What comes out is one :class:`Thresholds` for a style,
+which the gates, the suite and the report all use.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import math
+import tomllib
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from importlib import resources
+from typing import Any, Literal
+
+from scoregate.errors import GateError
+from scoregate.findings import Severity
+
+SEVERITIES: tuple[Severity, ...] = ("critical", "warning")
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The bounds of one measure.
+
+    Parameters
+    ----------
+    side : {'high', 'low'}
+        Whether values at or above the bound are wrong, or those at or below it.
+    critical, warning : float or None
+    needed : bool
+        A NaN means that the piece could not be judged.
+    reason : str
+    """
+
+    side: Literal["high", "low"]
+    critical: float | None = None
+    warning: float | None = None
+    needed: bool = False
+    reason: str = ""
+
+    def crossed(self, value: float, severity: Severity) -> bool:
+        """Tell whether a value crosses the bound of that severity; NaN crosses none."""
+        limit = self.critical if severity == "critical" else self.warning
+        if limit is None or math.isnan(value):
+            return False
+        return value >= limit if self.side == "high" else value <= limit
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """All lines that hold for one style.
+
+    Parameters
+    ----------
+    name : str
+        The pattern of the style that applies, ``general`` where none does.
+    version : str
+        Of the file, with a hash of its values: equal versions judge equally.
+    findings : dict of str to int
+        Critical findings that a passing piece may have, by gate.
+    measures : dict of str to Bound
+    """
+
+    name: str
+    version: str
+    findings: dict[str, int]
+    measures: dict[str, Bound]
+
+    def severity(self, measure: str, value: float) -> Severity | None:
+        """Return the worst severity whose bound the value crosses."""
+        bound = self.measures.get(measure)
+        if bound is None:
+            return None
+        return next((level for level in SEVERITIES if bound.crossed(value, level)), None)
+
+    def bound(self, measure: str, severity: Severity) -> float:
+        """Return the bound of a measure; NaN where there is none."""
+        bound = self.measures.get(measure)
+        value = getattr(bound, severity, None) if bound is not None else None
+        return math.nan if value is None else value
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the lines as they stand in a piece's report, JSON-ready."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "findings": dict(self.findings),
+            "measures": {
+                name: {
+                    key: value
+                    for key, value in (
+                        ("side", bound.side),
+                        ("critical", bound.critical),
+                        ("warning", bound.warning),
+                        ("needed", bound.needed or None),
+                    )
+                    if value is not None
+                }
+                for name, bound in self.measures.items()
+            },
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdFile:
+    """The file, read: the general lines and those of styles, in the file's order."""
+
+    general: Thresholds
+    styles: tuple[tuple[str, Thresholds], ...]
+
+    def for_style(self, style: str | None) -> Thresholds:
+        """Return the lines for a style; the first pattern that matches decides."""
+        if style:
+            for pattern, lines in self.styles:
+                if fnmatchcase(style.lower(), pattern.lower()):
+                    return lines
+        return self.general
+
+    @property
+    def sets(self) -> tuple[Thresholds, ...]:
+        """Every set of lines, the general one first."""
+        return (self.general, *(lines for _, lines in self.styles))
+
+
+def parse(text: str) -> ThresholdFile:
+    """Read the text of a thresholds file.
+
+    Raises
+    ------
+    GateError
+        When something in it is missing, unknown or contradicts itself.
+    """
+    try:
+        rows = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _wrong(f"it is no TOML: {error}") from error
+    _only(rows, {"version", "findings", "measures", "styles"}, "the file")
+    findings = rows.get("findings")
+    if not isinstance(findings, dict) or not findings:
+        raise _wrong("it names no gate under [findings]")
+    for gate, count in findings.items():
+        if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+            raise _wrong(f"findings.{gate} is {count!r} and should be a count")
+    measures = {
+        name: _bound(name, row, Bound("high")) for name, row in rows.get("measures", {}).items()
+    }
+    canonical = json.dumps(rows, sort_keys=True).encode()
+    version = f"{rows.get('version', '?')}-{hashlib.sha256(canonical).hexdigest()[:8]}"
+    general = Thresholds("general", version, dict(findings), measures)
+    styles = []
+    for row in rows.get("styles", []):
+        _only(row, {"match", "reason", "measures", "findings"}, "a style")
+        if not isinstance(row.get("match"), str) or not row.get("reason"):
+            raise _wrong("a style needs both `match` and `reason`")
+        own = dict(measures)
+        for name, changes in row.get("measures", {}).items():
+            if name not in measures:
+                raise _wrong(f"the style {row['match']} sets {name}, which has no general entry")
+            own[name] = _bound(name, {"reason": row["reason"], **changes}, measures[name])
+        allowed = dict(findings)
+        for gate, count in row.get("findings", {}).items():
+            if gate not in findings or not isinstance(count, int) or count < 0:
+                raise _wrong(f"the style {row['match']} sets findings.{gate} to {count!r}")
+            allowed[gate] = count
+        styles.append((row["match"], Thresholds(row["match"], version, allowed, own)))
+    return ThresholdFile(general, tuple(styles))
+
+
+def _bound(name: str, row: dict, base: Bound) -> Bound:
+    _only(row, {"side", "critical", "warning", "needed", "reason"}, name)
+    bound = replace(base, **row)
+    if bound.side not in ("high", "low"):
+        raise _wrong(f"{name}.side is {bound.side!r} and should be 'high' or 'low'")
+    if not bound.reason:
+        raise _wrong(f"{name} gives no reason")
+    for level in SEVERITIES:
+        value = getattr(bound, level)
+        if value is not None and (
+            isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value)
+        ):
+            raise _wrong(f"{name}.{level} is {value!r} and should be a number")
+    if bound.critical is not None and bound.warning is not None:
+        ordered = bound.warning <= bound.critical
+        if ordered != (bound.side == "high") and bound.warning != bound.critical:
+            raise _wrong(f"{name}: its warning comes after its critical bound")
+    return bound
+
+
+def _only(row: dict, known: set[str], where: str) -> None:
+    unknown = sorted(set(row) - known)
+    if unknown:
+        raise _wrong(f"{where} has unknown keys: {', '.join(unknown)}")
+
+
+def _wrong(what: str) -> GateError:
+    return GateError(
+        f"The thresholds can't be used: {what}.",
+        "Mend validators/thresholds.toml; docs/thresholds.md explains its form.",
+    )
+
+
+@functools.cache
+def load() -> ThresholdFile:
+    """Return the project's thresholds."""
+    return parse(resources.files(__package__ or "").joinpath("thresholds.toml").read_text("utf-8"))
+
+
+def for_style(style: str | None) -> Thresholds:
+    """Return the lines for a style such as ``Baroque/Bach, Johann Sebastian/Choral``."""
+    return load().for_style(style)
