@@ -56,7 +56,7 @@ def _policy(script: str) -> str:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("dashboard", "."),
+        loader=PackageLoader(__package__ or "", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
