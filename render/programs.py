@@ -88,6 +88,11 @@ _OF_FAMILY = {
 }
 
 
+def used() -> list[int]:
+    """Return every program that a voice may sound with, sorted."""
+    return sorted({*_PROGRAMS.values(), *_OF_FAMILY.values()})
+
+
 def programs_of(voices: Sequence[Voice]) -> list[int]:
     """Return the program (0-127) of each voice; piano where nothing is known."""
     meanings = [resolve(voice.instrument or voice.name) for voice in voices]
