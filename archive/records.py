@@ -13,14 +13,12 @@ import json
 import math
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from scoregate.errors import CorruptError
-
-Status = Literal["passed", "rejected", "could not be judged"]
-STATUSES: tuple[Status, ...] = ("passed", "rejected", "could not be judged")
+from scoregate.findings import Status
 
 FORMAT = 1
 """Version of the layout and of both records; a reader refuses a newer one."""

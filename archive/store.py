@@ -33,6 +33,7 @@ from pathlib import Path
 from scoregate.archive.atomic import told_as_archive_error, write_file, write_folder
 from scoregate.archive.records import PieceReport, RunRecord, now, parse_report, parse_run
 from scoregate.errors import ArchiveError, CorruptError, RequestError
+from scoregate.findings import Status
 
 FILE_NAME = re.compile(
     r"score\.(abc|mid|musicxml)|raw\.abc|score-[1-9][0-9]{0,3}\.svg"
@@ -124,9 +125,9 @@ class Archive:
         ArchiveError
             The piece did not pass, a name isn't allowed, or the disk won't take it.
         """
-        if report.status != "passed":
+        if report.status != Status.PASSED:
             raise ArchiveError(
-                f"A piece that is {report.status!r} was handed to the archive.",
+                f"A piece that is '{report.status}' was handed to the archive.",
                 "Only passing pieces are archived; keep others with Archive.reject.",
             )
         identifier, contents = _prepared(files, report)
@@ -143,7 +144,7 @@ class Archive:
         Parameters and errors are those of :meth:`add`; the same text twice in a run is
         one entry.
         """
-        if report.status == "passed":
+        if report.status == Status.PASSED:
             raise ArchiveError(
                 "A passing piece was handed over as rejected.", "Archive it with Archive.add."
             )

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
+from scoregate.findings import Status
+
 WIDTH, HEIGHT = 320, 74
 _LEFT, _RIGHT, _AXIS = 10, 10, 50
 _ROWS = 5
@@ -173,13 +175,13 @@ def _bars(dots: Sequence[Dot], x: Callable[[float], float]) -> list[str]:
     return bars
 
 
-_KINDS = {"passed": "passed", "rejected": "rejected", "could not be judged": "unjudged"}
+_KINDS = {Status.PASSED: "passed", Status.REJECTED: "rejected", Status.NOT_JUDGED: "unjudged"}
 
 
 def _mark(status: str, x: float, y: float) -> str:
-    if status == "passed":
+    if status == Status.PASSED:
         return f'<circle class="dot passed" cx="{x}" cy="{y}" r="3.6"/>'
-    if status == "rejected":
+    if status == Status.REJECTED:
         return f'<path class="dot rejected" d="M{x - 3:.1f} {y - 3}l6 6m0 -6l-6 6"/>'
     return f'<circle class="dot unjudged" cx="{x}" cy="{y}" r="3.2"/>'
 

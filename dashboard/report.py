@@ -10,7 +10,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from scoregate.archive.records import STATUSES, PieceReport, PieceRow, RunRecord
+from scoregate.archive.records import PieceReport, PieceRow, RunRecord
 from scoregate.archive.store import Archive, read_report
 from scoregate.dashboard.cards import Card, card_of, limits_of, stored_card
 from scoregate.dashboard.engraving import Sheet
@@ -28,6 +28,7 @@ from scoregate.dashboard.words import (
     style_name,
 )
 from scoregate.errors import ArchiveError
+from scoregate.findings import Status
 
 PLOTTED = tuple(
     name for name in MEASURES if name.startswith(("measures.", "repetition.", "novelty."))
@@ -98,7 +99,7 @@ def run_page(store: Archive, run: RunRecord) -> str:
     more: list[MoreRow] = []
     reports: list[PieceReport] = []
     shown: Counter[str] = Counter()
-    for row in sorted(_unique(run.pieces), key=lambda row: STATUSES.index(row.status)):
+    for row in sorted(_unique(run.pieces), key=lambda row: list(Status).index(row.status)):
         place, address = _place(store, run, row, folder)
         report, fault = _report(place, row)
         reports.append(report)
@@ -111,7 +112,7 @@ def run_page(store: Archive, run: RunRecord) -> str:
             anchor = f"piece-{row.piece_id[:12]}"
             title = report.title.strip()[:80] or f"Piece {row.piece_id[:8]}"
             more.append(MoreRow(anchor, title, row.status, "; ".join(row.reasons[:3]), address))
-    counts = {status: run.count(status) for status in STATUSES}
+    counts = {status: run.count(status) for status in Status}
     return fill(
         "run.html",
         sheet=sheet,
@@ -139,7 +140,7 @@ def run_page(store: Archive, run: RunRecord) -> str:
 
 def _place(store: Archive, run: RunRecord, row: PieceRow, folder: Path) -> tuple[Path, str]:
     """Return the folder of a piece, and the same relative to the page."""
-    if row.status == "passed":
+    if row.status == Status.PASSED:
         place = store.path_of(row.piece_id)
     else:
         place = store.rejected / run.run_id / row.piece_id
@@ -169,7 +170,7 @@ def _unique(pieces: Sequence[PieceRow]) -> list[PieceRow]:
 
 
 def _heading(run: RunRecord) -> str:
-    passed = run.count("passed")
+    passed = run.count(Status.PASSED)
     if not run.pieces:
         return "No piece was drawn"
     noun = "piece" if len(run.pieces) == 1 else "pieces"
@@ -202,7 +203,7 @@ def _reasons(reports: Sequence[PieceReport]) -> list[Reason]:
     pieces: Counter[str] = Counter()
     findings: Counter[str] = Counter()
     examples: dict[str, str] = {}
-    failed = [report for report in reports if report.status != "passed"]
+    failed = [report for report in reports if report.status != Status.PASSED]
     for report in failed:
         critical = [finding for finding in report.findings if finding.severity == "critical"]
         for finding in critical:

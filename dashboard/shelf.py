@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from scoregate.archive import catalog
-from scoregate.archive.records import STATUSES
 from scoregate.archive.store import Archive
 from scoregate.dashboard.engraving import Sheet
 from scoregate.dashboard.pages import fill
 from scoregate.dashboard.words import STATUS_SIGNS, moment, number, style_name
 from scoregate.errors import CorruptError
+from scoregate.findings import Status
 
 NEWEST = 500
 """Pieces in the table; the catalog has all of them."""
@@ -52,7 +52,7 @@ def shelf_page(store: Archive) -> str:
         runs=[_run_line(store, run_id) for run_id in reversed(store.run_ids())],
         pieces=pieces,
         total=sum(1 for _ in store.ids()),
-        statuses=STATUSES,
+        statuses=list(Status),
         signs=STATUS_SIGNS,
     )
 
@@ -70,7 +70,7 @@ def _run_line(store: Archive, run_id: str) -> RunLine:
         address=address,
         began=moment(run.started),
         style=style_name(style if isinstance(style, str) else None),
-        counts=[run.count(status) for status in STATUSES],
+        counts=[run.count(status) for status in Status],
         missing=run.missing,
     )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from scoregate.findings import Status
+
 MEASURES = {
     "measures.pitch_entropy": ("Pitch entropy", "bits; how many different pitches are in use"),
     "measures.pitch_class_entropy": ("Pitch-class entropy", "bits, at most 3.58"),
@@ -36,7 +38,7 @@ MEASURES = {
 }
 """Title and explanation by name of measure, in the order of the pages."""
 
-STATUS_SIGNS = {"passed": "✓", "rejected": "✕", "could not be judged": "?"}
+STATUS_SIGNS = {Status.PASSED: "✓", Status.REJECTED: "✕", Status.NOT_JUDGED: "?"}
 
 
 def measure_title(name: str) -> str:

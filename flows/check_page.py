@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
-from scoregate.archive.records import FindingRecord, PieceReport, Status
+from scoregate.archive.records import FindingRecord, PieceReport
 from scoregate.dashboard.piece import piece_page
 from scoregate.errors import ArchiveError
 from scoregate.render.pool import Job, render_pieces
@@ -23,7 +22,7 @@ def write_page(checked: Checked, path: Path) -> None:
     job = Job(text=checked.text, score=checked.score, findings=checked.findings)
     (rendering,) = render_pieces([job], workers=1)
     report = PieceReport(
-        status=cast(Status, checked.status),
+        status=checked.status,
         title=checked.score.title if checked.score else "",
         findings=[FindingRecord(**finding.as_dict()) for finding in checked.findings],
         measures=checked.finite_measures(),

@@ -21,6 +21,7 @@ from scoregate.archive.records import (
 )
 from scoregate.archive.store import Archive, new_run_id, piece_id
 from scoregate.errors import ArchiveError
+from scoregate.findings import Status
 from scoregate.piece import Batch, Draft
 from scoregate.tasks.judge import ENDED, Judged
 from scoregate.tasks.render import Rendering
@@ -144,14 +145,14 @@ def _file(run: Run, row: RoundRecord, draft: Draft, judged: Judged, rendering: R
         reasons=judged.reasons,
         notes=rendering.notes,
     )
-    if judged.status == "passed":
+    if judged.status == Status.PASSED:
         entry = run.store.add(files, report)
         row.passed += 1
         run.passed.add(identifier)
     else:
         entry = run.store.reject(run.record.run_id, files, report)
-        row.rejected += judged.status == "rejected"
-        row.not_judged += judged.status != "rejected"
+        row.rejected += judged.status == Status.REJECTED
+        row.not_judged += judged.status != Status.REJECTED
     run.record.pieces.append(
         PieceRow(
             piece_id=identifier,

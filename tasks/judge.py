@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from scoregate.abc.score import Score
-from scoregate.archive.records import Status
 from scoregate.errors import GateError
-from scoregate.findings import Finding, Outcome
+from scoregate.findings import Finding, Outcome, Status, Verdict
 from scoregate.piece import Batch, Draft
 from scoregate.timing import spent
 from scoregate.validators.checking import ordered, reasons
 from scoregate.validators.verdict import suite, thresholds
-from scoregate.validators.verdict.rules import NOT_JUDGED, PASSED, REJECTED, Verdict, row
+from scoregate.validators.verdict.rules import row
 
 ENDED = {
     "length": "length limit",
@@ -47,7 +46,7 @@ class Judged:
     @property
     def passed(self) -> bool:
         """True for ``passed`` only."""
-        return self.status == PASSED
+        return self.status == Status.PASSED
 
 
 def cut_off(draft: Draft) -> Finding | None:
@@ -93,7 +92,7 @@ def judge(
             fault = ""
         except GateError as error:
             _log.error("The suite could not judge: %s", error)
-            verdicts = [Verdict(draft.id, NOT_JUDGED) for draft in drafts]
+            verdicts = [Verdict(draft.id, Status.NOT_JUDGED) for draft in drafts]
             fault = f"the suite failed: {error.problem}"
         return Batch(
             _judged(draft, score, found, verdict, fault)
@@ -108,14 +107,14 @@ def _judged(
     status, why = verdict.status, [fault] if fault else reasons(verdict, outcomes)
     if unfinished := cut_off(draft):
         # A piece may be cut off where its text happens to look whole.
-        status = REJECTED
+        status = Status.REJECTED
         findings.append(unfinished)
         why.insert(0, f"{unfinished.gate}: {ENDED[_why(draft)]}")
     measures: dict[str, float] = {}
     for outcome in outcomes.values():
         measures |= outcome.measures
     return Judged(
-        status=cast(Status, status),
+        status=status,
         reasons=why,
         findings=ordered(findings),
         measures=measures,

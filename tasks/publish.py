@@ -12,6 +12,7 @@ from prefect.cache_policies import NO_CACHE
 
 from scoregate.archive.records import RunRecord
 from scoregate.archive.store import Archive
+from scoregate.findings import Status
 
 
 @task(name="publish", retries=2, retry_delay_seconds=2, cache_policy=NO_CACHE)
@@ -47,8 +48,8 @@ def markdown(record: RunRecord, folder: Path) -> str:
     lines = [
         f"# Run {record.run_id}",
         "",
-        f"{record.count('passed')} of {request.get('count', len(record.pieces))} pieces in the "
-        f"style {_escaped(str(request.get('style', 'any')))}; {record.missing} missing.",
+        f"{record.count(Status.PASSED)} of {request.get('count', len(record.pieces))} pieces in "
+        f"the style {_escaped(str(request.get('style', 'any')))}; {record.missing} missing.",
         "",
         "| round | drawn | passed | rejected | not judged |",
         "|---|---|---|---|---|",

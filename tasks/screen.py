@@ -20,6 +20,7 @@ from prefect.cache_policies import NO_CACHE
 from scoregate.archive.journal import Journal, known_row
 from scoregate.convert.foreign import as_abc, is_foreign
 from scoregate.errors import ArchiveError, ScoregateError, UnreadableError
+from scoregate.findings import Status
 from scoregate.piece import Batch
 from scoregate.pool import Pool
 from scoregate.progress import report
@@ -29,7 +30,7 @@ from scoregate.validators.checking import Checked, check_bytes, plain_reason, un
 
 CHUNK = 16  # pieces a process takes at a time: 100 ms of work, a thousandth of it messages
 SECONDS_A_PIECE = 60
-FOLDERS = {"passed": "passed", "rejected": "rejected", "could not be judged": "rejected"}
+FOLDERS = {Status.PASSED: "passed", Status.REJECTED: "rejected", Status.NOT_JUDGED: "rejected"}
 
 
 @dataclass(frozen=True, slots=True)

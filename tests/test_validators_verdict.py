@@ -9,10 +9,9 @@ import pandas as pd
 import pytest
 
 from scoregate.errors import GateError
-from scoregate.findings import Finding, Outcome
+from scoregate.findings import Finding, Outcome, Status
 from scoregate.validators.verdict import rules as verdict
 from scoregate.validators.verdict import suite
-from scoregate.validators.verdict.rules import NOT_JUDGED, PASSED, REJECTED
 from scoregate.validators.verdict.thresholds import load
 
 FILE = load()
@@ -36,18 +35,18 @@ def status(cells: dict) -> str:
 
 
 def test_all_well_passes():
-    assert status(good()) == PASSED
+    assert status(good()) == Status.PASSED
 
 
 @pytest.mark.parametrize("gate", GATES)
 def test_one_critical_finding_of_any_gate_rejects(gate):
-    assert status(good() | {f"{gate}.critical": 1.0}) == REJECTED
+    assert status(good() | {f"{gate}.critical": 1.0}) == Status.REJECTED
 
 
 @pytest.mark.parametrize("gate", GATES)
 @pytest.mark.parametrize("value", [0.0, math.nan, None, "yes", 2.0])
 def test_a_gate_that_did_not_judge_passes_nothing(gate, value):
-    assert status(good() | {f"{gate}.judged": value}) == NOT_JUDGED
+    assert status(good() | {f"{gate}.judged": value}) == Status.NOT_JUDGED
 
 
 @pytest.mark.parametrize(
@@ -56,26 +55,30 @@ def test_a_gate_that_did_not_judge_passes_nothing(gate, value):
 def test_a_missing_column_passes_nothing(column):
     cells = good()
     del cells[column]
-    assert status(cells) == NOT_JUDGED
+    assert status(cells) == Status.NOT_JUDGED
 
 
 @pytest.mark.parametrize("name", [n for n, b in FILE.general.measures.items() if b.needed])
 def test_a_needed_measure_that_is_nan_passes_nothing(name):
-    assert status(good() | {name: math.nan}) == NOT_JUDGED
+    assert status(good() | {name: math.nan}) == Status.NOT_JUDGED
 
 
 def test_a_measure_that_is_not_needed_may_be_nan():
-    assert status(good() | {"measures.harmony_fit": math.nan}) == PASSED
+    assert status(good() | {"measures.harmony_fit": math.nan}) == Status.PASSED
 
 
 def test_a_fault_that_is_known_outweighs_what_is_not_known():
-    assert status(good() | {"bars.critical": 2.0, "syntax.judged": 0.0}) == REJECTED
+    assert status(good() | {"bars.critical": 2.0, "syntax.judged": 0.0}) == Status.REJECTED
 
 
 def test_measures_reject_and_warn_at_their_bounds():
     rows = [good() | {"repetition.loop_share": share} for share in (0.09, 0.1, 0.25)]
     first, second, third = verdict.judge(rows)
-    assert [v.status for v in (first, second, third)] == [PASSED, PASSED, REJECTED]
+    assert [v.status for v in (first, second, third)] == [
+        Status.PASSED,
+        Status.PASSED,
+        Status.REJECTED,
+    ]
     assert [str(f) for f in second.failed] == ["repetition.loop_share: 0.1, below 0.1 expected"]
     assert [f.severity for f in third.failed] == ["critical", "warning"]
 
@@ -105,8 +108,8 @@ def test_a_row_is_made_of_outcomes():
 
 def test_gates_that_are_not_asked_for_are_not_needed():
     cells = {"piece_id": "a", "style": "", "bars.judged": 1.0, "bars.critical": 0.0}
-    assert verdict.judge([cells], gates=["bars"])[0].status == PASSED
-    assert verdict.judge([cells], gates=["bars", "syntax"])[0].status == NOT_JUDGED
+    assert verdict.judge([cells], gates=["bars"])[0].status == Status.PASSED
+    assert verdict.judge([cells], gates=["bars", "syntax"])[0].status == Status.NOT_JUDGED
 
 
 @pytest.mark.parametrize("judge", [verdict.judge, suite.judge])
@@ -145,7 +148,7 @@ def random_rows(count: int) -> list[dict]:
 def test_the_suite_and_the_plain_verdict_are_equal():
     rows = random_rows(2000)
     plain, expected = verdict.judge(rows), suite.judge(rows)
-    assert {v.status for v in plain} == {PASSED, REJECTED, NOT_JUDGED}
+    assert {v.status for v in plain} == {Status.PASSED, Status.REJECTED, Status.NOT_JUDGED}
     assert [v.as_dict() for v in expected] == [v.as_dict() for v in plain]
 
 
@@ -155,14 +158,14 @@ def test_the_suite_and_the_plain_verdict_are_equal():
 )
 def test_the_suite_takes_a_frame_that_lacks_a_column(gone):
     frame = pd.DataFrame([good("a"), good("b")]).drop(columns=gone)
-    expected = PASSED if gone in ("style", "piece_id") else NOT_JUDGED
+    expected = Status.PASSED if gone in ("style", "piece_id") else Status.NOT_JUDGED
     assert [v.status for v in suite.judge(frame)] == [expected] * 2
 
 
 @pytest.mark.slow
 def test_rows_with_the_same_id_are_told_apart():
     rows = [good("same"), good("same") | {"bars.critical": 1.0}]
-    assert [v.status for v in suite.judge(rows)] == [PASSED, REJECTED]
+    assert [v.status for v in suite.judge(rows)] == [Status.PASSED, Status.REJECTED]
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from scoregate import __version__
 from scoregate.abc.finish import finish
 from scoregate.abc.score import Score
 from scoregate.errors import ScoregateError
-from scoregate.findings import Finding, Outcome
+from scoregate.findings import Finding, Outcome, Status, Verdict
 from scoregate.validators import examine as gate
 from scoregate.validators.verdict import rules as verdict
 from scoregate.validators.verdict import thresholds
@@ -25,8 +25,7 @@ class Checked:
     Parameters
     ----------
     file : str
-    status : str
-        ``passed``, ``rejected`` or ``could not be judged``.
+    status : Status
     reasons : list of str
         Why it did not pass, shortest first; empty when it did.
     findings : list of Finding
@@ -37,7 +36,7 @@ class Checked:
     """
 
     file: str
-    status: str
+    status: Status
     reasons: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     measures: dict[str, float] = field(default_factory=dict)
@@ -56,8 +55,8 @@ class Checked:
         """Return the object that `scoregate check --json` prints."""
         return {
             "file": self.file,
-            "passed": self.status == "passed",
-            "status": self.status,
+            "passed": self.status is Status.PASSED,
+            "status": self.status.value,
             "reasons": self.reasons,
             "findings": [finding.as_dict() for finding in self.findings],
             "measures": self.finite_measures(),
@@ -98,7 +97,7 @@ def check_bytes(
     )
 
 
-def reasons(decided: verdict.Verdict, outcomes: Mapping[str, Outcome]) -> list[str]:
+def reasons(decided: Verdict, outcomes: Mapping[str, Outcome]) -> list[str]:
     """Say in a few words each why a piece did not pass; nothing for one that did.
 
     The words are the same for the same fault, so that a run's reasons can be counted.
@@ -109,7 +108,7 @@ def reasons(decided: verdict.Verdict, outcomes: Mapping[str, Outcome]) -> list[s
     for failure in decided.failed:
         if failure.severity != "critical":
             continue
-        if decided.status == verdict.REJECTED and failure.rule != "within":
+        if decided.status is Status.REJECTED and failure.rule != "within":
             continue  # what rejects a piece is news; what could not be judged besides is not
         outcome = outcomes.get(failure.gate)
         if failure.rule == "judged" and outcome is not None:
@@ -160,7 +159,7 @@ def judge_version(style: str | None, novelty: bool = False) -> str:
 def unjudged(name: str, why: str) -> Checked:
     """Return a piece that could not be judged, with the reason as its finding."""
     finding = Finding("input", "input.not-judged", "critical", why)
-    return Checked(name, "could not be judged", [f"could not be judged: {why}"], [finding])
+    return Checked(name, Status.NOT_JUDGED, [f"could not be judged: {why}"], [finding])
 
 
 def plain_reason(name: str, error: ScoregateError) -> str:

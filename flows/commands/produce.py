@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scoregate.findings import Status
 from scoregate.flows.printing import command_name
 from scoregate.requests import DEFAULT_STYLE, ProduceRequest, make_request
 
@@ -136,10 +137,10 @@ def _summarise(record: RunRecord, out: Path) -> None:
         f"seed {record.request['seed']})"
     )
     for piece in record.pieces:
-        if piece.status == "passed":
+        if piece.status == Status.PASSED:
             folder = escape(str(store.path_of(piece.piece_id)))
             console.print(f"  {piece.bars or 0:>3} bars  {folder}", soft_wrap=True, highlight=False)
-    failed = [piece for piece in record.pieces if piece.status != "passed"]
+    failed = [piece for piece in record.pieces if piece.status != Status.PASSED]
     if failed:
         console.print(f"\n{len(failed)} did not pass:")
         reasons = Counter(reason for piece in failed for reason in piece.reasons)
@@ -148,7 +149,7 @@ def _summarise(record: RunRecord, out: Path) -> None:
         console.print(f"  kept in {escape(str(store.rejected / record.run_id))}", soft_wrap=True)
     for note in record.notes:
         console.print(f"\n[yellow]{escape(note)}[/yellow]", highlight=False)
-    first = next((piece for piece in record.pieces if piece.status == "passed"), None)
+    first = next((piece for piece in record.pieces if piece.status == Status.PASSED), None)
     page = store.run_folder(record.run_id) / "report.html"
     option = "" if str(out) == "out" else f" --out {out}"
     lines = [f"look at   {page}", f"all runs  {store.out / 'index.html'}"]

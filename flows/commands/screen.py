@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scoregate.findings import Status
+
 if TYPE_CHECKING:
     from scoregate.flows.screen import ScreenRecord
 
@@ -72,7 +74,7 @@ def command(
         except KeyboardInterrupt:
             typer.echo("\nStopped; what was judged is kept.", err=True)
             break
-    raise typer.Exit(1 if record and set(record.counts) - {"passed"} else 0)
+    raise typer.Exit(1 if record and set(record.counts) - {Status.PASSED} else 0)
 
 
 def _summarise(record: ScreenRecord, out: Path) -> None:

@@ -16,71 +16,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from scoregate.errors import GateError
-from scoregate.findings import Outcome, Severity
+from scoregate.findings import Failure, Outcome, Status, Verdict
 from scoregate.validators.verdict.thresholds import SEVERITIES, ThresholdFile, Thresholds, load
-
-PASSED = "passed"
-REJECTED = "rejected"
-NOT_JUDGED = "could not be judged"
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """One expectation that a piece does not meet.
-
-    Parameters
-    ----------
-    column : str
-        Of the row: ``bars.critical``, ``repetition.loop_share``, ``syntax.judged``.
-    rule : {'within', 'known', 'judged'}
-        The value lies within its bound; there is a value; the gate could judge.
-    severity : {'critical', 'warning'}
-    value : float or None
-        None where there is none.
-    expected : str
-        ``at most 0``, ``below 0.25``, ``a number``, ``judged``.
-    """
-
-    column: str
-    rule: str
-    severity: Severity
-    value: float | None
-    expected: str
-
-    @property
-    def gate(self) -> str:
-        """The gate whose value it is."""
-        return self.column.partition(".")[0]
-
-    def __str__(self) -> str:
-        value = "no value" if self.value is None else f"{self.value:g}"
-        return f"{self.column}: {value}, {self.expected} expected"
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What becomes of a piece, and why."""
-
-    piece_id: str
-    status: str
-    failed: list[Failure] = field(default_factory=list)
-
-    @property
-    def passed(self) -> bool:
-        """True for ``passed`` only."""
-        return self.status == PASSED
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the verdict as a JSON-ready dict."""
-        return {
-            "piece_id": self.piece_id,
-            "status": self.status,
-            "failed": [{"gate": item.gate, **asdict(item)} for item in self.failed],
-        }
 
 
 def row(
@@ -154,12 +94,12 @@ def _judge_one(cells: Mapping[str, Any], gates: tuple[str, ...], file: Threshold
     return Verdict(str(cells.get("piece_id", "")), status_of(failed), failed)
 
 
-def status_of(failed: Iterable[Failure]) -> str:
+def status_of(failed: Iterable[Failure]) -> Status:
     """Return the status that follows from the expectations a piece does not meet."""
     serious = [item for item in failed if item.severity == "critical"]
     if any(item.rule == "within" for item in serious):
-        return REJECTED
-    return NOT_JUDGED if serious else PASSED
+        return Status.REJECTED
+    return Status.NOT_JUDGED if serious else Status.PASSED
 
 
 def number(value: Any) -> float:

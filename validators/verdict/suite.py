@@ -25,9 +25,8 @@ from typing import Any
 import pandas as pd
 
 from scoregate.errors import GateError
+from scoregate.findings import Failure, Verdict
 from scoregate.validators.verdict.rules import (
-    Failure,
-    Verdict,
     expected,
     nothing_to_judge,
     number,
