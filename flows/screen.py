@@ -17,7 +17,7 @@ from typing import Any, cast
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 
 from scoregate.archive.journal import Journal
 from scoregate.archive.store import new_run_id
@@ -25,6 +25,7 @@ from scoregate.cores import cores
 from scoregate.errors import RequestError, ToolError, UnreadableError
 from scoregate.piece import Batch
 from scoregate.pool import Pool
+from scoregate.requests import ScreenRequest
 from scoregate.sources import ENDINGS, Source, find, size_and_time
 from scoregate.tasks.screen import (
     Job,
@@ -43,28 +44,6 @@ SETTLED_NS = 2 * 10**9  # a file that changed within 2 s may still be in the wri
 DASK_CHUNK = 200  # pieces to a task: a second of work against milliseconds of scheduling
 DASK_UNDER_WAY = 64
 PRELOAD = ("scoregate.tasks.screen", "scoregate.validators.examine")
-
-
-class ScreenRequest(BaseModel):
-    """What to screen, and where to put it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    paths: list[str] = Field(
-        min_length=1, description="Files, folders, patterns, zip archives, JSONL files."
-    )
-    out: str = Field(default="screened", description="Folder for passed/, rejected/ and results.")
-    style: str | None = Field(
-        default=None, description="Judge all by this style; left out, each by its own prompt."
-    )
-    novelty: bool = Field(default=False, description="Reject copies of known pieces.")
-    processes: int = Field(default=0, ge=0, le=1024, description="0 takes every core.")
-    batch: int = Field(default=2000, ge=1, description="Pieces to a Prefect task.")
-    dask: str | None = Field(
-        default=None,
-        pattern=r"^(local|(tcp|tls|ucx|ws|wss)://.+)$",
-        description="'local', or a scheduler's address (tcp://host:8786) with a shared disk.",
-    )
 
 
 class ScreenRecord(BaseModel):

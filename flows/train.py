@@ -7,42 +7,10 @@ from __future__ import annotations
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 
+from scoregate.requests import TrainRequest
 from scoregate.tasks.train import best_of, collect, evaluate, last_validation, train, write
-
-
-class TrainRequest(BaseModel):
-    """What to train on, from which weights, and where."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    source: str = Field(
-        default="bach-chorales", description="A folder of scores, or a corpus by its name."
-    )
-    folder: str = Field(default="training", description="The project's folder.")
-    name: str = Field(
-        default="mine", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,60}$", description="Of the weights."
-    )
-    style: str = Field(
-        default="Baroque/Bach, Johann Sebastian/Choral",
-        description="The prompt that will call for what is learnt.",
-    )
-    weights: str | None = Field(
-        default=None, description="Weights to go on from; left out, training begins anew."
-    )
-    settings: str = Field(default="chorales", description="Committed settings, without weights.")
-    steps: int | None = Field(default=None, ge=1, description="With weights; else by the pieces.")
-    seed: int = Field(default=1, ge=0, description="Of order, keys and dropout.")
-    seeds: int = Field(
-        default=1, ge=1, le=64, description="Train so many times, with seeds from `seed` on."
-    )
-    patience: int = Field(
-        default=0, ge=0, description="Stop after so many validations without a better one."
-    )
-    pieces: int = Field(default=30, ge=3, le=3000, description="Drawn for the evaluation.")
-    device: str = "cpu"
-    threads: int = Field(default=0, ge=0, description="0 leaves it to torch.")
 
 
 class TrainRecord(BaseModel):

@@ -1,25 +1,32 @@
-"""What a production run is asked for.
+"""Requests: what a production run, a screening and a training run are asked for.
 
-A pydantic model, so that the same checks hold for the command line, for a deployment's
-parameters and for the form that Prefect's pages make of it.
+They are pydantic models, so that the same checks hold for the command line (whose options
+:mod:`scoregate.flows.options` derives from the fields), for a deployment's parameters and for
+the form that Prefect's pages make of them. Unknown fields are refused.
 """
 
 from __future__ import annotations
 
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from scoregate.errors import RequestError
 
 Model = TypeVar("Model", bound=BaseModel)
+PathText = Annotated[str, "path"]
+"""A path, kept as text so that a request is plain JSON."""
 DEFAULT_STYLE = "Baroque/Bach, Johann Sebastian/Choral"
 
 
-class ProduceRequest(BaseModel):
-    """A request for a number of passing pieces in one style."""
+class Request(BaseModel):
+    """What all requests have in common: they are frozen, and unknown fields are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class ProduceRequest(Request):
+    """A request for a number of passing pieces in one style. Each field describes itself."""
 
     style: str = Field(
         default=DEFAULT_STYLE,
@@ -27,74 +34,172 @@ class ProduceRequest(BaseModel):
     )
     count: int = Field(default=4, ge=1, le=100_000, description="Passing pieces wanted.")
     temperature: float = Field(
-        default=1.0, gt=0, le=10, allow_inf_nan=False, description="1 samples as trained."
+        default=1.0,
+        gt=0,
+        le=10,
+        allow_inf_nan=False,
+        description="Sampling temperature; 1 samples as trained.",
     )
     top_k: int = Field(
-        default=9, ge=0, le=128, description="Keep the k likeliest characters; 0 keeps all."
+        default=9, ge=0, le=128, description="Sample from the k most probable tokens; 0 keeps all."
     )
     top_p: float = Field(
-        default=0.9, gt=0, le=1, allow_inf_nan=False, description="Keep this much of the mass."
+        default=0.9,
+        gt=0,
+        le=1,
+        allow_inf_nan=False,
+        description="Sample from the most probable tokens that together have this probability.",
     )
     seed: int | None = Field(
         default=None,
         ge=0,
         lt=2**31,
-        description="The same seed gives the same pieces; left out, one is drawn and recorded.",
+        description="The same seed gives the same pieces; left out, one is chosen at random and "
+        "recorded.",
     )
     rounds: int = Field(
-        default=10, ge=1, le=1000, description="How often the missing pieces are drawn anew."
+        default=10, ge=1, le=1000, description="Most rounds; each resamples the missing pieces."
     )
-    batch: int = Field(default=8, ge=1, le=256, description="Pieces written side by side.")
-    max_patches: int | None = Field(
+    out: PathText = Field(default="out", description="Folder of the archive and the reports.")
+    batch: int = Field(default=8, ge=1, le=256, description="Pieces generated side by side.")
+    max_steps: int | None = Field(
         default=None,
         ge=1,
-        description="Most patches of up to 16 characters that are drawn for a piece; a longer one "
-        "is cut off and rejected.",
+        validation_alias=AliasChoices("max_steps", "max_patches"),
+        description="Most steps of the model for a piece; a longer one is cut off and rejected. "
+        "A step of NotaGen is a patch of 16 characters: nine in ten of NotaGen-X's published "
+        "pieces have up to 450.",
     )
     max_minutes: float | None = Field(
         default=None,
         gt=0,
         allow_inf_nan=False,
-        description="Most minutes for a piece, beside the others of its batch; a slower one is "
-        "cut off and rejected.",
+        description="Most minutes for a piece, generated beside the others of its batch; a slower "
+        "one is cut off and rejected.",
     )
-    repair_lines: bool = Field(
-        default=True,
-        description="Draw a bar again while its voices disagree or its metre is wrong.",
+    model: str = Field(
+        default="notagen",
+        description="Kind of generator: notagen, or one that another package registers.",
     )
     weights: str | None = Field(
         default=None, description="Name or file of the weights; left out, the embedded model."
     )
-    allow_untrained: bool = Field(
-        default=False, description="Accept a style the weights were not trained on; labelled so."
+    device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1 or mps.")
+    precision: Literal["fp32", "bf16", "int8", "fp16"] = Field(
+        default="fp32", description="Precision of the weights; int8 on a CPU, fp16 on CUDA."
     )
-    device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps")
-    precision: Literal["fp32", "bf16", "int8", "fp16"] = "fp32"
     threads: int | None = Field(
         default=None,
         ge=1,
-        description="CPU threads for writing, at most; left out, as many as pay for weights "
-        "of this size beside the machine's other work.",
+        description="Most CPU threads for generation; left out, as many as pay for weights of "
+        "this size beside the machine's other work.",
     )
-    out: str = Field(default="out", description="Folder of the archive and the reports.")
+    repair_lines: bool = Field(
+        default=True,
+        description="Resample a bar while its voices disagree or its metre is wrong.",
+    )
+    allow_untrained: bool = Field(
+        default=False,
+        description="Accept a style the weights were not trained on; the pieces are labelled so.",
+    )
     audio: bool = Field(
         default=False, description="Add an audio preview where fluidsynth and a soundfont exist."
     )
 
 
+class ScreenRequest(Request):
+    """A request to judge files of any origin. Each field describes itself."""
+
+    paths: list[str] = Field(
+        min_length=1, description="Files, folders, patterns, zip archives, JSONL files."
+    )
+    out: PathText = Field(
+        default="screened", description="Folder for passed/, rejected/ and results."
+    )
+    style: str | None = Field(
+        default=None, description="Judge all by this style; left out, each by its own prompt."
+    )
+    novelty: bool = Field(
+        default=False, description="Reject copies of known pieces too, for what a model wrote."
+    )
+    processes: int = Field(
+        default=0, ge=0, le=1024, description="Processes that judge; 0 takes every core."
+    )
+    batch: int = Field(default=2000, ge=1, description="Pieces of one Prefect task.")
+    dask: str | None = Field(
+        default=None,
+        pattern=r"^(local|(tcp|tls|ucx|ws|wss)://.+)$",
+        description="'local', or the address of a Dask scheduler (tcp://host:8786) whose workers "
+        "share the disk.",
+    )
+
+
+class TrainRequest(Request):
+    """A request to train weights. Each field describes itself."""
+
+    source: str = Field(
+        default="bach-chorales", description="A folder of scores, or `bach-chorales`."
+    )
+    folder: PathText = Field(default="training", description="The project's folder.")
+    weights: str | None = Field(
+        default=None,
+        description="Weights to go on from: a name, a file, or `embedded`; left out, training "
+        "starts from random weights.",
+    )
+    name: str = Field(
+        default="mine",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,60}$",
+        description="Name of the new weights.",
+    )
+    style: str = Field(
+        default=DEFAULT_STYLE, description="The prompt that will ask for what is learnt."
+    )
+    settings: str = Field(
+        default="chorales",
+        description="Name or file of the settings for training from random weights.",
+    )
+    steps: int | None = Field(
+        default=None,
+        ge=1,
+        description="Steps of fine-tuning; left out, sixty passes over the pieces.",
+    )
+    seed: int = Field(
+        default=1,
+        ge=0,
+        description="Seed for the order of the pieces, the transpositions and dropout.",
+    )
+    seeds: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Train this many times, with seeds from `seed` on; the run that is best on "
+        "the validation pieces is kept.",
+    )
+    patience: int = Field(
+        default=0,
+        ge=0,
+        description="Stop after this many validations without a better one; 0 never stops early.",
+    )
+    pieces: int = Field(
+        default=30, ge=3, le=3000, description="Pieces generated for the evaluation."
+    )
+    device: str = Field(default="cpu", description="cpu or cuda.")
+    threads: int = Field(default=0, ge=0, description="CPU threads; 0 leaves it to torch.")
+
+
 def make_request(**values: object) -> ProduceRequest:
-    """Return the request, or say in one sentence a field what is wrong with it.
+    """Return a request for production; raises as :func:`checked` does."""
+    return checked(ProduceRequest, **values)
+
+
+def checked(model: type[Model], /, **values: object) -> Model:
+    """Return an instance of a request's model, or say field by field what is wrong.
 
     Raises
     ------
     RequestError
-        A value is out of its range or of the wrong type.
+        A value is out of its range or of the wrong type, or a field is unknown.
     """
-    return checked(ProduceRequest, **values)
-
-
-def checked(model: type[Model], **values: object) -> Model:
-    """Return an instance of a request's model; raises as :func:`make_request` does."""
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -103,6 +208,6 @@ def checked(model: type[Model], **values: object) -> Model:
             name = ".".join(str(part) for part in fault["loc"]).replace("_", "-")
             faults.append(f"{name}: {fault['msg'].lower()}, but it is {fault['input']!r}")
         raise RequestError(
-            "This can't be asked for: " + "; ".join(faults) + ".",
+            "This request is not valid: " + "; ".join(faults) + ".",
             "The command's --help gives the ranges.",
         ) from error

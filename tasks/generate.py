@@ -11,9 +11,12 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 import scoregate.notagen as notagen
+from scoregate import styles
 from scoregate.errors import InputError, WeightsError
+from scoregate.generator import Interrupted, Limits
 from scoregate.piece import Batch, Draft
 from scoregate.progress import report
+from scoregate.sampling import Sampling
 from scoregate.timing import spent
 from scoregate.validators.line_judge import accept_line
 
@@ -33,7 +36,7 @@ def _engine(request: ProduceRequest) -> notagen.Engine:
     return engine_for(request.weights, request.device, request.precision, request.threads)
 
 
-def _is_trained(engine: notagen.Engine, style: notagen.Style) -> bool | None:
+def _is_trained(engine: notagen.Engine, style: styles.Style) -> bool | None:
     """Tell whether the weights were trained on a style; None where they name no styles."""
     return None if engine.styles is None else style in engine.styles
 
@@ -73,12 +76,16 @@ def load_engine(request: ProduceRequest) -> tuple[ProduceRequest, int, dict[str,
         report("loading weights", 0, 1, name)
         engine = _engine(request)
         report("loading weights", 1, 1, name)
-        style = notagen.styles.resolve(
+        style = styles.resolve(
             request.style, trained=engine.styles, allow_untrained=request.allow_untrained
         )
         seed = secrets.randbits(31) if request.seed is None else request.seed
         request = request.model_copy(update={"style": str(style), "seed": seed})
-        return request, seed, engine.provenance() | {"trained_style": _is_trained(engine, style)}
+        return (
+            request,
+            seed,
+            engine.provenance().as_dict() | {"trained_style": _is_trained(engine, style)},
+        )
 
 
 @task(
@@ -99,30 +106,30 @@ def generate(
     """
     with spent("generate"):
         engine = _engine(request)
-        style = notagen.styles.parse(request.style)
+        style = styles.parse(request.style)
         stopped = False
         try:
             written = engine.generate(
                 [style.prompt] * len(seeds),
                 seeds=seeds,
-                temperature=request.temperature,
-                top_k=request.top_k,
-                top_p=request.top_p,
-                max_patches=request.max_patches,
-                max_seconds=60 * request.max_minutes if request.max_minutes else None,
+                sampling=Sampling(request.temperature, request.top_k, request.top_p),
+                limits=Limits(
+                    max_steps=request.max_steps,
+                    max_seconds=60 * request.max_minutes if request.max_minutes else None,
+                    batch_size=request.batch,
+                ),
                 accept_line=accept_line if request.repair_lines else None,
-                batch_size=request.batch,
                 allow_untrained=request.allow_untrained,
                 on_progress=_show,
             )
-        except notagen.Interrupted as interrupted:
+        except Interrupted as interrupted:
             stopped = True
             written = [piece for piece in interrupted.pieces if piece.bars]
-    origin = engine.provenance() | {
+    origin = engine.provenance().as_dict() | {
         "temperature": request.temperature,
         "top_k": request.top_k,
         "top_p": request.top_p,
-        "max_patches": request.max_patches,
+        "max_steps": request.max_steps,
         "max_minutes": request.max_minutes,
         "repair_lines": request.repair_lines,
         "run_seed": request.seed,
@@ -141,10 +148,10 @@ def generate(
                 "seed": piece.seed,
                 "round": round_number,
                 "ended": piece.ended,
-                "patches": piece.patches,
+                "patches": piece.steps,
                 "bars": piece.bars,
                 "notes": list(piece.notes),
-                "redrawn_lines": piece.redrawn_lines,
+                "redrawn_lines": piece.resampled_lines,
             },
         )
         for piece in written

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from scoregate import styles
 from scoregate.errors import ArchiveError
-from scoregate.notagen.text import styles
 from scoregate.notagen.training import project
 from scoregate.progress import report
 
 if TYPE_CHECKING:
-    from scoregate.flows.train import TrainRequest
     from scoregate.notagen.training.project import Evaluation, Prepared
     from scoregate.notagen.training.train import Progress, Run
+    from scoregate.requests import TrainRequest
 
 
 @task(name="collect scores", cache_policy=NO_CACHE)

@@ -24,7 +24,7 @@ def test_defaults_ask_for_four_chorales():
         ("top_p", 0),
         ("top_p", 1.01),
         ("rounds", 0),
-        ("max_patches", 0),
+        ("max_steps", 0),
         ("threads", 0),
         ("max_minutes", 0),
         ("max_minutes", float("inf")),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from scoregate.findings import Status
+from scoregate.flows.options import Verbose, takes
 from scoregate.flows.printing import command_name
-from scoregate.requests import DEFAULT_STYLE, ProduceRequest, make_request
+from scoregate.requests import ProduceRequest
 
 if TYPE_CHECKING:
     from scoregate.archive.records import RunRecord
@@ -28,83 +29,10 @@ Exit code: 0 all were produced, 1 the rounds ran out before (what passed stays a
 2 the request can't be served or something failed.
 """
 
-_FIELDS = ProduceRequest.model_fields
 
-
-def _default(name: str) -> object:
-    return _FIELDS[name].default
-
-
-def command(
-    style: Annotated[
-        str, typer.Option(help="Period/Composer/Instrumentation: see `scoregate styles`.")
-    ] = DEFAULT_STYLE,
-    count: Annotated[int, typer.Option(help="Passing pieces wanted, 1 to 100,000.")] = 4,
-    temperature: Annotated[float, typer.Option(help="Above 0 up to 10; 1 is as trained.")] = 1.0,
-    top_k: Annotated[int, typer.Option(help="The k likeliest characters, 1 to 128; 0: all.")] = 9,
-    top_p: Annotated[float, typer.Option(help="This much of the mass, above 0 up to 1.")] = 0.9,
-    seed: Annotated[
-        int | None,
-        typer.Option(help="Below 2^31; the same seed, the same pieces. Else drawn."),
-    ] = None,
-    rounds: Annotated[
-        int, typer.Option(help="How often the missing are drawn anew, 1 to 1,000.")
-    ] = 10,
-    out: Annotated[Path, typer.Option(help="Folder of the archive and the reports.")] = Path("out"),
-    batch: Annotated[int, typer.Option(help="Pieces written side by side, 1 to 256.")] = 8,
-    max_patches: Annotated[
-        int | None,
-        typer.Option(
-            help="Most patches (16 characters) drawn for a piece; a longer one is cut off and "
-            "rejected. Nine in ten of NotaGen-X's published pieces have up to 450."
-        ),
-    ] = None,
-    max_minutes: Annotated[
-        float | None,
-        typer.Option(help="Most minutes for a piece; a slower one is cut off and rejected."),
-    ] = None,
-    weights: Annotated[
-        str | None, typer.Option(help="Name or file of other weights than the embedded model.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="fp32, bf16, int8 (CPU) or fp16 (CUDA).")] = "fp32",
-    threads: Annotated[
-        int | None,
-        typer.Option(help="CPU threads for writing; left out, as many as pay at the moment."),
-    ] = None,
-    repair_lines: Annotated[
-        bool,
-        typer.Option(help="Draw a bar again while its voices disagree or its metre is wrong."),
-    ] = True,
-    allow_untrained: Annotated[
-        bool, typer.Option(help="Accept a style the weights weren't trained on; labelled so.")
-    ] = False,
-    audio: Annotated[
-        bool, typer.Option(help="Audio previews, where fluidsynth and a soundfont exist.")
-    ] = False,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Prefect's log too.")] = False,
-) -> None:
+@takes(ProduceRequest)
+def command(request: ProduceRequest, verbose: Verbose = False) -> None:
     """Run the line and print what passed, why others did not, and what to type next."""
-    request = make_request(
-        style=style,
-        count=count,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        seed=seed,
-        rounds=rounds,
-        out=str(out),
-        batch=batch,
-        max_patches=max_patches,
-        max_minutes=max_minutes,
-        weights=weights,
-        device=device,
-        precision=precision,
-        threads=threads,
-        repair_lines=repair_lines,
-        allow_untrained=allow_untrained,
-        audio=audio,
-    )
     from scoregate.flows.launch import check_request, prepare, run_flow
 
     prepare(verbose)
@@ -112,10 +40,12 @@ def command(
     try:
         record = run_flow("scoregate.flows.produce:produce", request=request)
     except KeyboardInterrupt:
-        # Outside of the writing, which ends the run in good order.
-        typer.echo(f"\nStopped. What passed in earlier rounds stays archived in {out}.", err=True)
+        # Ctrl-C during generation ends the run in good order; this was at another time.
+        typer.echo(
+            f"\nStopped. What passed in earlier rounds stays archived in {request.out}.", err=True
+        )
         raise typer.Exit(130) from None
-    _summarise(record, out)
+    _summarise(record, Path(request.out))
     raise typer.Exit(1 if record.missing else 0)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scoregate.findings import Status
+from scoregate.flows.options import Verbose, takes
+from scoregate.requests import ScreenRequest
 
 if TYPE_CHECKING:
     from scoregate.flows.screen import ScreenRecord
@@ -28,46 +29,29 @@ Exit code: 0 all passed, 1 some did not, 2 the run could not be made.
 """
 
 
+@takes(ScreenRequest, arguments=("paths",))
 def command(
-    paths: Annotated[list[str], typer.Argument(help="Files, folders, patterns, .zip, .jsonl.")],
-    out: Annotated[Path, typer.Option(help="Where the results go.")] = Path("screened"),
-    style: Annotated[
-        str | None, typer.Option(help="Judge all by this style; else each by its own prompt.")
-    ] = None,
-    novelty: Annotated[
-        bool,
-        typer.Option("--novelty", help="Reject copies of known pieces, for what a model wrote."),
+    request: ScreenRequest,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on looking for new files until Ctrl-C.")
     ] = False,
-    processes: Annotated[int, typer.Option(min=0, help="0 takes every core.")] = 0,
-    dask: Annotated[
-        str | None, typer.Option(help="'local', or a Dask scheduler's address.")
-    ] = None,
-    watch: Annotated[bool, typer.Option(help="Go on looking for new files until Ctrl-C.")] = False,
-    every: Annotated[float, typer.Option(min=0.5, help="Seconds between looks.")] = 10.0,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Prefect's log too.")] = False,
+    every: Annotated[
+        float, typer.Option(min=0.5, help="Seconds between two looks of --watch.")
+    ] = 10.0,
+    verbose: Verbose = False,
 ) -> None:
-    """Screen, print what came of it, and exit with 0 or 1."""
+    """Screen, print the result, and exit with 0 or 1."""
     from scoregate.flows.launch import prepare, run_flow
 
     prepare(verbose)
-    from scoregate.flows.screen import ScreenRequest, waiting
-    from scoregate.requests import checked
+    from scoregate.flows.screen import waiting
 
-    request = checked(
-        ScreenRequest,
-        paths=paths,
-        out=str(out),
-        style=style,
-        novelty=novelty,
-        processes=processes,
-        dask=dask,
-    )
     record = None
     while True:
         try:
             if not watch or waiting(request):
                 record = run_flow("scoregate.flows.screen:screen", request=request)
-                _summarise(record, out)
+                _summarise(record, request.out)
             if not watch:
                 break
             time.sleep(every)
@@ -77,7 +61,7 @@ def command(
     raise typer.Exit(1 if record and set(record.counts) - {Status.PASSED} else 0)
 
 
-def _summarise(record: ScreenRecord, out: Path) -> None:
+def _summarise(record: ScreenRecord, out: str) -> None:
     rate = record.judged / record.seconds if record.seconds else 0.0
     typer.echo(
         f"{record.judged} judged ({rate:.0f} a second), {record.kept} judged before. "

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from scoregate.flows.options import Verbose, takes
 from scoregate.flows.printing import command_name
+from scoregate.requests import TrainRequest
 
 if TYPE_CHECKING:
     from scoregate.flows.train import TrainRecord
@@ -28,55 +29,18 @@ Exit code: 0 trained, 2 it could not be done.
 """
 
 
-def command(
-    source: Annotated[str, typer.Argument(help="A folder of scores, or `bach-chorales`.")],
-    folder: Annotated[Path, typer.Option(help="The project's folder.")] = Path("training"),
-    weights: Annotated[
-        str | None,
-        typer.Option("--from", help="Weights to go on from: a file, or `embedded`."),
-    ] = None,
-    name: Annotated[str, typer.Option(help="What the weights are called.")] = "mine",
-    style: Annotated[
-        str, typer.Option(help="The prompt that will call for what is learnt.")
-    ] = "Baroque/Bach, Johann Sebastian/Choral",
-    steps: Annotated[
-        int | None, typer.Option(help="With --from; else sixty passes over the pieces.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of order, keys and dropout.")] = 1,
-    seeds: Annotated[
-        int, typer.Option(help="Train so many times; the best by the validation pieces is kept.")
-    ] = 1,
-    patience: Annotated[
-        int, typer.Option(help="Stop after so many validations without a better one.")
-    ] = 0,
-    pieces: Annotated[int, typer.Option(help="Pieces drawn for the evaluation.")] = 30,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    threads: Annotated[int, typer.Option(help="0 leaves it to torch.")] = 0,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Prefect's log too.")] = False,
-) -> None:
-    """Train, print where the weights are and what they write, and exit with 0."""
+@takes(TrainRequest, arguments=("source",), names={"weights": ("--from",)})
+def command(request: TrainRequest, verbose: Verbose = False) -> None:
+    """Train, print where the weights are and their figures, and exit with 0."""
     from scoregate.flows.launch import prepare, run_flow
 
     prepare(verbose)
-    from scoregate.flows.train import TrainRequest
     from scoregate.notagen.weights.registry import find
-    from scoregate.requests import checked
 
-    request = checked(
-        TrainRequest,
-        source=source,
-        folder=str(folder),
-        weights=None if weights is None else str(find(None if weights == "embedded" else weights)),
-        name=name,
-        style=style,
-        steps=steps,
-        seed=seed,
-        seeds=seeds,
-        patience=patience,
-        pieces=pieces,
-        device=device,
-        threads=threads,
-    )
+    if request.weights is not None:
+        # Unknown weights are refused before a server is started.
+        named = None if request.weights == "embedded" else request.weights
+        request = request.model_copy(update={"weights": str(find(named))})
     _summarise(run_flow("scoregate.flows.train:train_flow", request=request))
 
 
