@@ -69,16 +69,33 @@ def midi_of(score: Score, title: str = "") -> bytes:
 
 def sounding_seconds(score: Score) -> float:
     """Return how long the piece lasts, repeats included."""
-    minutes = []
+    return bar_times(score)[1]
+
+
+def bar_times(score: Score) -> tuple[list[tuple[int, float]], float]:
+    """Return when each bar begins in the MIDI file.
+
+    Returns
+    -------
+    times : list of (int, float)
+        Index of a bar (from 0) and the second at which it begins, in the order of playing:
+        a bar that is repeated stands there more than once.
+    end : float
+        Seconds that the whole piece lasts.
+    """
+    seconds = []
     for length, tempos in zip(_bar_lengths(score), _tempos(score), strict=True):
         ends = [onset for onset, _ in tempos[1:]] + [length]
-        minutes.append(
-            sum(
-                float(max(end - onset, Fraction(0))) * 4 / tempo
-                for (onset, tempo), end in zip(tempos, ends, strict=True)
-            )
+        minutes = sum(
+            float(max(end - onset, Fraction(0))) * 4 / tempo
+            for (onset, tempo), end in zip(tempos, ends, strict=True)
         )
-    return 60 * sum(minutes[index] for index in playing_order(score, MAX_BARS))
+        seconds.append(60 * minutes)
+    times, now = [], 0.0
+    for index in playing_order(score, MAX_BARS):
+        times.append((index, now))
+        now += seconds[index]
+    return times, now
 
 
 def track_names(voices: Sequence[Voice]) -> list[str]:
