@@ -1,170 +1,296 @@
-"""A catalog of the archive in SQLite: quick to ask, safe to lose.
+"""The catalog of the archive: an SQLite database that answers queries, and can be rebuilt.
 
-The folders are the truth; the catalog follows them. :func:`opened` brings it up to date
-before it answers (new folders are read, vanished ones forgotten), and a catalog that is
-damaged or from another version is made anew. Where it can't be written, as on a
-read-only disk, it is made in memory.
+Every entry of the archive has its rows here: pieces that passed and pieces that did not,
+their findings and measures, and the runs. Adding a piece or writing a run inserts its rows
+in the same step, so no query walks the folders. :mod:`scoregate.archive.schema` describes
+the tables and columns.
+
+The folders remain the truth. A catalog that is missing, damaged or of an older version is
+rebuilt from them when it is next opened, and :func:`reindex` rebuilds it on request; one
+that a newer Scoregate wrote is refused. Where the folder can't be written, a catalog is
+built in memory. Ratings and whatever else people enter are never stored here.
+
+The database is in WAL mode: readers do not wait for a writer, nor a writer for readers.
 """
 
 from __future__ import annotations
 
-import json
+import fcntl
+import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 
-from scoregate.archive.records import PieceReport
-from scoregate.archive.store import Archive, read_report
-from scoregate.errors import CorruptError
+from scoregate.archive import schema
+from scoregate.archive.atomic import told_as_archive_error
+from scoregate.archive.records import PieceReport, RunRecord
+from scoregate.errors import ArchiveError, CorruptError
 
-VERSION = 1
+if TYPE_CHECKING:
+    from scoregate.archive.store import Archive
 
-_SCHEMA = f"""
-CREATE TABLE piece (
-    piece_id TEXT PRIMARY KEY,
-    created TEXT NOT NULL,
-    run_id TEXT NOT NULL,
-    style TEXT NOT NULL,
-    title TEXT NOT NULL,
-    seed INTEGER,
-    bars INTEGER,
-    voices INTEGER,
-    warnings INTEGER NOT NULL,
-    measures TEXT NOT NULL
-);
-CREATE INDEX piece_created ON piece (created);
-CREATE INDEX piece_style ON piece (style);
-PRAGMA user_version = {VERSION};
-"""
+FILE = "catalog.sqlite"
+WAIT_S = 30.0
+"""How long a connection waits for another process's transaction."""
+
+_Answer = TypeVar("_Answer")
+
+
+def path_of(store: Archive) -> Path:
+    """Return where the catalog of an archive is, there or not."""
+    return store.root / FILE
+
+
+def connect(store: Archive) -> sqlite3.Connection:
+    """Return a connection to the catalog for reading; rows come as ``sqlite3.Row``.
+
+    A catalog that is missing, damaged or of an older version is rebuilt first, which takes
+    about a second for every 1,000 pieces. The caller closes the connection, and may use it
+    from any thread, one at a time.
+
+    Raises
+    ------
+    ArchiveError
+        A newer Scoregate wrote the catalog.
+    """
+    connection = _sound(store)
+    if connection is None:
+        try:
+            reindex(store, only_if_needed=True)
+            connection = _sound(store)
+        except (ArchiveError, sqlite3.OperationalError):
+            connection = None
+    if connection is None:
+        connection = _configured(sqlite3.connect(":memory:", check_same_thread=False))
+        _fill(connection, store, None)
+    connection.execute("PRAGMA query_only = 1")
+    return connection
 
 
 @contextmanager
 def opened(store: Archive) -> Iterator[sqlite3.Connection]:
-    """Open the catalog, brought up to date; rows come as ``sqlite3.Row``."""
-    path = store.root / "catalog.sqlite"
-    connection = _connect(path)
+    """Open the catalog for reading and close it again; see :func:`connect`."""
+    connection = connect(store)
     try:
-        try:
-            update(store, connection)
-        except sqlite3.DatabaseError:
-            # Damage that shows only when its pages are read, or a disk that is full.
-            connection.close()
-            connection = _made(":memory:")
-            update(store, connection)
-            _forget(path)
         yield connection
     finally:
         connection.close()
 
 
-def rows(store: Archive, *, style: str = "", limit: int | None = None) -> list[dict[str, Any]]:
-    """Return archived pieces, newest first.
+def answer(store: Archive, question: Callable[[sqlite3.Connection], _Answer]) -> _Answer:
+    """Return what ``question`` finds in the catalog.
+
+    Damage may show only when a query reads the damaged page; the catalog is then rebuilt
+    and the question asked again.
+    """
+    try:
+        with opened(store) as connection:
+            return question(connection)
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError:
+        reindex(store)
+        with opened(store) as connection:
+            return question(connection)
+
+
+def reindex(
+    store: Archive,
+    progress: Callable[[int], None] | None = None,
+    *,
+    only_if_needed: bool = False,
+) -> int:
+    """Rebuild the catalog from the folders; return the number of pieces in it.
+
+    Readers see the old catalog until the new one is complete. A folder whose report can't
+    be read is left out; `scoregate archive verify` names it.
 
     Parameters
     ----------
-    style : str
-        Only pieces whose style contains this, in any case.
-    limit : int or None
-        At most so many.
+    store : Archive
+    progress : callable, optional
+        Called with the number of pieces read so far.
+    only_if_needed : bool
+        Leave a catalog of this version as it is. Another process may have rebuilt it while
+        this one waited for its turn.
 
-    Returns
-    -------
-    list of dict
-        ``piece_id, created, run_id, style, title, seed, bars, voices, warnings, measures``.
+    Raises
+    ------
+    ArchiveError
+        The folder can't be written.
     """
-    query = (
-        "SELECT * FROM piece WHERE instr(lower(style), lower(?)) "
-        "ORDER BY created DESC, piece_id LIMIT ?"
-    )
-    with opened(store) as connection:
-        found = connection.execute(query, (style, -1 if limit is None else limit)).fetchall()
-    return [{**dict(row), "measures": json.loads(row["measures"])} for row in found]
+    path = path_of(store)
+    if not store.root.is_dir():
+        raise ArchiveError(f"There is no archive in {store.out}.", "Name its folder with --out.")
+    try:
+        lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise ArchiveError(
+            f"The catalog {path} can't be written: {error.strerror}.",
+            "Make the folder writable; without it a catalog is built in memory for each query.",
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if only_if_needed and (current := _sound(store)) is not None:
+            with current:
+                return current.execute("SELECT count(*) FROM pieces").fetchone()[0]
+        try:
+            return _rebuild(path, store, progress)
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:
+            for suffix in ("", "-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            return _rebuild(path, store, progress)
+    finally:
+        os.close(lock)
 
 
-def update(store: Archive, connection: sqlite3.Connection) -> None:
-    """Make the catalog agree with the folders.
+@contextmanager
+def insertion(store: Archive) -> Iterator[sqlite3.Connection | None]:
+    """Open a transaction that rows can be inserted in; it is committed at the end.
 
-    A folder whose report can't be read is left out: `archive verify` names it.
+    Yields
+    ------
+    sqlite3.Connection or None
+        None where the catalog has to be rebuilt anyway: the next reader does so and finds
+        the new entries in their folders.
+
+    Raises
+    ------
+    ArchiveError
+        A newer Scoregate wrote the catalog.
     """
-    there = set(store.ids())
-    known = {row[0] for row in connection.execute("SELECT piece_id FROM piece")}
-    with connection:
-        connection.executemany(
-            "DELETE FROM piece WHERE piece_id = ?", [(gone,) for gone in known - there]
-        )
-        for identifier in sorted(there - known):
-            try:
-                report = read_report(store.path_of(identifier))
-            except CorruptError:
-                continue
-            connection.execute(
-                "INSERT OR REPLACE INTO piece VALUES (?,?,?,?,?,?,?,?,?,?)",
-                _row(identifier, report),
-            )
-
-
-def _row(identifier: str, report: PieceReport) -> tuple[Any, ...]:
-    return (
-        identifier,
-        report.created,
-        report.run_id,
-        report.style or "",
-        report.title,
-        _whole(report.provenance.get("seed")),
-        _whole(report.summary.get("bars")),
-        _whole(report.summary.get("voices")),
-        sum(finding.severity == "warning" for finding in report.findings),
-        json.dumps(report.measures),
-    )
-
-
-def _whole(value: Any) -> int | None:
-    # SQLite's integers have 64 bits; a larger seed is left to the report.
-    return value if isinstance(value, int) and abs(value) < 2**63 else None
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    if not path.parent.is_dir():
-        return _made(":memory:")
+    connection = _sound(store) if path_of(store).exists() else None
+    if connection is None:
+        yield None
+        return
     try:
-        return _ready(path)
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):
-            return _made(":memory:")  # Can't be written here, or is locked by a dead process.
-        _forget(path)
-        return _made(":memory:")
-
-
-def _forget(path: Path) -> None:
-    # The next reader makes it anew; where it can't be deleted, memory serves again.
-    with suppress(OSError):
-        path.unlink(missing_ok=True)
-
-
-def _ready(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=10)
-    connection.row_factory = sqlite3.Row
-    try:
-        with connection:
-            # One writer at a time makes or replaces the schema.
-            connection.execute("BEGIN IMMEDIATE")
-            if connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:
-                for (name,) in connection.execute(
-                    "SELECT name FROM sqlite_master WHERE type = 'table'"
-                ).fetchall():
-                    connection.execute(f'DROP TABLE "{name}"')
-                for statement in _SCHEMA.split(";"):
-                    connection.execute(statement)
-    except BaseException:
+        with _transaction(connection):
+            yield connection
+    finally:
         connection.close()
+
+
+def create_if_new(store: Archive) -> None:
+    """Create the catalog of an archive that has no piece yet."""
+    path = path_of(store)
+    if path.exists():
+        return
+    if any(folder.is_dir() and any(folder.iterdir()) for folder in (store.pieces, store.rejected)):
+        return  # Its rows are yet to be read from the folders.
+    with told_as_archive_error(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    connection = _configured(_opened_file(path))
+    try:
+        with _transaction(connection):
+            if connection.execute("PRAGMA user_version").fetchone()[0] != schema.VERSION:
+                schema.create(connection)
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # After some errors SQLite has rolled back already.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise
-    return connection
 
 
-def _made(path: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path)
+def _sound(store: Archive) -> sqlite3.Connection | None:
+    """Return a connection to a catalog of this version; None where it has to be rebuilt."""
+    path = path_of(store)
+    if not path.is_file():
+        return None
+    writable = os.access(path.parent, os.W_OK) and os.access(path, os.W_OK)
+    connection = None
+    try:
+        connection = _opened_file(path) if writable else _opened_unchanging(path)
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == schema.VERSION:
+            return _configured(connection) if writable else connection
+    except sqlite3.DatabaseError:
+        version = 0
+    if connection is not None:
+        connection.close()
+    if version > schema.VERSION:
+        raise ArchiveError(
+            f"{path} was written by a newer Scoregate (catalog version {version}).",
+            "Update Scoregate. `scoregate archive reindex` replaces it by one of this version.",
+        )
+    return None
+
+
+def _opened_file(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, timeout=WAIT_S, isolation_level=None, check_same_thread=False
+    )
     connection.row_factory = sqlite3.Row
-    connection.executescript(_SCHEMA)
     return connection
+
+
+def _opened_unchanging(path: Path) -> sqlite3.Connection:
+    # WAL needs a file beside the database, which a read-only folder can't take.
+    connection = sqlite3.connect(
+        f"{path.resolve().as_uri()}?immutable=1", uri=True, check_same_thread=False
+    )
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+def _configured(connection: sqlite3.Connection) -> sqlite3.Connection:
+    connection.isolation_level = None
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA cache_size = -65536")  # 64 MiB
+    connection.execute("PRAGMA mmap_size = 268435456")  # 256 MiB
+    return connection
+
+
+def _rebuild(path: Path, store: Archive, progress: Callable[[int], None] | None) -> int:
+    connection = _configured(_opened_file(path))
+    try:
+        return _fill(connection, store, progress)
+    finally:
+        connection.close()
+
+
+def _fill(
+    connection: sqlite3.Connection, store: Archive, progress: Callable[[int], None] | None
+) -> int:
+    count = 0
+    with _transaction(connection):
+        schema.create(connection)
+        for report, folder in _entries(store):
+            schema.insert_piece(connection, report, folder)
+            count += 1
+            if progress is not None:
+                progress(count)
+        for run in _runs(store):
+            schema.insert_run(connection, run)
+    return count
+
+
+def _entries(store: Archive) -> Iterator[tuple[PieceReport, Path]]:
+    from scoregate.archive.store import read_report
+
+    for folder in store.folders():
+        with suppress(CorruptError):
+            report = read_report(folder)
+            # The folder's name is the id; a report that was put elsewhere is damage.
+            if report.piece_id == folder.name:
+                yield report, folder.relative_to(store.out)
+
+
+def _runs(store: Archive) -> Iterator[RunRecord]:
+    for run_id in store.run_ids():
+        with suppress(CorruptError):
+            yield store.run(run_id)

@@ -43,7 +43,8 @@ class Sealed(Record):
 
     def computed_seal(self) -> str:
         """Return the SHA-256 of the record without its seal, keys sorted."""
-        content = jsonable(self.model_dump(exclude={"seal"}))
+        # Fields that the record's writer did not know are no part of its seal.
+        content = jsonable(self.model_dump(exclude={"seal"}, exclude_unset=True))
         text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -97,6 +98,7 @@ class PieceReport(Sealed):
     status: Status
     style: str | None = None
     title: str = ""
+    name: str = ""
     run_id: str = ""
     round: int | None = None
     created: str = ""

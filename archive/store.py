@@ -30,7 +30,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from scoregate.archive import catalog, schema
 from scoregate.archive.atomic import told_as_archive_error, write_file, write_folder
+from scoregate.archive.names import name_of_summary
 from scoregate.archive.records import PieceReport, RunRecord, now, parse_report, parse_run
 from scoregate.errors import ArchiveError, CorruptError, RequestError
 from scoregate.findings import Status
@@ -130,12 +132,14 @@ class Archive:
                 f"A piece that is '{report.status}' was handed to the archive.",
                 "Only passing pieces are archived; keep others with Archive.reject.",
             )
+        catalog.create_if_new(self)
         identifier, contents = _prepared(files, report)
         target = self.path_of(identifier)
         while not write_folder(target, contents, self.incoming):
             if _is_sound(target, identifier):
                 return Entry(identifier, target, new=False)
             self._set_aside(target)
+        self._insert_rows(target)
         return Entry(identifier, target)
 
     def reject(self, run_id: str, files: Mapping[str, bytes | str], report: PieceReport) -> Entry:
@@ -148,9 +152,13 @@ class Archive:
             raise ArchiveError(
                 "A passing piece was handed over as rejected.", "Archive it with Archive.add."
             )
+        catalog.create_if_new(self)
         identifier, contents = _prepared(files, report)
         target = self.rejected / _safe_run_id(run_id) / identifier
-        return Entry(identifier, target, new=write_folder(target, contents, self.incoming))
+        entry = Entry(identifier, target, new=write_folder(target, contents, self.incoming))
+        if entry.new:
+            self._insert_rows(target)
+        return entry
 
     def write_run(self, run: RunRecord, page: str | None = None) -> Path:
         """Write ``run.json`` (and ``report.html``) of a run; return its folder.
@@ -158,11 +166,15 @@ class Archive:
         May be called after every round: what stood there is replaced in one step.
         """
         folder = self.run_folder(run.run_id)
+        catalog.create_if_new(self)
         report = folder / "report.html"
         if page is not None:
             write_file(report, encoded(page))
         files = {report.name: hash_of(report)} if report.is_file() else {}
         write_file(folder / "run.json", run.model_copy(update={"files": files}).as_sealed_json())
+        with catalog.insertion(self) as connection:
+            if connection is not None:
+                schema.insert_run(connection, run)
         return folder
 
     def write_shelf(self, page: str) -> Path:
@@ -247,6 +259,16 @@ class Archive:
             for folder in _folders(run):
                 if PIECE_ID.fullmatch(folder.name):
                     yield folder
+
+    def folders(self) -> Iterator[Path]:
+        """Yield the folders of all pieces: those that passed, then those that did not."""
+        yield from map(self.path_of, self.ids())
+        yield from self._rejected_folders()
+
+    def _insert_rows(self, folder: Path) -> None:
+        with catalog.insertion(self) as connection:
+            if connection is not None:
+                schema.insert_piece(connection, read_report(folder), folder.relative_to(self.out))
 
     def _set_aside(self, folder: Path) -> None:
         with told_as_archive_error(self.damaged):
@@ -340,6 +362,7 @@ def _prepared(
         update={
             "piece_id": identifier,
             "created": report.created or now(),
+            "name": report.name or name_of_summary(report.style, report.summary),
             "files": hashes,
             "seal": "",
         }

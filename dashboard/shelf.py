@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scoregate.archive import catalog
+from scoregate.archive import catalog, query
 from scoregate.archive.store import Archive
 from scoregate.dashboard.engraving import Sheet
 from scoregate.dashboard.pages import fill
@@ -45,13 +45,21 @@ class PieceLine:
 
 def shelf_page(store: Archive) -> str:
     """Return the HTML page of an archive; links are relative to its own folder."""
-    pieces = [_piece_line(store, row) for row in catalog.rows(store, limit=NEWEST)]
+    archived = query.Filter(status=Status.PASSED)
+    newest, total = catalog.answer(
+        store,
+        lambda connection: (
+            query.rows(connection, archived, limit=NEWEST),
+            query.count(connection, archived),
+        ),
+    )
+    pieces = [_piece_line(store, row) for row in newest]
     return fill(
         "shelf.html",
         sheet=Sheet(),
         runs=[_run_line(store, run_id) for run_id in reversed(store.run_ids())],
         pieces=pieces,
-        total=sum(1 for _ in store.ids()),
+        total=total,
         statuses=list(Status),
         signs=STATUS_SIGNS,
     )
@@ -76,16 +84,16 @@ def _run_line(store: Archive, run_id: str) -> RunLine:
 
 
 def _piece_line(store: Archive, row: dict) -> PieceLine:
-    identifier = row["piece_id"]
+    identifier = row["id"]
     page = store.run_folder(row["run_id"]) / "report.html" if row["run_id"] else None
     anchor = f"#piece-{identifier[:12]}"
     return PieceLine(
         short_id=identifier[:12],
         address=f"archive/pieces/{identifier[:2]}/{identifier}/score-1.svg",
-        title=row["title"].strip()[:120] or f"Piece {identifier[:8]}",
+        title=row["title"].strip()[:120] or row["name"],
         style=style_name(row["style"]),
         bars=number(row["bars"]),
         seed=number(row["seed"]) if row["seed"] is None else str(row["seed"]),
-        archived=moment(row["created"]),
+        archived=moment(row["created_utc"]),
         run_address=f"runs/{row['run_id']}/report.html{anchor}" if page and page.is_file() else "",
     )

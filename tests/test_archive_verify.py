@@ -1,11 +1,9 @@
-"""Verification, tried by damaging an archive on purpose; and the catalog."""
+"""Verification, tried by damaging an archive on purpose."""
 
 import os
-import sqlite3
 
 import pytest
 
-from scoregate.archive import catalog
 from scoregate.archive.records import PieceReport, RunRecord
 from scoregate.archive.store import Archive
 from scoregate.archive.verify import verify
@@ -138,48 +136,3 @@ def test_a_killed_writer_leaves_only_an_unfinished_folder(store):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
     assert sorted(store.ids()) == before
     assert kinds(store) == ["unfinished"]
-
-
-def test_the_catalog_follows_the_folders(store):
-    seeds = [row["seed"] for row in catalog.rows(store)]
-    assert seeds == [2, 1, 0]
-    assert [row["seed"] for row in catalog.rows(store, style="bach")] == [2, 1]
-    assert [row["seed"] for row in catalog.rows(store, limit=1)] == [2]
-    newest = catalog.rows(store, limit=1)[0]["piece_id"]
-    folder = store.path_of(newest)
-    for path in folder.iterdir():
-        path.unlink()
-    folder.rmdir()
-    assert [row["seed"] for row in catalog.rows(store)] == [1, 0]
-
-
-@pytest.mark.parametrize("damage", ["delete", "garbage", "foreign", "truncate"])
-def test_the_catalog_is_rebuilt(store, damage):
-    expected = catalog.rows(store)
-    path = store.root / "catalog.sqlite"
-    if damage == "delete":
-        path.unlink()
-    elif damage == "garbage":
-        path.write_bytes(b"not a database at all, but long enough to be taken for one" * 40)
-    elif damage == "truncate":
-        path.write_bytes(path.read_bytes()[:5000])
-    else:
-        path.unlink()
-        with sqlite3.connect(path) as connection:
-            connection.execute("CREATE TABLE piece (x)")
-        connection.close()
-    assert catalog.rows(store) == expected
-    assert len(expected) == 3
-
-
-def test_a_catalog_that_cannot_be_written_is_made_in_memory(store, monkeypatch):
-    def locked(path):
-        raise sqlite3.OperationalError("attempt to write a readonly database")
-
-    monkeypatch.setattr(catalog, "_ready", locked)
-    assert len(catalog.rows(store)) == 3
-
-
-def test_a_damaged_report_is_left_out_of_the_catalog(store):
-    truncate_the_report(store)
-    assert len(catalog.rows(store)) == 2

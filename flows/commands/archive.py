@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from scoregate.errors import ArchiveError
+from scoregate.findings import Status
 from scoregate.flows.printing import printable
 
 HELP = """List, show and verify archived pieces.
@@ -44,18 +45,21 @@ def list_pieces(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """List archived pieces, newest first."""
-    from scoregate.archive import catalog
+    from scoregate.archive import catalog, query
 
-    rows = catalog.rows(_store(out), style=style, limit=limit)
+    wanted = query.Filter(status=Status.PASSED, style=style)
+    rows = catalog.answer(
+        _store(out), lambda connection: query.rows(connection, wanted, limit=limit)
+    )
     if as_json:
         for row in rows:
             typer.echo(json.dumps(row, ensure_ascii=False))
         return
     typer.secho(f"{'piece':<12}  {'made':<16}  bars  voices  warnings  style", bold=True)
     for row in rows:
-        made = row["created"][:16].replace("T", " ")
+        made = row["created_utc"][:16].replace("T", " ")
         typer.echo(
-            f"{row['piece_id'][:12]}  {made}  {row['bars'] or '':>4}  {row['voices'] or '':>6}  "
+            f"{row['id'][:12]}  {made}  {row['bars'] or '':>4}  {row['voices'] or '':>6}  "
             f"{row['warnings']:>8}  {printable(row['style'])}"
         )
     typer.echo(f"{len(rows)} pieces. Next: scoregate archive show ID, scoregate archive verify")

@@ -1,0 +1,306 @@
+"""The tables of the catalog, and the rows that a report or a run record gives.
+
+``pieces``: one row an entry, whether it passed or not.
+
+=================  =======  ==============================================================
+column             type     content
+=================  =======  ==============================================================
+number             INTEGER  key that the other tables refer to; changes with every rebuild
+id                 TEXT     stable name of the entry: the SHA-256 of its text where it
+                            passed, ``<SHA-256>.<run id>`` where it did not, because the
+                            same text may be rejected in several runs
+text_sha256        TEXT     SHA-256 of the finished text, the piece id in the report
+status             TEXT     ``passed``, ``rejected`` or ``could not be judged``
+name               TEXT     ``Chorale in E minor, 12 bars``
+title              TEXT     the ``T:`` field; text of unknown origin
+style              TEXT     ``Baroque/Bach, Johann Sebastian/Choral``, or ``""``
+run_id             TEXT     run that generated it first
+round, seed        INTEGER  NULL where unknown; a seed beyond 64 bits is NULL
+key, metre         TEXT     as ABC writes them, or ``""``
+bars, voices       INTEGER
+tempo              REAL     quarter notes a minute, NULL where none is given
+model              TEXT     name of the generator, or ``""``
+weights            TEXT     name of its weights, or ``""``
+weights_sha256     TEXT
+temperature        REAL
+top_k              INTEGER
+top_p              REAL
+resampled_lines    INTEGER  lines that were generated again within the piece
+warnings           INTEGER  number of findings that are warnings
+created_utc        TEXT     ISO 8601
+folder             TEXT     its folder, relative to the folder that holds ``archive/``
+=================  =======  ==============================================================
+
+``findings``: ``piece`` (pieces.number), ``position`` (from 0, the order in the report),
+``gate``, ``code``, ``severity``, ``voice``, ``bar``, ``line``, ``column``, ``message``.
+
+``measures``: ``piece`` (pieces.number), ``name``, ``value`` (NULL where undefined).
+
+``runs``: ``id``, ``started_utc``, ``finished_utc``, ``style``, ``status`` (``finished``, or
+``unfinished`` where the run goes on or was ended by force), ``requested``, ``passed``,
+``rejected``, ``not_judged``, ``missing``, ``seconds``, ``record`` (``run.json`` as JSON
+without ``pieces`` and ``files``).
+
+``piece_search``: full-text index (FTS5, trigram tokenizer) over ``name``, ``title`` and
+``style``; its rowid is ``pieces.number``. A term needs at least three characters.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from scoregate.archive.names import name_of_summary
+from scoregate.archive.records import PieceReport, RunRecord, jsonable
+from scoregate.findings import Status
+
+VERSION = 2
+"""Stored as SQLite's ``user_version``. Version 1 had one table of passed pieces."""
+
+STATEMENTS = (
+    """CREATE TABLE pieces (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    text_sha256 TEXT NOT NULL,
+    status TEXT NOT NULL,
+    name TEXT NOT NULL,
+    title TEXT NOT NULL,
+    style TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    round INTEGER,
+    seed INTEGER,
+    key TEXT NOT NULL,
+    metre TEXT NOT NULL,
+    bars INTEGER,
+    voices INTEGER,
+    tempo REAL,
+    model TEXT NOT NULL,
+    weights TEXT NOT NULL,
+    weights_sha256 TEXT NOT NULL,
+    temperature REAL,
+    top_k INTEGER,
+    top_p REAL,
+    resampled_lines INTEGER,
+    warnings INTEGER NOT NULL,
+    created_utc TEXT NOT NULL,
+    folder TEXT NOT NULL
+)""",
+    "CREATE INDEX pieces_by_time ON pieces (created_utc, number)",
+    "CREATE INDEX pieces_by_status ON pieces (status, created_utc, number)",
+    "CREATE INDEX pieces_by_style ON pieces (style, status, created_utc, number)",
+    "CREATE INDEX pieces_by_run ON pieces (run_id, status, created_utc, number)",
+    "CREATE INDEX pieces_by_text ON pieces (text_sha256)",
+    """CREATE TABLE findings (
+    piece INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    gate TEXT NOT NULL,
+    code TEXT NOT NULL,
+    severity TEXT NOT NULL,
+    voice TEXT,
+    bar INTEGER,
+    line INTEGER,
+    "column" INTEGER,
+    message TEXT NOT NULL,
+    PRIMARY KEY (piece, position)
+) WITHOUT ROWID""",
+    "CREATE INDEX findings_by_code ON findings (severity, code, piece)",
+    """CREATE TABLE measures (
+    piece INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    value REAL,
+    PRIMARY KEY (piece, name)
+) WITHOUT ROWID""",
+    "CREATE INDEX measures_by_value ON measures (name, value, piece)",
+    """CREATE TABLE runs (
+    id TEXT PRIMARY KEY,
+    started_utc TEXT NOT NULL,
+    finished_utc TEXT,
+    style TEXT NOT NULL,
+    status TEXT NOT NULL,
+    requested INTEGER,
+    passed INTEGER NOT NULL,
+    rejected INTEGER NOT NULL,
+    not_judged INTEGER NOT NULL,
+    missing INTEGER NOT NULL,
+    seconds REAL,
+    record TEXT NOT NULL
+)""",
+    "CREATE INDEX runs_by_time ON runs (started_utc)",
+    "CREATE VIRTUAL TABLE piece_search USING fts5 (name, title, style, tokenize = 'trigram')",
+)
+
+_TEMPO = re.compile(r"(\d{1,4})\s*/\s*(\d{1,4})\s*=\s*(\d{1,4}(?:\.\d{1,4})?)")
+_BARE_TEMPO = re.compile(r"\s*(\d{1,4}(?:\.\d{1,4})?)\s*")
+_INSERT_PIECE = (
+    "INSERT INTO pieces VALUES (NULL, :id, :text_sha256, :status, :name, :title, :style, "
+    ":run_id, :round, :seed, :key, :metre, :bars, :voices, :tempo, :model, :weights, "
+    ":weights_sha256, :temperature, :top_k, :top_p, :resampled_lines, :warnings, "
+    ":created_utc, :folder)"
+)
+
+
+def entry_id(report: PieceReport) -> str:
+    """Return the ``id`` under which the catalog holds a report's piece."""
+    if report.status == Status.PASSED:
+        return report.piece_id
+    return f"{report.piece_id}.{report.run_id}"
+
+
+def create(connection: sqlite3.Connection) -> None:
+    """Drop every table that is there and create those of this version, all empty.
+
+    Call it inside a transaction, so that other processes see the old tables or the new.
+    """
+    names = connection.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' "
+        # The tables that FTS5 keeps for itself go with `piece_search`.
+        "AND name NOT LIKE 'piece_search_%'"
+    ).fetchall()
+    for (name,) in names:
+        connection.execute('DROP TABLE "{}"'.format(name.replace('"', '""')))
+    for statement in STATEMENTS:
+        connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def insert_piece(connection: sqlite3.Connection, report: PieceReport, folder: Path) -> None:
+    """Insert the rows of a piece; what the catalog holds of the same entry is replaced.
+
+    Parameters
+    ----------
+    connection : sqlite3.Connection
+        Inside a transaction.
+    report : PieceReport
+        As it was stored, with its ``piece_id``.
+    folder : Path
+        Relative to the folder that holds ``archive/``.
+    """
+    row = piece_row(report, folder)
+    delete_piece(connection, row["id"])
+    number = connection.execute(_INSERT_PIECE, row).lastrowid
+    connection.execute(
+        "INSERT INTO piece_search (rowid, name, title, style) VALUES (?, ?, ?, ?)",
+        (number, row["name"], row["title"], row["style"]),
+    )
+    connection.executemany(
+        "INSERT INTO findings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            (number, position, one.gate, one.code or one.gate, one.severity, one.voice,
+             one.bar, one.line, one.column, one.message)
+            for position, one in enumerate(report.findings)
+        ),
+    )  # fmt: skip
+    connection.executemany(
+        "INSERT INTO measures VALUES (?, ?, ?)",
+        ((number, name, value) for name, value in report.measures.items()),
+    )
+
+
+def delete_piece(connection: sqlite3.Connection, identifier: str) -> None:
+    """Delete the rows of an entry, if there are any."""
+    found = connection.execute("SELECT number FROM pieces WHERE id = ?", (identifier,)).fetchone()
+    if found is None:
+        return
+    connection.execute("DELETE FROM pieces WHERE number = ?", (found[0],))
+    connection.execute("DELETE FROM findings WHERE piece = ?", (found[0],))
+    connection.execute("DELETE FROM measures WHERE piece = ?", (found[0],))
+    connection.execute("DELETE FROM piece_search WHERE rowid = ?", (found[0],))
+
+
+def insert_run(connection: sqlite3.Connection, run: RunRecord) -> None:
+    """Insert the row of a run, or replace it."""
+    record = jsonable(run.model_dump(exclude={"pieces", "files", "seal"}))
+    counts = [run.count(status) for status in Status]
+    requested, style = run.request.get("count"), run.request.get("style")
+    connection.execute(
+        "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            run.run_id,
+            run.started,
+            run.finished,
+            style if isinstance(style, str) else "",
+            "finished" if run.finished else "unfinished",
+            _integer(requested),
+            *counts,
+            run.missing,
+            run.seconds,
+            json.dumps(record, ensure_ascii=False),
+        ),
+    )
+
+
+def piece_row(report: PieceReport, folder: Path) -> dict[str, Any]:
+    """Return the row of ``pieces`` for a report, without ``number``."""
+    origin, summary = report.provenance, report.summary
+    weights = origin.get("weights")
+    weights = weights if isinstance(weights, dict) else {"name": weights}
+    return {
+        "id": entry_id(report),
+        "text_sha256": report.piece_id,
+        "status": str(report.status),
+        "name": report.name or name_of_summary(report.style, summary),
+        "title": report.title,
+        "style": report.style or "",
+        "run_id": report.run_id,
+        "round": _integer(report.round),
+        "seed": _integer(origin.get("seed")),
+        "key": _text(summary.get("key")),
+        "metre": _text(summary.get("metre")),
+        "bars": _integer(summary.get("bars")),
+        "voices": _integer(summary.get("voices")),
+        "tempo": quarters_a_minute(summary.get("tempo")),
+        "model": _text(origin.get("generator") or origin.get("model")),
+        "weights": _text(weights.get("name")),
+        "weights_sha256": _text(weights.get("sha256")),
+        "temperature": _number(origin.get("temperature")),
+        "top_k": _integer(origin.get("top_k")),
+        "top_p": _number(origin.get("top_p")),
+        # Reports up to 0.1 call them redrawn lines.
+        "resampled_lines": _integer(origin.get("resampled_lines", origin.get("redrawn_lines"))),
+        "warnings": sum(finding.severity == "warning" for finding in report.findings),
+        "created_utc": report.created,
+        "folder": folder.as_posix(),
+    }
+
+
+def quarters_a_minute(tempo: object) -> float | None:
+    """Return a tempo as ABC writes it in quarter notes a minute; None where it is none.
+
+    Examples
+    --------
+    >>> quarters_a_minute("3/8=60"), quarters_a_minute("120"), quarters_a_minute('"Allegro"')
+    (90.0, 120.0, None)
+    """
+    if not isinstance(tempo, str):
+        return _number(tempo)
+    if match := _TEMPO.search(tempo):
+        return 4 * int(match[1]) * float(match[3]) / int(match[2]) if int(match[2]) else None
+    bare = _BARE_TEMPO.fullmatch(tempo)
+    return float(bare[1]) if bare else None
+
+
+def insert_pieces(
+    connection: sqlite3.Connection, pieces: Iterable[tuple[PieceReport, Path]]
+) -> None:
+    """Insert the rows of several pieces; see :func:`insert_piece`."""
+    for report, folder in pieces:
+        insert_piece(connection, report, folder)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _integer(value: object) -> int | None:
+    # SQLite's integers have 64 bits; a larger seed is in the report only.
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 2**63:
+        return None
+    return value

@@ -1,0 +1,280 @@
+"""The catalog: rows come with the pieces, queries answer, and it can be rebuilt."""
+
+import sqlite3
+
+import pytest
+
+from scoregate.archive import catalog, query, schema
+from scoregate.archive.query import Filter
+from scoregate.archive.records import PieceReport, RunRecord
+from scoregate.archive.store import Archive
+from scoregate.errors import ArchiveError, RequestError
+
+TEXT = "X:1\nL:1/4\nK:C\nCDEF|]\n"
+CHORALE = "Baroque/Bach, Johann Sebastian/Choral"
+
+
+def report(number: int, status: str = "passed", **fields) -> PieceReport:
+    return PieceReport.model_validate(
+        {
+            "status": status,
+            "style": CHORALE if number else "Romantic/Brahms, Johannes/Art Song",
+            "title": f"Opus {number}",
+            "run_id": "r",
+            "round": 1,
+            "created": f"2026-11-2{number}T00:00:00+00:00",
+            "summary": {"bars": number, "voices": 4, "key": "Em", "metre": "3/4",
+                        "tempo": "3/8=60"},
+            "provenance": {
+                "seed": number,
+                "weights": {"name": "chorales", "sha256": "ab"},
+                "temperature": 1.2,
+                "top_k": 9,
+                "top_p": 0.9,
+                "redrawn_lines": 2,
+            },
+            "measures": {"measures.groove": number / 10, "measures.undefined": None},
+            **fields,
+        }
+    )  # fmt: skip
+
+
+FAULT = {
+    "gate": "bars",
+    "code": "bars.short",
+    "severity": "critical",
+    "message": "7/8 found, 3/4 expected",
+    "voice": "2",
+    "bar": 3,
+    "line": 9,
+    "column": 4,
+}
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Archive(tmp_path)
+    for number in range(3):
+        store.add({"score.abc": f"{TEXT}% {number}\n"}, report(number))
+    store.reject("r", {"score.abc": TEXT}, report(5, "rejected", findings=[FAULT]))
+    store.write_run(RunRecord(run_id="r", request={"style": CHORALE, "count": 4}))
+    return store
+
+
+def seeds(store, wanted=None, **options) -> list[int]:
+    with catalog.opened(store) as connection:
+        found = query.rows(connection, wanted, **options)
+        if not {"limit", "offset"} & options.keys():
+            assert query.count(connection, wanted) == len(found)
+    return [row["seed"] for row in found]
+
+
+def everything(store) -> dict[str, list]:
+    tables = ("pieces", "findings", "measures", "runs", "piece_search")
+    with catalog.opened(store) as connection:
+        return {
+            table: [tuple(row) for row in connection.execute(f"SELECT * FROM {table} ORDER BY 2")]
+            for table in tables
+        }
+
+
+def test_a_piece_has_its_rows_as_soon_as_it_is_added(store):
+    database = sqlite3.connect(catalog.path_of(store))
+    database.row_factory = sqlite3.Row
+    row = dict(database.execute("SELECT * FROM pieces WHERE seed = 2").fetchone())
+    del row["number"]
+    identifier = row["id"]
+    assert row == {
+        "id": identifier,
+        "text_sha256": identifier,
+        "status": "passed",
+        "name": "Chorale in E minor, 2 bars",
+        "title": "Opus 2",
+        "style": CHORALE,
+        "run_id": "r",
+        "round": 1,
+        "seed": 2,
+        "key": "Em",
+        "metre": "3/4",
+        "bars": 2,
+        "voices": 4,
+        "tempo": 90.0,
+        "model": "",
+        "weights": "chorales",
+        "weights_sha256": "ab",
+        "temperature": 1.2,
+        "top_k": 9,
+        "top_p": 0.9,
+        "resampled_lines": 2,
+        "warnings": 0,
+        "created_utc": "2026-11-22T00:00:00+00:00",
+        "folder": f"archive/pieces/{identifier[:2]}/{identifier}",
+    }
+    assert store.report(identifier).name == row["name"]
+
+
+def test_a_rejected_piece_has_rows_with_its_findings(store):
+    with catalog.opened(store) as connection:
+        row = query.rows(connection, Filter(status="rejected"))[0]
+        found = connection.execute(
+            "SELECT gate, code, severity, voice, bar, line, [column], message FROM findings "
+            "WHERE piece = ?",
+            (row["number"],),
+        ).fetchall()
+    assert row["id"] == f"{row['text_sha256']}.r"
+    assert (store.out / row["folder"] / "report.json").is_file()
+    assert [tuple(one) for one in found] == [
+        ("bars", "bars.short", "critical", "2", 3, 9, 4, "7/8 found, 3/4 expected")
+    ]
+
+
+def test_a_run_has_a_row_that_follows_its_record(store):
+    run = store.run("r")
+    run.finished, run.missing, run.seconds = "2026-11-21T10:00:00+00:00", 1, 2.5
+    store.write_run(run)
+    with catalog.opened(store) as connection:
+        (row,) = connection.execute("SELECT * FROM runs").fetchall()
+    assert (row["id"], row["style"], row["status"]) == ("r", CHORALE, "finished")
+    assert (row["requested"], row["missing"], row["seconds"]) == (4, 1, 2.5)
+    assert '"count": 4' in row["record"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (Filter(), [5, 2, 1, 0]),
+        (Filter(status="passed"), [2, 1, 0]),
+        (Filter(status="could not be judged"), []),
+        (Filter(style="bach"), [5, 2, 1]),
+        (Filter(style="no such style"), []),
+        (Filter(run_id="r", status="passed"), [2, 1, 0]),
+        (Filter(weights="chorales"), [5, 2, 1, 0]),
+        (Filter(finding="bars.short"), [5]),
+        (Filter(finding="bars"), [5]),
+        (Filter(finding="bar"), []),
+        (Filter(finding="bars", severity="warning"), []),
+        (Filter(severity="critical"), [5]),
+        (Filter(measures={"measures.groove": (0.1, 0.2)}), [2, 1]),
+        (Filter(measures={"measures.groove": (0.15, None)}), [5, 2]),
+        (Filter(measures={"measures.undefined": (None, None)}), []),
+        (Filter(since="2026-11-21", until="2026-11-22"), [1]),
+        (Filter(text="e minor 2 bars"), [2]),
+        (Filter(text="OPUS 1"), [1]),
+        (Filter(text="brahms"), [0]),
+        (Filter(text='"; DROP TABLE pieces'), []),
+        (Filter(text="opus AND NOT"), []),
+    ],
+)
+def test_filters(store, wanted, expected):
+    assert seeds(store, wanted) == expected
+
+
+def test_a_piece_is_found_by_the_beginning_of_its_id(store):
+    identifier = max(store.ids())
+    with catalog.opened(store) as connection:
+        found = query.rows(connection, Filter(text=identifier[:10].upper()))
+    assert [row["id"] for row in found] == [identifier]
+
+
+@pytest.mark.parametrize(
+    ("sort", "expected"),
+    [
+        ("newest", [5, 2, 1, 0]),
+        ("oldest", [0, 1, 2, 5]),
+        ("bars", [0, 1, 2, 5]),
+        ("measure:measures.groove", [0, 1, 2, 5]),
+        ("-measure:measures.groove", [5, 2, 1, 0]),
+    ],
+)
+def test_orders_and_pages(store, sort, expected):
+    assert seeds(store, sort=sort) == expected
+    assert seeds(store, sort=sort, limit=2, offset=1) == expected[1:3]
+
+
+def test_an_unknown_order_is_refused(store):
+    with pytest.raises(RequestError):
+        seeds(store, sort="colour")
+
+
+def test_the_same_piece_twice_is_one_row(store):
+    store.add({"score.abc": f"{TEXT}% 1\n"}, report(1, run_id="other"))
+    assert seeds(store) == [5, 2, 1, 0]
+
+
+@pytest.mark.parametrize("damage", ["delete", "garbage", "older", "truncate", "flip"])
+def test_the_catalog_is_rebuilt(store, damage):
+    expected = everything(store)
+    path = catalog.path_of(store)
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    content = bytearray(path.read_bytes())
+    if damage == "delete":
+        path.unlink()
+    elif damage == "garbage":
+        path.write_bytes(b"not a database at all, but long enough to be taken for one" * 40)
+    elif damage == "truncate":
+        path.write_bytes(content[:5000])
+    elif damage == "flip":
+        content[4096:] = bytes(len(content) - 4096)
+        path.write_bytes(content)
+    else:
+        path.unlink()
+        with sqlite3.connect(path) as connection:
+            connection.execute("CREATE TABLE piece (x)")
+            connection.execute("PRAGMA user_version = 1")
+        connection.close()
+    rebuilt = catalog.answer(store, lambda connection: query.rows(connection))
+    assert [row["seed"] for row in rebuilt] == [5, 2, 1, 0]
+    assert {table: len(rows) for table, rows in everything(store).items()} == {
+        table: len(rows) for table, rows in expected.items()
+    }
+    store.add({"score.abc": f"{TEXT}% 6\n"}, report(6))
+    assert seeds(store) == [6, 5, 2, 1, 0]
+
+
+def test_a_catalog_of_a_newer_version_is_refused_with_a_word(store):
+    with sqlite3.connect(catalog.path_of(store)) as connection:
+        connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
+    connection.close()
+    with pytest.raises(ArchiveError, match="newer Scoregate") as caught:
+        seeds(store)
+    assert "reindex" in caught.value.remedy
+    catalog.reindex(store)
+    assert seeds(store) == [5, 2, 1, 0]
+
+
+def test_pieces_added_without_a_catalog_are_in_the_next_one(store):
+    catalog.path_of(store).unlink()
+    store.add({"score.abc": f"{TEXT}% 6\n"}, report(6))
+    assert not catalog.path_of(store).exists()
+    assert seeds(store) == [6, 5, 2, 1, 0]
+
+
+def test_a_catalog_that_cannot_be_written_is_made_in_memory(store, monkeypatch):
+    catalog.path_of(store).unlink()
+    monkeypatch.setattr(
+        catalog.os, "open", lambda *_: (_ for _ in ()).throw(OSError(30, "Read-only file system"))
+    )
+    assert seeds(store) == [5, 2, 1, 0]
+    assert not catalog.path_of(store).exists()
+
+
+def test_a_damaged_report_is_left_out_of_a_rebuilt_catalog(store):
+    folder = store.path_of(next(store.ids()))
+    (folder / "report.json").write_text("{")
+    assert catalog.reindex(store) == 3
+
+
+def test_queries_do_not_read_the_folders(store, monkeypatch):
+    def walked(*_):
+        raise AssertionError("a query walked the folders")
+
+    for name in ("ids", "folders", "run_ids"):
+        monkeypatch.setattr(Archive, name, walked)
+    assert seeds(store, Filter(text="minor", status="passed")) == [2, 1, 0]
+
+
+def test_readers_cannot_write(store):
+    with catalog.opened(store) as connection, pytest.raises(sqlite3.OperationalError):
+        connection.execute("DELETE FROM pieces")
