@@ -21,10 +21,11 @@ from engine import SHAPES, context_of, random_tensors
 
 from scoregate import notagen
 from scoregate.errors import RequestError
+from scoregate.generator import Limits
 from scoregate.notagen.backends.accelerator import AcceleratedModel
 from scoregate.notagen.backends.device import choose_device
 from scoregate.notagen.model.shape import PATCH_SIZE
-from scoregate.notagen.sampling import Sampling
+from scoregate.sampling import Sampling
 
 PROMPT = "%Baroque\n%Bach, Johann Sebastian\n%Choral\n"
 TARGETS = {1: "at most 3 ms", 64: "at least 10,000 patches/s"}
@@ -43,7 +44,9 @@ def same_texts(device: str, pieces: int) -> str:
     requests = {"prompts": [PROMPT] * pieces, "seeds": range(pieces), "top_k": 1}
     prefixes = [f"K:{key}\n" for key in ("C", "G", "D", "F", "Bb", "Am", "Em", "Dm")][:pieces]
     expected, found = (
-        notagen.load(device=where).generate(prefix=prefixes, max_patches=200, **requests)
+        notagen.load(device=where).generate(
+            prefix=prefixes, limits=Limits(max_steps=200), **requests
+        )
         for where in ("cpu", device)
     )
     same = sum(a.raw == b.raw for a, b in zip(expected, found, strict=True))

@@ -36,10 +36,10 @@ from scoregate.notagen.backends.device import Precision
 from scoregate.notagen.model.network import NotaGen
 from scoregate.notagen.model.reference import next_patch, ready_model
 from scoregate.notagen.model.shape import PATCH_SIZE, ModelShape
-from scoregate.notagen.sampling import Sampling
 from scoregate.notagen.text.patches import END, Patch
 from scoregate.notagen.weights.checkpoint import open_checkpoint
 from scoregate.notagen.weights.registry import find, release
+from scoregate.sampling import Sampling
 
 SHAPES = {"x": release("x").shape, "small": release("small").shape}
 ROWS: dict[str, list[tuple[int, int]]] = {  # (context, batch)

@@ -19,11 +19,13 @@ import torch
 
 from benchmarks.machine import describe
 from scoregate import notagen
+from scoregate.generator import Limits
 from scoregate.notagen.training.corpus import CHORALE_STYLE
 from scoregate.notagen.training.material import Material
 from scoregate.notagen.training.measures import measure, summary
 from scoregate.notagen.training.project import write_weights
 from scoregate.notagen.training.train import Run, Settings, Stage
+from scoregate.sampling import Sampling
 
 RESULTS = Path(__file__).resolve().parent / "results"
 PROMPT = "".join(f"%{part}\n" for part in CHORALE_STYLE)
@@ -42,7 +44,10 @@ def fit(run: Run, pieces: int = 24) -> dict[str, float]:
         write_weights(path, run, "arm", [CHORALE_STYLE], "rule-made chorales", {})
         engine = notagen.load(path, device="cpu", threads=1)
         drawn = engine.generate(
-            [PROMPT] * pieces, seeds=range(pieces), temperature=1.0, max_patches=250
+            [PROMPT] * pieces,
+            seeds=range(pieces),
+            sampling=Sampling(temperature=1.0),
+            limits=Limits(max_steps=250),
         )
     return summary([measure(piece.raw) for piece in drawn])
 

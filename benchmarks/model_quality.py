@@ -32,7 +32,9 @@ from scoregate.notagen.training.measures import CopyIndex, PieceMeasures, measur
 from scoregate.notagen.training.project import read_initial
 from scoregate.notagen.training.stream import stream_text
 from scoregate.notagen.training.train import bits_per_character
-from scoregate.validators.examine import GATES, examine
+from scoregate.sampling import Sampling
+from scoregate.validators import registry
+from scoregate.validators.examination import examine
 from scoregate.validators.verdict.rules import judge, row
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,7 +48,7 @@ COLUMNS = ("bars", "equal bars", "bars = metre", "harmony fit", "final triad", "
 def gate_pass(texts: list[str]) -> tuple[float, Counter]:
     """Share of pieces that every gate passes, and the gates that refused the others."""
     rows = [row(str(i), examine(t, style=STYLE).outcomes, STYLE) for i, t in enumerate(texts)]
-    verdicts = judge(rows, gates=GATES)
+    verdicts = judge(rows, gates=registry.names())
     reasons = Counter(gate for v in verdicts for gate in {
         f.gate for f in v.failed if f.severity == "critical"})  # fmt: skip
     return sum(v.passed for v in verdicts) / len(verdicts), reasons
@@ -96,7 +98,9 @@ def write(path: Path, pieces: int, weights: Path) -> None:
         started = time.monotonic()
         seeds = [seed * 10_000 + i for i in range(pieces // 3)]
         found = engine.generate(
-            [PROMPT] * len(seeds), seeds=seeds, temperature=1.0, top_k=9, top_p=0.9
+            [PROMPT] * len(seeds),
+            seeds=seeds,
+            sampling=Sampling(temperature=1.0, top_k=9, top_p=0.9),
         )
         texts = [g.raw for g in found]
         written += time.monotonic() - started

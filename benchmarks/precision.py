@@ -17,15 +17,16 @@ import numpy as np
 import torch
 
 from scoregate import notagen
+from scoregate.generator import Limits
 from scoregate.notagen.backends import cpu as cached
 from scoregate.notagen.backends.choose import cpu_model
 from scoregate.notagen.backends.cpu import CachedModel
 from scoregate.notagen.backends.device import Precision
 from scoregate.notagen.model.shape import PATCH_SIZE
-from scoregate.notagen.sampling import Sampling
 from scoregate.notagen.text.patches import encode
 from scoregate.notagen.weights.checkpoint import open_checkpoint
 from scoregate.notagen.weights.registry import find
+from scoregate.sampling import Sampling
 from scoregate.validators.checking import check_bytes
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "int8")
@@ -89,8 +90,8 @@ def main() -> None:
     raws: list[str] = []
     for precision in PRECISIONS:
         engine = notagen.load(precision=precision, threads=1)
-        pieces = engine.generate([PROMPT] * len(seeds), seeds=seeds, temperature=1.0,
-                                 max_patches=500)  # fmt: skip
+        pieces = engine.generate([PROMPT] * len(seeds), seeds=seeds, sampling=Sampling(temperature=1.0),
+                                 limits=Limits(max_steps=500))  # fmt: skip
         if not raws:
             raws = [piece.raw for piece in pieces]
             texts = [p.raw for p in pieces if p.ended == "finished"][: arguments.texts]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import logging
 import os
-import secrets
 import sys
 import time
 from collections.abc import Iterator
@@ -15,32 +14,25 @@ from typing import Any
 import typer
 
 from scoregate.flows.server import apply_settings, ensure_server
+from scoregate.generator import find_generator
 from scoregate.progress import Listener, listening
 from scoregate.requests import ProduceRequest
 
 
 def check_request(request: ProduceRequest) -> ProduceRequest:
-    """Check what needs the weights, and fill in what the request left open.
+    """Return the request with its style in full and a seed, checked against the weights.
 
-    Runs before a server is started, so that a typing error costs no waiting.
+    It is called before a server is started, so that a mistyped style is told at once.
 
     Raises
     ------
     RequestError
-        An unknown style, or one the weights were not trained on.
+        An unknown generator or style, or a style that the weights were not trained on.
     WeightsError
         Missing or damaged weights.
     """
-    from scoregate.notagen.text import styles
-    from scoregate.notagen.weights.registry import trained_styles
-
-    style = styles.resolve(
-        request.style,
-        trained=trained_styles(request.weights),
-        allow_untrained=request.allow_untrained,
-    )
-    seed = secrets.randbits(31) if request.seed is None else request.seed
-    return request.model_copy(update={"style": str(style), "seed": seed})
+    trained = find_generator(request.model).trained_styles(request.weights)
+    return request.settled(trained)
 
 
 def prepare(verbose: bool) -> None:

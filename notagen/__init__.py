@@ -2,7 +2,7 @@
 
 ::
 
-    import notagen
+    from scoregate import notagen
 
     engine = notagen.load()
     piece, = engine.generate(["%Baroque\\n%Bach, Johann Sebastian\\n%Choral\\n"], seeds=[7])
@@ -15,15 +15,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scoregate.notagen.generation import Generation, Progress
-from scoregate.notagen.text import styles
-from scoregate.notagen.text.styles import Style
-
 if TYPE_CHECKING:
     from scoregate.notagen.engine import Engine, load
-    from scoregate.notagen.scheduler import Interrupted
+    from scoregate.notagen.weights.registry import trained_styles
 
-__all__ = ["Engine", "Generation", "Interrupted", "Progress", "Style", "load", "styles"]
+__all__ = ["Engine", "load", "trained_styles"]
 
 
 def __getattr__(name: str) -> Any:
@@ -31,8 +27,8 @@ def __getattr__(name: str) -> Any:
         from scoregate.notagen import engine
 
         return getattr(engine, name)
-    if name == "Interrupted":
-        from scoregate.notagen.scheduler import Interrupted
+    if name == "trained_styles":
+        from scoregate.notagen.weights.registry import trained_styles
 
-        return Interrupted
+        return trained_styles
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

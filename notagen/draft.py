@@ -12,14 +12,12 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from scoregate.notagen.generation import Ended
+from scoregate.generator import AcceptLine, Ended, Limits
 from scoregate.notagen.model.shape import PATCH_SIZE
-from scoregate.notagen.sampling import random_stream
 from scoregate.notagen.text.context import cut_context
 from scoregate.notagen.text.opening import Opening, header_rank
 from scoregate.notagen.text.patches import (
@@ -34,12 +32,12 @@ from scoregate.notagen.text.patches import (
     units_of,
     units_of_line,
 )
+from scoregate.sampling import random_stream
 
 MOST_CHARACTERS = 102_400
 FIRST_COUNTER = "[r:0/"
+_NO_LIMITS = Limits()
 _COUNTER = re.compile(r"\[r:(\d{1,6})/(\d{1,6})\]")
-
-AcceptLine = Callable[[str, str], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +48,14 @@ class Rules:
     ----------
     length : int
         Patches the model can attend to.
-    max_patches : int or None
-        Most patches drawn for a piece.
-    max_seconds : float or None
-        Most seconds for a piece.
+    limits : Limits
     accept_line : callable or None
         ``accept_line(text_so_far, line)`` judges each finished body line.
-    line_tries : int
-        How often a refused line is drawn again before it is kept as it is.
     """
 
     length: int
-    max_patches: int | None = None
-    max_seconds: float | None = None
+    limits: Limits = _NO_LIMITS
     accept_line: AcceptLine | None = None
-    line_tries: int = 8
 
 
 class Draft:
@@ -105,7 +96,7 @@ class Draft:
         self.rewound = False
         self.start: Patch = ()
         self.ended: Ended | None = None
-        self.drawn = self.redrawn_lines = self.kept_lines = self.cuts = 0
+        self.drawn = self.resampled_lines = self.refused_lines = self.cuts = 0
         self.bars = self.forced_bars = 0
         self.bars_in_all = 0
         self.head = ""  # prompt and header
@@ -268,13 +259,13 @@ class Draft:
         whole = line[: line.index("\n")]
         accept = self.rules.accept_line
         if accept and not accept(self.head + self.body[: self._line_at], whole):
-            if self._tries < self.rules.line_tries and self._line_mark is not None:
+            if self._tries < self.rules.limits.line_tries and self._line_mark is not None:
                 self._tries += 1
-                self.redrawn_lines += 1
+                self.resampled_lines += 1
                 self._rewind()
                 self._set_start(self._next_counter())
                 return
-            self.kept_lines += 1
+            self.refused_lines += 1
         self._accept_line(whole)
 
     def _accept_line(self, line: str) -> None:
@@ -315,11 +306,11 @@ class Draft:
         self.forced_bars = len(bars)
 
     def _check_limits(self) -> None:
-        rules = self.rules
-        longest = math.inf if rules.max_patches is None else rules.max_patches
+        rules, limits = self.rules, self.rules.limits
+        longest = math.inf if limits.max_steps is None else limits.max_steps
         if self.drawn >= longest or len(self.head) + len(self.body) > MOST_CHARACTERS:
             self._end("length")
-        elif rules.max_seconds is not None and time.monotonic() - self.began > rules.max_seconds:
+        elif limits.max_seconds is not None and time.monotonic() - self.began > limits.max_seconds:
             self._end("time")
         elif len(self.patches) >= rules.length:
             self._cut()

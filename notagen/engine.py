@@ -11,12 +11,12 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 
 from scoregate import __version__
 from scoregate.errors import RequestError, WeightsError
+from scoregate.generator import AcceptLine, Generation, Limits, Progress, Provenance
 from scoregate.notagen.backends.accelerator import AcceleratedModel
 from scoregate.notagen.backends.choose import cpu_model
 from scoregate.notagen.backends.compiled import NativeModel
@@ -29,13 +29,13 @@ from scoregate.notagen.backends.device import (
     choose_threads,
     is_out_of_memory,
 )
-from scoregate.notagen.draft import AcceptLine, Rules
-from scoregate.notagen.generation import Generation, Progress
-from scoregate.notagen.sampling import Sampling, is_number, whole_number
+from scoregate.notagen.draft import Rules
+from scoregate.notagen.model.shape import VOCABULARY
 from scoregate.notagen.scheduler import Run, requests_of
-from scoregate.notagen.text.styles import Style
 from scoregate.notagen.weights import registry as weights
 from scoregate.notagen.weights.checkpoint import Checkpoint, open_checkpoint
+from scoregate.sampling import Sampling
+from scoregate.styles import Style
 
 ENGINE_VERSION = "2"
 """Changes whenever the same weights, request and seed may give another text."""
@@ -110,38 +110,36 @@ class Engine:
         self._lock = threading.Lock()
         self._writer: int | None = None  # the thread that holds the lock
 
-    def provenance(self) -> dict[str, Any]:
-        """Return what identifies this engine, JSON-ready."""
-        return {
-            "weights": {"name": self.name, "sha256": self.sha256},
-            "shape": self.shape.as_dict(),
-            "device": self.device,
-            "precision": self.precision,
-            "threads": self.threads,
-            "kernels": self.kernels,
-            "engine": ENGINE_VERSION,
-            "scoregate": __version__,
-            "torch": torch.__version__,
-        }
+    def provenance(self) -> Provenance:
+        """Return what identifies this engine."""
+        return Provenance(
+            generator="notagen",
+            weights=self.name,
+            sha256=self.sha256,
+            shape=self.shape.as_dict(),
+            device=self.device,
+            precision=self.precision,
+            threads=self.threads,
+            kernels=self.kernels,
+            engine=ENGINE_VERSION,
+            scoregate=__version__,
+            torch=torch.__version__,
+        )
 
+    # More than six parameters: all but the first are options with names.
     def generate(
         self,
         prompts: Iterable[str | Style | None],
         *,
         seeds: Iterable[int] | None = None,
-        temperature: float = 1.2,
-        top_k: int = 9,
-        top_p: float = 0.9,
-        max_patches: int | None = None,
-        max_seconds: float | None = None,
+        sampling: Sampling | None = None,
+        limits: Limits | None = None,
         prefix: str | Iterable[str | None] | None = None,
         accept_line: AcceptLine | None = None,
-        line_tries: int = 8,
-        batch_size: int | None = None,
         allow_untrained: bool = True,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> list[Generation]:
-        """Write one piece a prompt.
+        """Generate one piece for each prompt.
 
         Calls from several threads wait for each other.
 
@@ -153,31 +151,26 @@ class Engine:
             weights take it. Other text than ASCII is transliterated, and control codes are
             left out; the piece's ``notes`` say so.
         seeds : iterable of int, optional
-            One a prompt, 0 to 2**32 - 1; drawn where left out. On a CPU a seed gives the same
-            text alone and in any batch (in fp32 only where no kernels are compiled);
-            elsewhere texts agree until rounding tips a draw.
-        temperature, top_k, top_p
-            See :class:`scoregate.notagen.sampling.Sampling`.
-        max_patches : int, optional
-            Most patches of up to 16 characters drawn for a piece.
-        max_seconds : float, optional
-            Most seconds for a piece. What comes out then depends on the machine's speed.
+            One for each prompt, 0 to 2**32 - 1; drawn at random by default. On a CPU a seed gives
+            the same text alone and in any batch (in fp32 only where no kernels are compiled);
+            on other devices texts agree until rounding changes a sampled character.
+        sampling : Sampling, optional
+            ``top_k`` is at most 128, the number of characters.
+        limits : Limits, optional
+            A step is a patch of up to 16 characters. The batch has 16 pieces by default, and is
+            halved where memory runs out.
         prefix : str or iterable of str, optional
             Text forced on all pieces or on each: see :mod:`scoregate.notagen.text.opening`.
         accept_line : callable, optional
-            ``accept_line(text_so_far, line)`` judges each body line; a refused one is
-            rewound and drawn again with its counter forced.
-        line_tries : int
-            How often one line is drawn again before it is kept as it is.
-        batch_size : int, optional
-            Most pieces side by side; halved where memory runs out.
+            ``accept_line(text_so_far, line)`` is asked about each body line; a refused line is
+            removed and resampled with its counter forced.
         allow_untrained : bool
             False refuses prompts that the weights were not trained on, where they name what they
-            were trained on (``styles``), as the command line does unless told otherwise; True
-            writes, and the piece's ``notes`` say so. A beginning of a trained prompt is a
-            trained one.
+            were trained on (``styles``), as the command line does unless told otherwise. True
+            generates, and the piece's ``notes`` say so. The beginning of a trained prompt counts
+            as trained.
         on_progress : callable, optional
-            Called with a :class:`scoregate.notagen.generation.Progress` after each step.
+            Called with a :class:`scoregate.generator.Progress` after each patch of the batch.
 
         Returns
         -------
@@ -189,28 +182,25 @@ class Engine:
         RequestError
             A wrong value, an empty prompt, one the weights were not trained on where that isn't
             allowed, another number of seeds than prompts, or a prompt and header that leave the
-            music no room; nothing has been written then.
+            music no room; nothing has been generated then.
         GenerationError
             The model gave NaN or infinite logits from the start, or memory ran out for a single
-            piece. Where only some pieces break on the way, those are ``failed``.
+            piece. Where only some pieces fail later, those are ``failed``.
         Interrupted
             Ctrl-C; carries the pieces.
         Exception
             Whatever ``accept_line`` or ``on_progress`` raise ends the call.
         """
-        sampling = Sampling(temperature, top_k, top_p)
-        if max_patches is not None:
-            max_patches = whole_number("max_patches", max_patches, 1)
-        if max_seconds is not None and not (is_number(max_seconds) and max_seconds > 0):
+        sampling, limits = sampling or Sampling(), limits or Limits()
+        if sampling.top_k > VOCABULARY:
             raise RequestError(
-                f"max_seconds = {max_seconds!r} can't be.", "Take a number above 0, or None."
+                f"top_k = {sampling.top_k} is not valid: there are {VOCABULARY} characters.",
+                f"Take a whole number from 1 to {VOCABULARY}, or 0 to keep all.",
             )
-        line_tries = whole_number("line_tries", line_tries, 0)
-        batch = DEFAULT_BATCH if batch_size is None else whole_number("batch_size", batch_size, 1)
         for name, function in (("accept_line", accept_line), ("on_progress", on_progress)):
             if function is not None and not callable(function):
                 raise RequestError(f"{name} = {function!r:.80} can't be called.", "Leave it out.")
-        rules = Rules(self.shape.length, max_patches, max_seconds, accept_line, line_tries)
+        rules = Rules(self.shape.length, limits, accept_line)
         requests = requests_of(prompts, seeds, prefix)
         for request in requests:
             request.check_room(self.shape.length)
@@ -220,7 +210,7 @@ class Engine:
         operators = 1 if isinstance(self._model, NativeModel) else self.threads
         with self._alone(), _threads(operators), torch.inference_mode():
             run = Run(self._model, requests, rules, sampling, on_progress)
-            return run.write(min(batch, len(requests)))
+            return run.write(min(limits.batch_size or DEFAULT_BATCH, len(requests)))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -13,28 +13,19 @@ from collections.abc import Callable, Collection, Iterable
 import numpy as np
 
 from scoregate.errors import GenerationError, RequestError
+from scoregate.generator import Ended, Generation, Interrupted, Progress
 from scoregate.notagen.backends.accelerator import AcceleratedModel
+from scoregate.notagen.backends.backend import NotFiniteError
 from scoregate.notagen.backends.cpu import CachedModel
 from scoregate.notagen.backends.device import is_out_of_memory
 from scoregate.notagen.draft import MOST_CHARACTERS, Draft, Rules
-from scoregate.notagen.generation import Ended, Generation, NotFiniteError, Progress
-from scoregate.notagen.sampling import Sampling, random_stream
 from scoregate.notagen.text.finish import finish, undeclared_voices
 from scoregate.notagen.text.opening import read_opening
 from scoregate.notagen.text.patches import encode
-from scoregate.notagen.text.prompt import to_ascii
-from scoregate.notagen.text.styles import PROMPT_END, Style, parse, untrained
-
-
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C during ``generate``; what was written by then is in ``pieces``.
-
-    Finished pieces are whole; the others have ``ended`` set to ``'stopped'``.
-    """
-
-    def __init__(self, pieces: list[Generation]) -> None:
-        super().__init__(f"stopped with {len(pieces)} pieces begun")
-        self.pieces = pieces
+from scoregate.notagen.text.styles import PROMPT_END
+from scoregate.sampling import Sampling, random_stream
+from scoregate.styles import Style, parse, untrained
+from scoregate.transliteration import to_ascii
 
 
 class Request:
@@ -340,11 +331,11 @@ class Run:
             text=finish(draft.raw, whole=draft.ended == "finished"),
             ended=draft.ended,
             seed=draft.seed,
-            patches=draft.drawn,
+            steps=draft.drawn,
             bars=draft.bars,
-            redrawn_lines=draft.redrawn_lines,
-            kept_lines=draft.kept_lines,
-            cuts=draft.cuts,
+            resampled_lines=draft.resampled_lines,
+            refused_lines=draft.refused_lines,
+            context_cuts=draft.cuts,
             seconds=draft.seconds,
             notes=(*self.requests[piece].notes, *self.notes, *notes),
         )
@@ -363,9 +354,10 @@ class Run:
             done=len(self.pieces),
             total=len(self.requests),
             bars=self.bars + sum(d.bars for d in drafts.values()),
-            patches=self.patches + sum(d.drawn for d in drafts.values()),
+            steps=self.patches + sum(d.drawn for d in drafts.values()),
             seconds=seconds,
             pieces={i: (d.bars, d.bars_in_all) for i, d in sorted(drafts.items())},
+            unit="patches",
         )
         progress.left = self._left(progress, list(drafts.values()))
         self.on_progress(progress)
@@ -386,8 +378,8 @@ class Run:
             known = sum(max((d.bars_in_all or usual) - d.bars, 0) for d in drafts)
             bars = known + usual * len(self.waiting)
             estimates.append(bars * progress.seconds / written)
-        most = self.rules.max_patches
+        most = self.rules.limits.max_steps
         if most is not None:
             patches = sum(most - d.drawn for d in drafts) + most * len(self.waiting)
-            estimates.append(patches * progress.seconds / progress.patches)
+            estimates.append(patches * progress.seconds / progress.steps)
         return min(estimates, default=None)

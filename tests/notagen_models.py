@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from scoregate.generator import Generation, Limits
 from scoregate.notagen.draft import Draft
+from scoregate.notagen.engine import Engine
 from scoregate.notagen.model.network import NotaGen
 from scoregate.notagen.model.shape import PATCH_SIZE, ModelShape
 from scoregate.notagen.text.patches import END, EOS_PATCH, PAD, encode_unit, units_of
 from scoregate.notagen.weights.checkpoint import open_checkpoint, write_safetensors
+from scoregate.sampling import Sampling
 
 ORACLE = Path(__file__).parent / "data" / "oracle"
 PROMPT = "%Baroque\n%Bach, Johann Sebastian\n%Choral\n"
@@ -80,3 +84,12 @@ def padded(text: str) -> tuple[int, ...]:
     """Return a text of under 16 characters as a finished patch."""
     codes = [*map(ord, text), END]
     return tuple(codes + [PAD] * (PATCH_SIZE - len(codes)))
+
+
+def generate(engine: Engine, **values: Any) -> list[Generation]:
+    """Generate from one flat set of values; by default one piece of two patches."""
+    values = {"prompts": [PROMPT], "seeds": [1], "max_steps": 2} | values
+    for name, record in (("sampling", Sampling), ("limits", Limits)):
+        fields = [field for field in record.__dataclass_fields__ if field in values]
+        values[name] = record(**{field: values.pop(field) for field in fields})
+    return engine.generate(**values)

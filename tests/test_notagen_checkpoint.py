@@ -20,9 +20,10 @@ from scoregate import notagen
 from scoregate.errors import RequestError, UnreadableError, WeightsError
 from scoregate.notagen.model.reference import load_model
 from scoregate.notagen.model.shape import ModelShape, shape_of
-from scoregate.notagen.text.styles import NOTAGEN_X, Style
+from scoregate.notagen.text.styles import NOTAGEN_X
 from scoregate.notagen.weights import registry as weights
 from scoregate.notagen.weights.checkpoint import open_checkpoint, write_safetensors
+from scoregate.styles import Style
 
 RELEASED = ORACLE / "weights.pth"
 SHAPE = ModelShape(64, 1, 1, 32)

@@ -7,6 +7,7 @@ from notagen_models import ORACLE, PROMPT
 
 from scoregate import notagen
 from scoregate.errors import RequestError, UnreadableError
+from scoregate.generator import Limits
 from scoregate.notagen.text.continuation import opening_of
 from scoregate.notagen.text.opening import read_opening
 
@@ -61,7 +62,7 @@ def test_first_bars_are_written_before_the_models_own(tmp_path):
     path = tmp_path / "score.abc"
     path.write_text(INTERLEAVED)
     (piece,) = notagen.load(ORACLE / "weights.pth", threads=1).generate(
-        [PROMPT], seeds=[1], max_patches=3, prefix=opening_of(path, 2)
+        [PROMPT], seeds=[1], limits=Limits(max_steps=3), prefix=opening_of(path, 2)
     )
     assert "/2][V:1]C4 D4|[V:2]C,8|\n[r:1/1][V:1]E4 F4|[V:2]G,,8|\n" in piece.raw
     assert piece.bars == 2

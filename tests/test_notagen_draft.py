@@ -17,6 +17,7 @@ from notagen_models import (
     say_patches,
 )
 
+from scoregate.generator import Limits
 from scoregate.notagen.draft import Draft, Rules
 from scoregate.notagen.text.finish import finish
 from scoregate.notagen.text.opening import read_opening
@@ -84,7 +85,7 @@ def test_patch_that_only_starts_like_the_end_goes_on():
 
 
 def test_most_patches_are_counted_as_drawn():
-    draft = Draft(PROMPT, 1, Rules(1024, max_patches=3))
+    draft = Draft(PROMPT, 1, Rules(1024, Limits(max_steps=3)))
     say(draft, "%end\n" + HEADER)
     assert (draft.ended, draft.drawn) == ("length", 3)
 
@@ -111,7 +112,7 @@ def test_refused_line_is_forgotten_and_its_counter_kept():
     assert draft.raw == kept
     assert decode(draft.patches) == kept
     assert draft.start == tuple(b"[r:1/8]")
-    assert draft.redrawn_lines == 1
+    assert draft.resampled_lines == 1
     say(draft, bar(1, 8, "C8"))
     assert draft.raw == kept + bar(1, 8, "C8")
     assert judged[1] == (kept, bar(1, 8, "G8").rstrip("\n"))
@@ -126,12 +127,12 @@ def test_refused_first_line_may_name_another_total():
 
 
 def test_line_that_is_refused_too_often_is_kept():
-    draft = started(Rules(1024, accept_line=lambda *_: False, line_tries=2))
+    draft = started(Rules(1024, Limits(line_tries=2), lambda *_: False))
     begin_body(draft, bar(0, 9))
-    assert (draft.redrawn_lines, draft.kept_lines, draft.bars) == (1, 0, 0)
+    assert (draft.resampled_lines, draft.refused_lines, draft.bars) == (1, 0, 0)
     say(draft, bar(0, 9))
     say(draft, bar(0, 9))
-    assert (draft.redrawn_lines, draft.kept_lines, draft.bars) == (2, 1, 1)
+    assert (draft.resampled_lines, draft.refused_lines, draft.bars) == (2, 1, 1)
 
 
 def test_full_context_keeps_header_and_the_newer_half():
@@ -349,7 +350,11 @@ def nonsense(random, start):
 def test_nonsense_never_parts_the_context_from_the_text(number):
     """Cuts, refusals and forced text in any order: what the model sees is the text's end."""
     random = Random(number)
-    rules = Rules(random.choice([14, 18, 24, 40, 64]), 150, None, random.choice(ACCEPTS), 2)
+    rules = Rules(
+        random.choice([14, 18, 24, 40, 64]),
+        Limits(max_steps=150, line_tries=2),
+        random.choice(ACCEPTS),
+    )
     opening = read_opening(random.choice(OPENINGS), prompted=True)
     draft = Draft(random.choice(["", PROMPT]), number, rules, opening)
     while draft.ended is None:

@@ -7,18 +7,18 @@ import json
 import numpy as np
 import pytest
 import torch
-from notagen_models import ORACLE, PROMPT, random_weights
+from notagen_models import ORACLE, PROMPT, generate, random_weights
 
-from scoregate import notagen
+from scoregate import notagen, styles
 from scoregate.errors import GenerationError, RequestError
+from scoregate.generator import Interrupted, Limits, Progress
 from scoregate.notagen import scheduler as run
 from scoregate.notagen.backends.device import choose_device, choose_precision, choose_threads
 from scoregate.notagen.draft import Draft, Rules
 from scoregate.notagen.engine import Engine
-from scoregate.notagen.generation import Progress
 from scoregate.notagen.model.shape import ModelShape
-from scoregate.notagen.sampling import Sampling
 from scoregate.notagen.text.finish import finish
+from scoregate.sampling import Sampling
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +27,7 @@ def engine() -> Engine:
 
 
 def test_package_exports_what_it_promises():
-    assert sorted(notagen.__all__) == sorted(
-        ["Engine", "Generation", "Interrupted", "Progress", "Style", "load", "styles"]
-    )
+    assert sorted(notagen.__all__) == ["Engine", "load", "trained_styles"]
     assert all(hasattr(notagen, name) for name in notagen.__all__)
 
 
@@ -42,7 +40,7 @@ def test_embedded_model_is_found_and_knows_its_style():
 
 
 def test_provenance_is_json_and_names_the_weights(engine):
-    found = json.loads(json.dumps(engine.provenance()))
+    found = json.loads(json.dumps(engine.provenance().as_dict()))
     assert found["weights"]["sha256"].startswith("15966d0d419b6f73")
     assert found["shape"] == {"hidden": 64, "patch_layers": 2, "char_layers": 1, "length": 256}
     assert (found["device"], found["precision"]) == ("cpu", "fp32")
@@ -50,10 +48,10 @@ def test_provenance_is_json_and_names_the_weights(engine):
 
 def test_pieces_come_in_the_order_of_the_prompts(engine):
     prompts = ["%a\n", "%b\n", "%c\n"]
-    pieces = engine.generate(prompts, seeds=[1, 2, 3], max_patches=4, batch_size=2)
+    pieces = engine.generate(prompts, seeds=[1, 2, 3], limits=Limits(max_steps=4, batch_size=2))
     assert [piece.raw[:3] for piece in pieces] == prompts_of(prompts)
     assert [piece.seed for piece in pieces] == [1, 2, 3]
-    assert [(piece.ended, piece.patches) for piece in pieces] == [("length", 4)] * 3
+    assert [(piece.ended, piece.steps) for piece in pieces] == [("length", 4)] * 3
 
 
 def prompts_of(prompts):
@@ -61,19 +59,19 @@ def prompts_of(prompts):
 
 
 def test_style_and_missing_prompt_are_prompts_too(engine):
-    style = notagen.styles.parse("a/b/c")
-    by_style, without = engine.generate([style, None], seeds=[1, 1], max_patches=2)
+    style = styles.parse("a/b/c")
+    by_style, without = engine.generate([style, None], seeds=[1, 1], limits=Limits(max_steps=2))
     assert by_style.raw.startswith("%a\n%b\n%c\n")
     assert not without.raw.startswith("%")
 
 
 def test_seeds_are_drawn_where_there_are_none(engine):
-    first, second = engine.generate([PROMPT, PROMPT], max_patches=2)
+    first, second = engine.generate([PROMPT, PROMPT], limits=Limits(max_steps=2))
     assert first.seed != second.seed
 
 
 def test_foreign_prompt_is_transliterated_and_said_so(engine):
-    (piece,) = engine.generate(["%Dvořák\n"], seeds=[1], max_patches=2)
+    (piece,) = engine.generate(["%Dvořák\n"], seeds=[1], limits=Limits(max_steps=2))
     assert piece.raw.startswith("%Dvorak\n")
     assert piece.notes == ("The prompt was transliterated to ASCII: '%Dvorak'",)
 
@@ -90,7 +88,7 @@ def test_foreign_prompt_is_transliterated_and_said_so(engine):
         ({"temperature": 0}, "temperature"),
         ({"top_k": 129}, "top_k"),
         ({"top_p": 0}, "top_p"),
-        ({"max_patches": 0}, "max_patches"),
+        ({"max_steps": 0}, "max_steps"),
         ({"max_seconds": -1}, "max_seconds"),
         ({"batch_size": 0}, "batch_size"),
         ({"line_tries": -1}, "line_tries"),
@@ -99,9 +97,8 @@ def test_foreign_prompt_is_transliterated_and_said_so(engine):
     ],
 )
 def test_wrong_request_is_refused(engine, change, what):
-    request = {"prompts": [PROMPT], "seeds": [1], "max_patches": 1} | change
     with pytest.raises(RequestError, match=what):
-        engine.generate(**request)
+        generate(engine, **change)
 
 
 @pytest.mark.parametrize("wrong", [{"device": "tpu"}, {"precision": "fp16"}, {"threads": 0}])
@@ -134,15 +131,15 @@ def test_small_weights_take_one_thread(monkeypatch):
 def test_threads_of_the_process_are_put_back():
     before = torch.get_num_threads()
     engine = notagen.load(ORACLE / "weights.pth", threads=before + 1)
-    engine.generate([PROMPT], seeds=[1], max_patches=1)
+    engine.generate([PROMPT], seeds=[1], limits=Limits(max_steps=1))
     assert torch.get_num_threads() == before
 
 
 def test_progress_counts_pieces_and_patches(engine):
     seen = []
     engine.generate(
-        [PROMPT] * 3, seeds=[1, 2, 3], max_patches=3, batch_size=2,
-        on_progress=lambda p: seen.append((p.done, p.total, p.patches)),
+        [PROMPT] * 3, seeds=[1, 2, 3], limits=Limits(max_steps=3, batch_size=2),
+        on_progress=lambda p: seen.append((p.done, p.total, p.steps)),
     )  # fmt: skip
     assert seen[0] == (0, 3, 2)
     assert seen[-1] == (3, 3, 9)
@@ -152,7 +149,11 @@ def test_progress_counts_pieces_and_patches(engine):
 def test_time_left_is_told_once_a_piece_has_named_its_bars():
     seen = []
     notagen.load(threads=1).generate(
-        [PROMPT], seeds=[1], temperature=1.0, max_patches=40, on_progress=seen.append
+        [PROMPT],
+        seeds=[1],
+        sampling=Sampling(temperature=1.0),
+        limits=Limits(max_steps=40),
+        on_progress=seen.append,
     )
     assert seen[0].left is None
     assert seen[-1].left is not None
@@ -162,12 +163,12 @@ def test_time_left_is_told_once_a_piece_has_named_its_bars():
 
 def test_forced_bars_and_the_most_patches_count_in_the_time_left():
     """Forced bars cost no time, and no piece takes more patches than it may."""
-    rules = Rules(256, max_patches=100)
+    rules = Rules(256, Limits(max_steps=100))
     draft = Draft("", 1, rules)
     call = run.Run(None, [None] * 2, rules, Sampling(), print)  # type: ignore[arg-type]
     call.waiting = [1]
     draft.bars, draft.forced_bars, draft.bars_in_all, draft.drawn = 30, 20, 50, 80
-    progress = Progress(done=0, total=2, bars=30, patches=80, seconds=40.0)
+    progress = Progress(done=0, total=2, bars=30, steps=80, seconds=40.0)
     # 10 bars written in 40 s and 70 to come; but 20 patches and 100, at half a second each.
     assert call._left(progress, [draft]) == pytest.approx(60.0)
     call.rules = Rules(256)
@@ -178,13 +179,13 @@ def test_forced_bars_and_the_most_patches_count_in_the_time_left():
 
 def test_interruption_keeps_the_pieces(engine):
     def stop(progress):
-        if progress.patches >= 5:
+        if progress.steps >= 5:
             raise KeyboardInterrupt
 
-    with pytest.raises(notagen.Interrupted) as caught:
-        engine.generate([PROMPT] * 3, seeds=[1, 2, 3], max_patches=2, batch_size=1,
+    with pytest.raises(Interrupted) as caught:
+        engine.generate([PROMPT] * 3, seeds=[1, 2, 3], limits=Limits(max_steps=2, batch_size=1),
                         on_progress=stop)  # fmt: skip
-    assert [(p.ended, p.patches) for p in caught.value.pieces] == [
+    assert [(p.ended, p.steps) for p in caught.value.pieces] == [
         ("length", 2), ("length", 2), ("stopped", 1),
     ]  # fmt: skip
 
@@ -200,8 +201,8 @@ def test_interruption_while_a_piece_is_finished_keeps_that_piece(engine, monkeyp
         return finish(raw, whole=whole)
 
     monkeypatch.setattr(run, "finish", slow)
-    with pytest.raises(notagen.Interrupted) as caught:
-        engine.generate([PROMPT] * 3, seeds=[1, 2, 3], max_patches=2, batch_size=1)
+    with pytest.raises(Interrupted) as caught:
+        engine.generate([PROMPT] * 3, seeds=[1, 2, 3], limits=Limits(max_steps=2, batch_size=1))
     assert [(p.seed, p.ended) for p in caught.value.pieces] == [(1, "length"), (2, "length")]
 
 
@@ -221,8 +222,8 @@ def test_pieces_that_gave_their_slot_back_are_begun_first(engine, monkeypatch):
             raise KeyboardInterrupt
 
     monkeypatch.setattr(model, "step", scarce)
-    with pytest.raises(notagen.Interrupted) as caught:
-        engine.generate([PROMPT] * 8, seeds=range(8), max_patches=4, batch_size=4,
+    with pytest.raises(Interrupted) as caught:
+        engine.generate([PROMPT] * 8, seeds=range(8), limits=Limits(max_steps=4, batch_size=4),
                         on_progress=stop)  # fmt: skip
     assert [p.seed for p in caught.value.pieces] == [0, 1, 2, 3]
 
@@ -231,10 +232,10 @@ def test_engine_works_again_after_an_interruption(engine):
     def stop(_):
         raise KeyboardInterrupt
 
-    expected = engine.generate([PROMPT], seeds=[1], max_patches=3)[0].raw
+    expected = engine.generate([PROMPT], seeds=[1], limits=Limits(max_steps=3))[0].raw
     with pytest.raises(KeyboardInterrupt):
-        engine.generate([PROMPT], seeds=[1], max_patches=3, on_progress=stop)
-    assert engine.generate([PROMPT], seeds=[1], max_patches=3)[0].raw == expected
+        engine.generate([PROMPT], seeds=[1], limits=Limits(max_steps=3), on_progress=stop)
+    assert engine.generate([PROMPT], seeds=[1], limits=Limits(max_steps=3))[0].raw == expected
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -243,13 +244,15 @@ def test_logits_that_are_not_finite_are_an_error(tmp_path, value):
     engine = notagen.load(path, threads=1)
     engine._model.char_norm[1][5] = value
     with pytest.raises(GenerationError, match="not finite"):
-        engine.generate([PROMPT], seeds=[1], max_patches=2)
+        engine.generate([PROMPT], seeds=[1], limits=Limits(max_steps=2))
 
 
 def test_one_piece_that_breaks_does_not_take_the_others_along(engine, monkeypatch):
     """An overflow in a low precision hits the piece that it hits; nobody's text changes."""
     seeds, most = [1, 2, 3, 4], 12
-    expected = engine.generate([PROMPT] * 4, seeds=seeds, max_patches=most, batch_size=3)
+    expected = engine.generate(
+        [PROMPT] * 4, seeds=seeds, limits=Limits(max_steps=most, batch_size=3)
+    )
     real, calls = engine._model.begin_patches, []
 
     def break_one(slots):
@@ -260,10 +263,10 @@ def test_one_piece_that_breaks_does_not_take_the_others_along(engine, monkeypatc
         return x
 
     monkeypatch.setattr(engine._model, "begin_patches", break_one)
-    pieces = engine.generate([PROMPT] * 4, seeds=seeds, max_patches=most, batch_size=3)
+    pieces = engine.generate([PROMPT] * 4, seeds=seeds, limits=Limits(max_steps=most, batch_size=3))
     assert [piece.ended for piece in pieces] == ["length", "failed", "length", "length"]
     assert "not finite" in pieces[1].notes[-1]
-    assert pieces[1].patches == 5
+    assert pieces[1].steps == 5
     assert expected[1].raw.startswith(pieces[1].raw)
     for number in (0, 2, 3):
         assert pieces[number].raw == expected[number].raw
@@ -280,9 +283,9 @@ def test_batch_is_halved_where_memory_runs_out(engine, monkeypatch):
             raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
         real(count)
 
-    expected = engine.generate([PROMPT] * 5, seeds=range(5), max_patches=2)
+    expected = engine.generate([PROMPT] * 5, seeds=range(5), limits=Limits(max_steps=2))
     monkeypatch.setattr(model, "open", scarce)
-    pieces = engine.generate([PROMPT] * 5, seeds=range(5), max_patches=2)
+    pieces = engine.generate([PROMPT] * 5, seeds=range(5), limits=Limits(max_steps=2))
     assert slots == [5, 2]
     assert [p.raw for p in pieces] == [p.raw for p in expected]
     assert "Memory ran out with 5 pieces" in pieces[0].notes[0]
@@ -298,9 +301,9 @@ def test_memory_that_runs_out_on_the_way_loses_no_piece(engine, monkeypatch):
             raise RuntimeError("CUDA out of memory")
         real(*arguments)
 
-    expected = engine.generate([PROMPT] * 3, seeds=range(3), max_patches=4)
+    expected = engine.generate([PROMPT] * 3, seeds=range(3), limits=Limits(max_steps=4))
     monkeypatch.setattr(model, "step", scarce)
-    pieces = engine.generate([PROMPT] * 3, seeds=range(3), max_patches=4)
+    pieces = engine.generate([PROMPT] * 3, seeds=range(3), limits=Limits(max_steps=4))
     assert [p.raw for p in pieces] == [p.raw for p in expected]
 
 
@@ -316,9 +319,11 @@ def test_memory_that_runs_out_while_drawing_loses_no_piece(engine, monkeypatch, 
             raise MemoryError
         return real(slots, *more)
 
-    expected = engine.generate([PROMPT] * 4, seeds=range(4), max_patches=4, batch_size=3)
+    expected = engine.generate(
+        [PROMPT] * 4, seeds=range(4), limits=Limits(max_steps=4, batch_size=3)
+    )
     monkeypatch.setattr(model, "write", scarce)
-    pieces = engine.generate([PROMPT] * 4, seeds=range(4), max_patches=4, batch_size=3)
+    pieces = engine.generate([PROMPT] * 4, seeds=range(4), limits=Limits(max_steps=4, batch_size=3))
     assert [p.raw for p in pieces] == [p.raw for p in expected]
     assert "Memory ran out with 3 pieces side by side; went on with 1." in pieces[-1].notes
 
@@ -333,9 +338,9 @@ def test_memory_that_runs_out_again_and_again(engine, monkeypatch):
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
         real(*arguments)
 
-    expected = engine.generate([PROMPT] * 9, seeds=range(9), max_patches=2)
+    expected = engine.generate([PROMPT] * 9, seeds=range(9), limits=Limits(max_steps=2))
     monkeypatch.setattr(model, "read", scarce)
-    pieces = engine.generate([PROMPT] * 9, seeds=range(9), max_patches=2)
+    pieces = engine.generate([PROMPT] * 9, seeds=range(9), limits=Limits(max_steps=2))
     assert [p.raw for p in pieces] == [p.raw for p in expected]
     assert [note.partition("went")[0] for note in pieces[0].notes] == [
         f"Memory ran out with {count} pieces side by side; " for count in (9, 4, 2)
@@ -348,7 +353,7 @@ def test_other_errors_are_not_taken_for_want_of_memory(engine, monkeypatch):
 
     monkeypatch.setattr(engine._model, "write", broken)
     with pytest.raises(RuntimeError, match="do not match"):
-        engine.generate([PROMPT] * 2, seeds=[1, 2], max_patches=2)
+        engine.generate([PROMPT] * 2, seeds=[1, 2], limits=Limits(max_steps=2))
 
 
 def test_memory_that_does_not_hold_one_piece_is_an_error(engine, monkeypatch):
@@ -357,4 +362,4 @@ def test_memory_that_does_not_hold_one_piece_is_an_error(engine, monkeypatch):
 
     monkeypatch.setattr(engine._model, "open", never)
     with pytest.raises(GenerationError, match="single piece"):
-        engine.generate([PROMPT] * 2, seeds=[1, 2], max_patches=2)
+        engine.generate([PROMPT] * 2, seeds=[1, 2], limits=Limits(max_steps=2))

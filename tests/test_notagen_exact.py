@@ -11,17 +11,19 @@ import torch
 from notagen_models import ORACLE, PROMPT, random_weights, shorten
 
 from scoregate import notagen
+from scoregate.generator import Limits
 from scoregate.notagen.backends import kernels
 from scoregate.notagen.backends.accelerator import AcceleratedModel, draw_on_device
 from scoregate.notagen.backends.choose import VARIABLE, cpu_model
 from scoregate.notagen.draft import Draft, Rules
 from scoregate.notagen.model.reference import load_model, next_patch, write
 from scoregate.notagen.model.shape import ModelShape
-from scoregate.notagen.sampling import Sampling, draw, random_stream
+from scoregate.notagen.sampling import draw
 from scoregate.notagen.text.opening import read_opening
 from scoregate.notagen.text.patches import encode, settle
 from scoregate.notagen.weights.checkpoint import open_checkpoint
 from scoregate.notagen.weights.registry import find
+from scoregate.sampling import Sampling, random_stream
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -163,19 +165,18 @@ def test_both_paths_write_the_same_piece_across_overflows(short, greedy):
     sampling = Sampling(top_k=1) if greedy else Sampling(1.0)
     model = load_model(open_checkpoint(short))
     engine = notagen.load(short, threads=1)
-    draft = write(model, Draft(PROMPT, 5, Rules(48, max_patches=80)), sampling)
+    draft = write(model, Draft(PROMPT, 5, Rules(48, Limits(max_steps=80))), sampling)
     (piece,) = engine.generate(
         [PROMPT],
         seeds=[5],
-        max_patches=80,
-        temperature=sampling.temperature,
-        top_k=sampling.top_k,
+        limits=Limits(max_steps=80),
+        sampling=Sampling(temperature=sampling.temperature, top_k=sampling.top_k),
     )
     assert draft.cuts >= 2
     assert "[r:0/" in draft.raw
     assert "%end\n" in draft.raw
     assert piece.raw == draft.raw
-    assert piece.cuts == draft.cuts
+    assert piece.context_cuts == draft.cuts
 
 
 @pytest.mark.slow
@@ -184,16 +185,16 @@ def test_both_paths_agree_where_lines_are_refused_and_text_is_forced(short):
         # Three of four lines are refused, whatever weights are embedded.
         return zlib.crc32(line.encode()) % 4 == 0
 
-    rules = Rules(48, max_patches=50, accept_line=accept, line_tries=2)
+    rules = Rules(48, Limits(max_steps=50, line_tries=2), accept)
     forced = 'M:3/4\nK:D\nV:2 treble nm="Second violin"\n'
     opening = read_opening(forced, prompted=True)
     model = load_model(open_checkpoint(short))
     draft = write(model, Draft(PROMPT, 6, rules, opening), Sampling(1.0))
     (piece,) = notagen.load(short, threads=1).generate(
-        [PROMPT], seeds=[6], temperature=1.0, max_patches=50, accept_line=accept,
-        line_tries=2, prefix=forced,
+        [PROMPT], seeds=[6], sampling=Sampling(temperature=1.0),
+        limits=rules.limits, accept_line=accept, prefix=forced,
     )  # fmt: skip
-    assert piece.redrawn_lines == draft.redrawn_lines > 0
+    assert piece.resampled_lines == draft.resampled_lines > 0
     assert piece.raw == draft.raw
     assert "M:3/4\nK:D\n" in piece.raw
     assert '\nV:2 treble nm="Second violin"\nV:3' in piece.raw
@@ -206,11 +207,13 @@ def test_seed_gives_the_same_text_alone_and_in_any_batch(short):
     prompts = [PROMPT, "%Baroque\n", "%a\n%b\n%c\n%d\n"]
     seeds, most = [3, 1, 4], 30
     alone = [
-        engine.generate([prompt], seeds=[seed], max_patches=most)[0].raw
+        engine.generate([prompt], seeds=[seed], limits=Limits(max_steps=most))[0].raw
         for prompt, seed in zip(prompts, seeds, strict=True)
     ]
     for batch in (2, 3):
-        pieces = engine.generate(prompts, seeds=seeds, max_patches=most, batch_size=batch)
+        pieces = engine.generate(
+            prompts, seeds=seeds, limits=Limits(max_steps=most, batch_size=batch)
+        )
         assert [piece.raw for piece in pieces] == alone
 
 

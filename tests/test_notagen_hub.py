@@ -16,10 +16,12 @@ from notagen_models import ORACLE, random_weights
 
 from scoregate import notagen
 from scoregate.errors import RequestError, ToolError, UnreadableError, WeightsError
+from scoregate.generator import Limits
 from scoregate.notagen.model.shape import ModelShape
-from scoregate.notagen.text.styles import NOTAGEN_X, Style
+from scoregate.notagen.text.styles import NOTAGEN_X
 from scoregate.notagen.weights import hub
 from scoregate.notagen.weights import registry as weights
+from scoregate.styles import Style
 
 RELEASED = ORACLE / "weights.pth"
 
@@ -255,9 +257,11 @@ def test_check_reads_to_the_end(tmp_path):
 
 def test_converted_weights_write_the_same_text(tmp_path):
     path = hub.convert(RELEASED, tmp_path / "w.safetensors", styles=[Style("a", "b", "c")])
-    before = notagen.load(RELEASED, threads=1).generate(["%a\n"], seeds=[3], max_patches=6)
+    before = notagen.load(RELEASED, threads=1).generate(
+        ["%a\n"], seeds=[3], limits=Limits(max_steps=6)
+    )
     engine = notagen.load(path, threads=1)
-    assert engine.generate(["%a\n"], seeds=[3], max_patches=6)[0].raw == before[0].raw
+    assert engine.generate(["%a\n"], seeds=[3], limits=Limits(max_steps=6))[0].raw == before[0].raw
     assert engine.styles == (Style("a", "b", "c"),)
 
 

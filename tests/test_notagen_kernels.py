@@ -17,14 +17,15 @@ from notagen_models import random_weights
 
 from scoregate import notagen
 from scoregate.errors import GenerationError, RequestError, WeightsError
+from scoregate.generator import Limits
 from scoregate.notagen.backends import kernels
 from scoregate.notagen.backends.choose import VARIABLE, cpu_model
 from scoregate.notagen.backends.compiled import NativeModel
 from scoregate.notagen.backends.kernels import MOST_ROWS, Linear, Packed
 from scoregate.notagen.backends.operators import OperatorModel
 from scoregate.notagen.model.shape import ModelShape
-from scoregate.notagen.sampling import Sampling
 from scoregate.notagen.weights.checkpoint import open_checkpoint
+from scoregate.sampling import Sampling
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -192,12 +193,12 @@ def test_memory_that_runs_out_while_loading_is_said(monkeypatch):
 
 
 def test_engine_says_what_computes_and_takes_another_on_request(monkeypatch):
-    assert notagen.load().provenance()["kernels"] == (LEVELS or ["none"])[0]
+    assert notagen.load().provenance().kernels == (LEVELS or ["none"])[0]
     monkeypatch.setenv(VARIABLE, "none")
     engine = notagen.load()
-    assert engine.provenance()["kernels"] == "none"
-    (piece,) = engine.generate(["%a\n"], seeds=[1], max_patches=5)
-    assert piece.patches == 5
+    assert engine.provenance().kernels == "none"
+    (piece,) = engine.generate(["%a\n"], seeds=[1], limits=Limits(max_steps=5))
+    assert piece.steps == 5
     monkeypatch.setenv(VARIABLE, "altivec")
     with pytest.raises(RequestError, match=r"altivec can.t be: this machine has .*none"):
         notagen.load()
@@ -207,7 +208,9 @@ def test_all_kernels_write_the_same_piece(monkeypatch):
     texts = set()
     for name in [*LEVELS, "none"]:
         monkeypatch.setenv(VARIABLE, name)
-        (piece,) = notagen.load(threads=1).generate(["%Baroque\n"], seeds=[3], max_patches=60)
+        (piece,) = notagen.load(threads=1).generate(
+            ["%Baroque\n"], seeds=[3], limits=Limits(max_steps=60)
+        )
         texts.add(piece.raw)
     assert len(texts) == 1
 
@@ -220,9 +223,10 @@ def test_without_compiled_kernels_the_engine_runs_on_operators():
         "hidden = lambda name, *rest: None if name.endswith('_kernels') else find(name, *rest)\n"
         "importlib.util.find_spec = hidden\n"
         "from scoregate import notagen\n"
+        "from scoregate.generator import Limits\n"
         "engine = notagen.load()\n"
-        "piece, = engine.generate(['%a\\n'], seeds=[1], max_patches=5)\n"
-        "print(engine.kernels, piece.patches)\n"
+        "piece, = engine.generate(['%a\\n'], seeds=[1], limits=Limits(max_steps=5))\n"
+        "print(engine.kernels, piece.steps)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout.split() == ["none", "5"], done.stderr

@@ -9,13 +9,13 @@ import threading
 import numpy as np
 import pytest
 import torch
-from notagen_models import HEADER, ORACLE, PROMPT
+from notagen_models import HEADER, ORACLE, PROMPT, generate
 
 from scoregate import notagen
 from scoregate.errors import RequestError
 from scoregate.notagen.backends.device import choose_device, choose_precision, choose_threads
 from scoregate.notagen.model.shape import ModelShape
-from scoregate.notagen.sampling import Sampling
+from scoregate.sampling import Sampling
 
 
 @pytest.fixture(scope="module")
@@ -23,18 +23,13 @@ def engine():
     return notagen.load(ORACLE / "weights.pth", threads=1)
 
 
-def write(engine, **change):
-    request = {"prompts": [PROMPT], "seeds": [1], "max_patches": 2} | change
-    return engine.generate(**request)
-
-
 @pytest.mark.parametrize(
     ("change", "what"),
     [
         ({"seeds": 7}, "seeds must be a list"),
         ({"seeds": "1"}, "seeds must be a list"),
-        ({"seeds": [1.0]}, "no whole number"),
-        ({"seeds": [None]}, "no whole number"),
+        ({"seeds": [1.0]}, "not a whole number"),
+        ({"seeds": [None]}, "not a whole number"),
         ({"seeds": [2**40]}, "outside"),
         ({"prompts": 5}, "prompts must be a list"),
         ({"prompts": b"%a"}, "prompts must be a list"),
@@ -54,15 +49,15 @@ def write(engine, **change):
         ({"prefix": HEADER + "[V:1]C8|\n" * 20_000}, "longer than 102,400"),
         ({"prefix": "M:3/4\nM:4/4\n"}, "2 lines 'M:'"),
         ({"prefix": "V:1 treble\nV:1 bass\n"}, "2 lines 'V:1'"),
-        ({"max_patches": 2.5}, "no whole number"),
-        ({"max_patches": "5"}, "no whole number"),
-        ({"max_patches": True}, "no whole number"),
-        ({"max_patches": math.nan}, "no whole number"),
-        ({"max_patches": -1}, "outside"),
+        ({"max_steps": 2.5}, "not a whole number"),
+        ({"max_steps": "5"}, "not a whole number"),
+        ({"max_steps": True}, "not a whole number"),
+        ({"max_steps": math.nan}, "not a whole number"),
+        ({"max_steps": -1}, "outside"),
         ({"max_seconds": "5"}, "max_seconds"),
         ({"max_seconds": math.nan}, "max_seconds"),
-        ({"batch_size": 2.5}, "no whole number"),
-        ({"line_tries": 2.5}, "no whole number"),
+        ({"batch_size": 2.5}, "not a whole number"),
+        ({"line_tries": 2.5}, "not a whole number"),
         ({"temperature": "1"}, "temperature of '1'"),
         ({"top_k": math.inf}, "top_k = inf"),
         ({"top_k": math.nan}, "top_k = nan"),
@@ -74,7 +69,7 @@ def write(engine, **change):
 )  # fmt: skip
 def test_wrong_request_is_refused(engine, change, what):
     with pytest.raises(RequestError, match=what) as caught:
-        write(engine, **change)
+        generate(engine, **change)
     assert caught.value.remedy
 
 
@@ -90,17 +85,17 @@ def test_wrong_request_is_refused(engine, change, what):
         {"prompts": ["\n\n" + PROMPT.replace("\n", "  \n\n")]},
         {"prompts": [PROMPT.rstrip()]},
         {"prompts": ["Baroque/Bach, Johann Sebastian/Choral"]},
-        {"max_patches": np.int64(2)},
+        {"max_steps": np.int64(2)},
         {"temperature": np.float32(1.2), "top_k": np.int64(9), "top_p": 0.9},
         {"max_seconds": math.inf},
     ],
 )
 def test_same_request_in_another_form_gives_the_same_piece(engine, change):
-    (expected,) = write(engine)
+    (expected,) = generate(engine)
     temperature = float(change.get("temperature", 1.2))
     if temperature != 1.2:
-        (expected,) = write(engine, temperature=temperature)
-    (piece,) = write(engine, **change)
+        (expected,) = generate(engine, temperature=temperature)
+    (piece,) = generate(engine, **change)
     assert piece.raw == expected.raw
     assert json.loads(json.dumps(piece.as_dict()))["seed"] == 1
 
@@ -118,21 +113,21 @@ def trained():
 
 @pytest.mark.parametrize("prompt", [PROMPT, PROMPT + "%end\n", "%Baroque\n", None])
 def test_prompt_that_weights_were_trained_on(trained, prompt):
-    (piece,) = write(trained, prompts=[prompt])
+    (piece,) = generate(trained, prompts=[prompt])
     assert piece.notes == ()
 
 
 @pytest.mark.parametrize("prompt", ["Romantic/Chopin, Frederic/Keyboard", "%a\n", PROMPT + "%b\n"])
 def test_prompt_that_weights_were_not_trained_on(trained, prompt):
     with pytest.raises(RequestError, match="not trained on") as caught:
-        write(trained, prompts=[prompt], allow_untrained=False)
+        generate(trained, prompts=[prompt], allow_untrained=False)
     assert "'Baroque/Bach, Johann Sebastian/Choral'" in caught.value.remedy
-    (piece,) = write(trained, prompts=[prompt])
+    (piece,) = generate(trained, prompts=[prompt])
     assert "not trained on" in piece.notes[0]
 
 
 def test_control_codes_are_left_out_and_said_so(engine):
-    (piece,) = write(engine, prompts=["%a\x00b\x02\n"], prefix="M:3/4\x1b\n")
+    (piece,) = generate(engine, prompts=["%a\x00b\x02\n"], prefix="M:3/4\x1b\n")
     assert piece.raw.startswith("%ab\n")
     assert piece.notes == (
         "The prompt held control codes, which were left out.",
@@ -141,7 +136,7 @@ def test_control_codes_are_left_out_and_said_so(engine):
 
 
 def test_prompt_that_is_closed_already_is_not_closed_again(engine):
-    (piece,) = write(engine, prompts=[PROMPT + "%end\n"], prefix=HEADER)
+    (piece,) = generate(engine, prompts=[PROMPT + "%end\n"], prefix=HEADER)
     assert piece.raw.startswith(PROMPT + "%end\n" + HEADER)
     assert piece.raw.count("%end") == 1
 
@@ -151,11 +146,11 @@ def test_more_forced_bars_than_the_context_holds_are_gone_on_with(engine):
     counted = "".join(
         f"[r:{number}/{400 - number}]{line}\n" for number, line in enumerate(bars.splitlines())
     )
-    (piece,) = write(engine, prefix=HEADER + counted, max_patches=3)
+    (piece,) = generate(engine, prefix=HEADER + counted, max_steps=3)
     assert piece.raw.startswith(PROMPT + "%end\n" + HEADER + counted)
-    assert piece.cuts
+    assert piece.context_cuts
     assert piece.bars >= 399
-    assert piece.patches == 3
+    assert piece.steps == 3
 
 
 @pytest.mark.parametrize(
@@ -163,43 +158,43 @@ def test_more_forced_bars_than_the_context_holds_are_gone_on_with(engine):
     ['[V:1]"open [[(3||||\n', "[V:1]\n", "[V:1]!{[|\n[V:7]z|\n", f"[V:1]{'9' * 2000}|\n"],
 )
 def test_forced_bars_that_are_broken_do_no_harm(engine, bars):
-    (piece,) = write(engine, prefix=HEADER + bars, max_patches=30)
-    assert piece.patches == 30
+    (piece,) = generate(engine, prefix=HEADER + bars, max_steps=30)
+    assert piece.steps == 30
     assert piece.text.startswith("X:1\n%%score 1 2\n")
 
 
 def test_thousands_of_prompts(engine):
     seen = []
-    pieces = write(
-        engine, prompts=[PROMPT] * 2000, seeds=range(2000), max_patches=1, on_progress=seen.append
+    pieces = generate(
+        engine, prompts=[PROMPT] * 2000, seeds=range(2000), max_steps=1, on_progress=seen.append
     )
     assert [piece.seed for piece in pieces] == list(range(2000))
-    assert (seen[-1].done, seen[-1].patches) == (2000, 2000)
+    assert (seen[-1].done, seen[-1].steps) == (2000, 2000)
 
 
 def test_error_of_the_callers_own_comes_through_and_the_engine_goes_on(engine):
     def wrong(*_):
         raise ZeroDivisionError("mine")
 
-    (expected,) = write(engine)
+    (expected,) = generate(engine)
     with pytest.raises(ZeroDivisionError, match="mine"):
-        write(engine, on_progress=wrong)
+        generate(engine, on_progress=wrong)
     assert engine._model.slots == 0
-    assert write(engine)[0].raw == expected.raw
+    assert generate(engine)[0].raw == expected.raw
 
 
 def test_call_from_within_is_refused(engine):
     with pytest.raises(RequestError, match="writing already"):
-        write(engine, on_progress=lambda _: write(engine))
-    assert len(write(engine)) == 1
+        generate(engine, on_progress=lambda _: generate(engine))
+    assert len(generate(engine)) == 1
 
 
 def test_calls_from_several_threads_wait_for_each_other(engine):
-    expected = [write(engine, seeds=[seed])[0].raw for seed in range(6)]
+    expected = [generate(engine, seeds=[seed])[0].raw for seed in range(6)]
     found = [""] * 6
 
     def one(seed):
-        found[seed] = write(engine, seeds=[seed])[0].raw
+        found[seed] = generate(engine, seeds=[seed])[0].raw
 
     threads = [threading.Thread(target=one, args=(seed,)) for seed in range(6)]
     for thread in threads:
@@ -236,8 +231,8 @@ def test_wrong_number_of_threads(threads):
 def test_voices_that_a_forced_header_does_not_declare_are_remarked(trained):
     """The embedded model writes four voices, whatever it is told."""
     forced = "%%score { 1 | 2 }\nL:1/8\nM:4/4\nK:C\nV:1 treble\nV:2 bass\n[V:1]C8|[V:2]C,8|\n"
-    (piece,) = write(trained, prefix=forced, max_patches=60)
+    (piece,) = generate(trained, prefix=forced, max_steps=60)
     assert "[V:3]" in piece.raw
     assert piece.notes[-1].endswith("does not declare: 3, 4.")
-    (piece,) = write(trained, max_patches=60)
+    (piece,) = generate(trained, max_steps=60)
     assert piece.notes == ()

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from scoregate.errors import RequestError
-from scoregate.notagen.sampling import Sampling, draw, random_stream, truncate
+from scoregate.notagen.sampling import draw, truncate
+from scoregate.sampling import Sampling, random_stream
 
 
 def plain_draw(probabilities, uniform, sampling):
@@ -104,7 +105,6 @@ def test_whole_number_as_a_float_is_a_whole_number():
         {"temperature": math.nan},
         {"temperature": math.inf},
         {"top_k": -1},
-        {"top_k": 129},
         {"top_k": 2.5},
         {"top_k": math.inf},
         {"top_k": math.nan},

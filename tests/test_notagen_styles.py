@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from scoregate.errors import RequestError
-from scoregate.notagen.text.prompt import to_ascii
-from scoregate.notagen.text.styles import NOTAGEN_X, Style, nearest, parse, resolve
+from scoregate.notagen.text.styles import NOTAGEN_X
+from scoregate.styles import Style, nearest, parse, resolve
+from scoregate.transliteration import to_ascii
 
 BACH = Style("Baroque", "Bach, Johann Sebastian", "Choral")
 

@@ -11,6 +11,7 @@ import pytest
 from notagen_models import random_weights
 
 from scoregate import notagen
+from scoregate.generator import Limits
 from scoregate.notagen.backends import kernels
 from scoregate.notagen.backends.compiled import NativeModel
 from scoregate.notagen.backends.threads import ThreadChooser
@@ -67,7 +68,10 @@ def test_a_number_that_is_asked_for_is_kept(tmp_path, monkeypatch):
     assert isinstance(models[1], NativeModel)
     assert models[0]._chooser is not None
     assert models[1]._chooser is None
-    texts = [e.generate(["%a\n"], seeds=[1], max_patches=12)[0].raw for e in (adapting, fixed)]
+    texts = [
+        e.generate(["%a\n"], seeds=[1], limits=Limits(max_steps=12))[0].raw
+        for e in (adapting, fixed)
+    ]
     assert texts[0] == texts[1]
     assert set(models[0]._chooser.seconds) == {1, 2, 4, 6}
 
@@ -79,7 +83,7 @@ def path(tmp_path_factory):
 
 
 def text_of(engine, seed):
-    return engine.generate(["%a\n"] * 3, seeds=[seed, 1, 2], max_patches=20)[0].raw
+    return engine.generate(["%a\n"] * 3, seeds=[seed, 1, 2], limits=Limits(max_steps=20))[0].raw
 
 
 @pytest.mark.slow
@@ -117,9 +121,12 @@ def test_engines_may_write_at_the_same_time(path, monkeypatch):
 def test_a_forked_child_waits_for_none_of_its_parents_threads(path):
     """It has none of them: neither the kernels' nor the one that was writing."""
     script = (
-        "import os, sys, notagen\n"
+        "import os, sys\n"
+        "from scoregate import notagen\n"
+        "from scoregate.generator import Limits\n"
         f"engine = notagen.load({str(path)!r}, threads=3)\n"
-        "write = lambda: engine.generate(['%a\\n'], seeds=[5], max_patches=10)[0].raw\n"
+        "limits = Limits(max_steps=10)\n"
+        "write = lambda: engine.generate(['%a\\n'], seeds=[5], limits=limits)[0].raw\n"
         "engine._model.threads = 3\n"
         "before = write()\n"
         "engine._lock.acquire()\n"

@@ -9,11 +9,13 @@ import torch
 from widen import widen
 
 from scoregate import notagen
+from scoregate.generator import Limits
 from scoregate.notagen.model.network import NotaGen
 from scoregate.notagen.model.shape import ModelShape
 from scoregate.notagen.text.patches import BOS_PATCH, encode_unit, units_of
 from scoregate.notagen.weights.checkpoint import open_checkpoint
 from scoregate.notagen.weights.registry import find
+from scoregate.sampling import Sampling
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -97,7 +99,7 @@ def test_the_embedded_model_writes_the_same_piece_when_widened(embedded, hidden,
     torch.save({"model": wide, "epoch": 1}, path)
     texts = [
         notagen.load(weights, threads=1)
-        .generate([prompt], seeds=[3], top_k=1, max_patches=60)[0]
+        .generate([prompt], seeds=[3], sampling=Sampling(top_k=1), limits=Limits(max_steps=60))[0]
         .raw
         for weights in (None, path)
     ]

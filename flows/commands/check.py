@@ -9,10 +9,11 @@ from typing import Annotated
 
 import typer
 
+from scoregate import styles
 from scoregate.convert.foreign import as_abc, is_foreign
 from scoregate.errors import ScoregateError, UnreadableError
+from scoregate.findings import Status
 from scoregate.flows.printing import printable
-from scoregate.notagen.text import styles
 from scoregate.sources import MAX_BYTES, Source, read_bytes
 from scoregate.validators import abc2midi
 from scoregate.validators.checking import Checked, check_bytes, plain_reason, unjudged
@@ -32,9 +33,9 @@ Exit code: 0 all passed, 1 some were rejected, 2 some could not be read or judge
 """
 
 _MARKS = {
-    "passed": ("✓", "green"),
-    "rejected": ("✗", "red"),
-    "could not be judged": ("?", "yellow"),
+    Status.PASSED: ("✓", "green"),
+    Status.REJECTED: ("✗", "red"),
+    Status.NOT_JUDGED: ("?", "yellow"),
 }
 
 
@@ -97,9 +98,9 @@ def command(
         counts = ", ".join(f"{count} {status}" for status, count in tally.items() if count)
         unread = f", {unreadable} could not be read" if unreadable else ""
         typer.echo(f"{len(files)} files: {counts or '0 judged'}{unread}")
-    if unreadable or tally["could not be judged"]:
+    if unreadable or tally[Status.NOT_JUDGED]:
         raise typer.Exit(2)
-    raise typer.Exit(1 if tally["rejected"] else 0)
+    raise typer.Exit(1 if tally[Status.REJECTED] else 0)
 
 
 def _content(name: str) -> bytes | str:

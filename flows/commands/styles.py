@@ -26,11 +26,11 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
 ) -> None:
     """Print one style a line, as `--style` takes it."""
-    from scoregate.notagen.text import styles
+    from scoregate.notagen.text.styles import NOTAGEN_X
     from scoregate.notagen.weights.registry import trained_styles
 
     trained = trained_styles(weights)
-    listed = list(trained or ()) if not every else sorted({*styles.NOTAGEN_X, *(trained or ())})
+    listed = list(trained or ()) if not every else sorted({*NOTAGEN_X, *(trained or ())})
     if find:
         listed = [style for style in listed if find.casefold() in str(style).casefold()]
     if as_json:

@@ -18,11 +18,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from scoregate.notagen.generation import NotFiniteError
+from scoregate.notagen.backends.backend import NotFiniteError
 from scoregate.notagen.model.network import NORM_EPSILON
 from scoregate.notagen.model.shape import HEAD_SIZE, PATCH_SIZE, VOCABULARY, ModelShape
-from scoregate.notagen.sampling import COLD, FLOOR, Sampling
+from scoregate.notagen.sampling import COLD, FLOOR
 from scoregate.notagen.text.patches import PAD, Patch
+from scoregate.sampling import Sampling
 
 SPAN = 256
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}

@@ -20,11 +20,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scoregate.notagen.backends.backend import NotFiniteError
 from scoregate.notagen.backends.device import Precision
-from scoregate.notagen.generation import NotFiniteError
 from scoregate.notagen.model.shape import HEAD_SIZE, PATCH_SIZE, VOCABULARY, ModelShape
-from scoregate.notagen.sampling import Sampling, draw
+from scoregate.notagen.sampling import draw
 from scoregate.notagen.text.patches import END, PAD, Patch
+from scoregate.sampling import Sampling
 
 PATCH_BASE = "patch_level_decoder.base"
 CHAR_BASE = "char_level_decoder.base.transformer"

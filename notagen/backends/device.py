@@ -12,7 +12,7 @@ import torch
 from scoregate.cores import cores
 from scoregate.errors import RequestError
 from scoregate.notagen.model.shape import ModelShape
-from scoregate.notagen.sampling import whole_number
+from scoregate.sampling import whole_number
 
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 

@@ -16,9 +16,10 @@ from torch import Tensor
 from scoregate.notagen.draft import Draft
 from scoregate.notagen.model.network import NotaGen
 from scoregate.notagen.model.shape import PATCH_SIZE, VOCABULARY, ModelShape
-from scoregate.notagen.sampling import Sampling, draw
+from scoregate.notagen.sampling import draw
 from scoregate.notagen.text.patches import Patch
 from scoregate.notagen.weights.checkpoint import Checkpoint
+from scoregate.sampling import Sampling
 
 
 def load_model(checkpoint: Checkpoint, fused: bool = False) -> NotaGen:

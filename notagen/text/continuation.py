@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from scoregate.errors import RequestError, UnreadableError
-from scoregate.notagen.sampling import whole_number
+from scoregate.sampling import whole_number
 
 
 def opening_of(path: str | os.PathLike[str], bars: int | None = None) -> str:

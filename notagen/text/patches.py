@@ -165,7 +165,7 @@ def _chunks(unit: str, close: bool) -> list[Patch]:
         if not END < code < VOCABULARY:
             raise RequestError(
                 f"The character {char!r} (code {code}) can't be written: NotaGen knows ASCII only.",
-                "Replace it, or let scoregate.notagen.text.prompt.to_ascii transliterate the text.",
+                "Replace it, or let scoregate.transliteration.to_ascii transliterate the text.",
             )
     if close and len(codes) % PATCH_SIZE:
         codes.append(END)

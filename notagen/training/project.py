@@ -11,13 +11,14 @@ import json
 import math
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
 
 from scoregate.convert.scores import Loss, tally
 from scoregate.errors import InputError, RequestError, ScoregateError
+from scoregate.generator import Limits
 from scoregate.notagen.engine import load
 from scoregate.notagen.model.shape import shape_of
 from scoregate.notagen.training.baselines import ngram_bits, unigram_bits
@@ -46,6 +47,7 @@ from scoregate.notagen.training.train import (
 )
 from scoregate.notagen.weights.checkpoint import open_checkpoint, write_safetensors
 from scoregate.notagen.weights.registry import find
+from scoregate.sampling import Sampling
 
 Style = tuple[str, str, str]
 LM_HEAD = "char_level_decoder.base.lm_head.weight"
@@ -220,7 +222,11 @@ def train_model(
         # Small models lose more by waiting for a second thread than it gives.
         torch.set_num_threads(threads or 1)
     compass = CHORALE_COMPASS if prepared.style == CHORALE_STYLE else None
-    material = Material(prepared.train, prepared.style, settings.length, compass)
+    material = Material(
+        prepared.train, prepared.style, settings.length, compass,
+        corpus_keys=settings.corpus_keys, triple=settings.triple,
+    )  # fmt: skip
+    settings = replace(settings, above=material.above)
     held = examples_of(Material(prepared.validation, prepared.style, settings.length))
     checkpoint = folder / "checkpoint.pt"
     run = Run.load(checkpoint, settings) if checkpoint.exists() else Run(settings, initial)
@@ -244,7 +250,7 @@ def write_curve(folder: Path, curve: list[dict]) -> None:
     if not curve:
         return
     with (folder / "curve.csv").open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, list(curve[0]))
+        writer = csv.DictWriter(stream, list(curve[-1]))
         writer.writeheader()
         writer.writerows(curve)
 
@@ -279,7 +285,10 @@ def evaluate_model(
         for seed in seeds:
             wanted = [seed * 100_000 + i for i in range(each)]
             drawn = engine.generate(
-                [prompt] * each, seeds=wanted, temperature=temperature, max_patches=most
+                [prompt] * each,
+                seeds=wanted,
+                sampling=Sampling(temperature=temperature),
+                limits=Limits(max_steps=most),
             )
             texts += [piece.raw for piece in drawn]
             if on_piece:

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from scoregate.errors import RequestError, ScoregateError, ToolError, UnreadableError, WeightsError
-from scoregate.notagen.text.styles import Style
 from scoregate.notagen.weights.checkpoint import open_checkpoint, write_safetensors
 from scoregate.notagen.weights.registry import (
     EMBEDDED,
@@ -30,6 +29,7 @@ from scoregate.notagen.weights.registry import (
     release,
     styles_of,
 )
+from scoregate.styles import Style
 
 REPOSITORY = "ElectricAlexis/NotaGen"
 

@@ -15,8 +15,9 @@ from typing import Any
 
 from scoregate.errors import RequestError, WeightsError
 from scoregate.notagen.model.shape import ModelShape
-from scoregate.notagen.text.styles import NOTAGEN_X, Style, parse
+from scoregate.notagen.text.styles import NOTAGEN_X
 from scoregate.notagen.weights.checkpoint import Checkpoint, open_checkpoint
+from scoregate.styles import Style, parse
 
 EMBEDDED = "chorales"
 _EMBEDDED_NAMES = (EMBEDDED, "embedded")

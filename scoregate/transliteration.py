@@ -1,12 +1,9 @@
-"""Text as NotaGen can read it: ASCII, one line a thing."""
+"""Transliteration to ASCII, the only characters that the models know."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-
-from scoregate.notagen.model.shape import VOCABULARY
-from scoregate.notagen.text.patches import END
 
 _SPELT_OUT = {
     "ß": "ss", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "ł": "l",
@@ -28,7 +25,5 @@ def to_ascii(text: str) -> str:
     spelt = "".join(_SPELT_OUT.get(char, char) for char in _LINE_ENDS.sub("\n", text))
     plain = unicodedata.normalize("NFKD", spelt)
     return "".join(
-        char
-        for char in plain
-        if char == "\n" or (END < ord(char) < VOCABULARY and char.isprintable())
+        char for char in plain if char == "\n" or (char.isascii() and char.isprintable())
     )
