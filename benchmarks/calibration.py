@@ -21,12 +21,13 @@ from machine import describe
 from scoregate.abc.reader import read
 from scoregate.abc.score import Score
 from scoregate.notagen.training.corpus import bach_chorales
+from scoregate.validators import registry
 from scoregate.validators.analysis.chords import harmony_fit
 from scoregate.validators.analysis.counterpoint import moments
 from scoregate.validators.analysis.octave_slips import octave_slips
 from scoregate.validators.analysis.shared_passages import melody, texture
 from scoregate.validators.analysis.sounding import notes
-from scoregate.validators.examine import PRODUCTION, examine, look
+from scoregate.validators.examination import examine, run_gate
 from scoregate.validators.gates import novelty
 from scoregate.validators.gates.novelty import index_of, longest_shared
 from scoregate.validators.gates.repetition import check as repetition
@@ -217,9 +218,12 @@ def seconds(real: Pieces) -> None:
     for name, text in real.items():
         score = timed("read", lambda text=text: read(text))
         timed("notes as arrays", lambda score=score: notes(score))
-        for gate in PRODUCTION:
-            look(gate, score, style_of(name))  # once before, so that no import is timed
-            timed(gate, lambda gate=gate, score=score, name=name: look(gate, score, style_of(name)))
+        for gate in registry.names(production=True):
+            run_gate(gate, score, style_of(name))  # once before, so that no import is timed
+            timed(
+                gate,
+                lambda gate=gate, score=score, name=name: run_gate(gate, score, style_of(name)),
+            )
     for what, values in spent.items():
         print(
             f"  {what:16} median {np.median(values):7.2f}   99 % {np.quantile(values, 0.99):7.2f}"

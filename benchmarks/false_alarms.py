@@ -14,7 +14,8 @@ from pathlib import Path
 
 from machine import describe
 
-from scoregate.validators.examine import GATES, examine
+from scoregate.validators import registry
+from scoregate.validators.examination import examine
 
 STYLE = "Baroque/Bach, Johann Sebastian/Choral"
 
@@ -30,7 +31,9 @@ def main() -> None:
         for path in options.paths
         for file in (sorted(path.rglob("*.abc")) if path.is_dir() else [path])
     ]
-    rejected: dict[str, dict[str, list[str]]] = {name: defaultdict(list) for name in GATES}
+    rejected: dict[str, dict[str, list[str]]] = {
+        name: defaultdict(list) for name in registry.names()
+    }
     unjudged: list[str] = []
     for file in files:
         seen = examine(file.read_text(encoding="utf-8"), style=options.style)

@@ -21,7 +21,8 @@ from machine import describe
 from truth import musicxml_of
 
 from scoregate.abc.reader import read
-from scoregate.validators.examine import GATES, examine, look
+from scoregate.validators import registry
+from scoregate.validators.examination import examine, run_gate
 
 
 def clock(work: Callable[[], object], repeats: int) -> tuple[float, float]:
@@ -67,13 +68,13 @@ def main() -> None:
     for text in texts:
         examine(text)
     rows: dict[str, tuple[list[float], list[float]]] = {
-        name: ([], []) for name in ("read", *GATES, "all together")
+        name: ([], []) for name in ("read", *registry.names(), "all together")
     }
     for text in texts:
         _note(rows["read"], clock(lambda text=text: read(text), options.repeats))
-        for name in GATES:
+        for name in registry.names():
             scores = iter([read(text) for _ in range(options.repeats)])
-            once = clock(lambda name=name, scores=scores: look(name, next(scores), None),
+            once = clock(lambda name=name, scores=scores: run_gate(name, next(scores), None),
                          options.repeats)  # fmt: skip
             _note(rows[name], once)
         _note(rows["all together"], clock(lambda text=text: examine(text), options.repeats))

@@ -26,7 +26,7 @@ from machine import describe
 from scoregate.abc.reader import read
 from scoregate.abc.score import Bar, Event, Score, Voice
 from scoregate.findings import Finding
-from scoregate.validators.examine import examine
+from scoregate.validators.examination import examine
 from scoregate.validators.gates.ranges import assign
 
 _LENGTH = re.compile(r"(\d*)(/*\d*)(-?)$")

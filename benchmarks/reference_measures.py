@@ -12,7 +12,7 @@ import math
 import sys
 from pathlib import Path
 
-from scoregate.validators.examine import examine
+from scoregate.validators.examination import examine
 
 
 def main() -> None:

@@ -6,37 +6,19 @@ import math
 from typing import Any
 
 from scoregate.findings import Status
+from scoregate.validators.registry import measures
 
-MEASURES = {
-    "measures.pitch_entropy": ("Pitch entropy", "bits; how many different pitches are in use"),
-    "measures.pitch_class_entropy": ("Pitch-class entropy", "bits, at most 3.58"),
-    "measures.scale_consistency": ("Scale consistency", "share of notes in the best-fitting scale"),
-    "measures.groove_consistency": ("Groove consistency", "likeness of rhythm from bar to bar"),
-    "measures.transition_entropy": ("Transition entropy", "bits; how open the next note is"),
-    "measures.key_clarity": ("Key clarity", "correlation with the best key profile"),
-    "measures.key_margin": ("Key margin", "distance to the second-best key"),
-    "measures.harmony_fit": (
-        "Harmony fit",
-        "share of beats that sound as a triad or seventh chord",
-    ),
-    "measures.notes": ("Notes", "how many sound; a tie counts once"),
-    "harmony.crossings": ("Voice crossings", "a bar; a voice goes below the next lower one"),
-    "harmony.parallels": ("Parallels", "fifths and octaves side by side, a bar"),
-    "repetition.loop_share": ("Loop share", "share of the piece that goes round in a circle"),
-    "repetition.recurrence": ("Recurrence", "likeness of each bar to an earlier one"),
-    "repetition.copies": ("Copied bars", "share of bars that equal an earlier one"),
-    "novelty.shared_bars": ("Shared bars", "longest run of bars known from the corpus"),
-    "novelty.melody_bars": ("Shared melody", "longest stretch in bars of a tune of the corpus"),
-    "bars.count": ("Bars", "how many are written"),
-    "bars.equal": ("Voices agree", "share of bars whose voices have the same length"),
-    "bars.full": ("Full bars", "share of bars that fill their metre"),
-    "ranges.out": ("Notes out of range", "share that its instrument or voice can't reach"),
-    "ranges.uncomfortable": ("Uncomfortable notes", "share that is a strain to play or sing"),
-    "ranges.unknown_voices": ("Unknown parts", "voices whose name is no known instrument"),
-    "syntax.notes_read": ("Notes read", "how many the gate finds in the text"),
-    "syntax.notes_heard": ("Notes heard", "how many abc2midi plays of the same text"),
-}
-"""Title and explanation by name of measure, in the order of the pages."""
+_GATES = ("measures", "harmony", "repetition", "novelty", "bars", "ranges", "syntax")
+"""The gates whose measures the pages show first; those of other gates follow."""
+
+
+def _place(name: str) -> int:
+    gate = name.partition(".")[0]
+    return _GATES.index(gate) if gate in _GATES else len(_GATES)
+
+
+MEASURES = {name: measures()[name] for name in sorted(measures(), key=_place)}
+"""Every measure that a registered gate declares, in the order of the pages."""
 
 STATUS_SIGNS = {Status.PASSED: "✓", Status.REJECTED: "✕", Status.NOT_JUDGED: "?"}
 
@@ -44,13 +26,13 @@ STATUS_SIGNS = {Status.PASSED: "✓", Status.REJECTED: "✕", Status.NOT_JUDGED:
 def measure_title(name: str) -> str:
     """Return a measure's name for people."""
     if name in MEASURES:
-        return MEASURES[name][0]
+        return MEASURES[name].title
     return name.rpartition(".")[2].replace("_", " ").capitalize()
 
 
 def measure_note(name: str) -> str:
     """Return what a measure means, or ``""``."""
-    return MEASURES[name][1] if name in MEASURES else ""
+    return MEASURES[name].note if name in MEASURES else ""
 
 
 def number(value: Any) -> str:

@@ -17,7 +17,7 @@ from scoregate.dashboard.report import run_page
 from scoregate.dashboard.shelf import shelf_page
 from scoregate.dashboard.words import measure_note
 from scoregate.render.pool import Job, render_pieces
-from scoregate.validators.examine import examine
+from scoregate.validators.examination import examine
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=//evil.example/x onerror=alert(2)>"
 PIECE = (

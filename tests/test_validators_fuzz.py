@@ -7,7 +7,7 @@ import random
 import pytest
 from fuzz import SEEDS, check, damaged
 
-from scoregate.validators.examine import examine
+from scoregate.validators.examination import examine
 
 
 def test_the_seeds_hold() -> None:

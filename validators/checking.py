@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Any
 
 from scoregate import __version__
@@ -13,8 +12,8 @@ from scoregate.abc.finish import finish
 from scoregate.abc.score import Score
 from scoregate.errors import ScoregateError
 from scoregate.findings import Finding, Outcome, Status, Verdict
-from scoregate.validators import examine as gate
-from scoregate.validators.verdict import rules as verdict
+from scoregate.validators import registry
+from scoregate.validators.examination import examine
 from scoregate.validators.verdict import thresholds
 
 
@@ -79,11 +78,9 @@ def check_bytes(
         Whether a copy of a known piece is a fault: so for what a model wrote, not for a
         score that may be its composer's own.
     """
-    examination = gate.examine(content, style=style, gates=gates_for(novelty))
+    examination = examine(content, style=style, gates=registry.names(production=novelty))
     score = examination.score
-    style = style or ("/".join(score.prompt) if len(score.prompt) == 3 else None)
-    row = verdict.row(name, examination.outcomes, style)
-    (decided,) = verdict.judge([row], gates=examination.outcomes)
+    decided = examination.verdict(name)
     return Checked(
         file=name,
         status=decided.status,
@@ -109,7 +106,9 @@ def reasons(decided: Verdict, outcomes: Mapping[str, Outcome]) -> list[str]:
         if failure.severity != "critical":
             continue
         if decided.status is Status.REJECTED and failure.rule != "within":
-            continue  # what rejects a piece is news; what could not be judged besides is not
+            # The findings that reject the piece are its reasons; what could not be judged
+            # as well would not change the verdict.
+            continue
         outcome = outcomes.get(failure.gate)
         if failure.rule == "judged" and outcome is not None:
             said[f"{failure.gate}: could not judge: {outcome.reason}"] = None
@@ -140,20 +139,28 @@ def ordered(findings: Iterable[Finding]) -> list[Finding]:
     )
 
 
-def gates_for(novelty: bool) -> tuple[str, ...]:
-    """Return the names of the gates, with or without the one against copies."""
-    return gate.PRODUCTION if novelty else gate.GATES
-
-
 def judge_version(style: str | None, novelty: bool = False) -> str:
-    """Name everything that a verdict depends on: the gates, the thresholds, the style."""
-    versions = (
-        (name, import_module(f"scoregate.validators.gates.{name}").VERSION)
-        for name in gates_for(novelty)
-    )
-    gates = ", ".join(f"{name} {version}" for name, version in versions)
-    lines = thresholds.load().general.version
-    return f"scoregate {__version__}; {gates}; thresholds {lines}; style {style or 'by prompt'}"
+    """Name everything that a verdict depends on: the gates, the thresholds, the style.
+
+    The version of each registered gate is part of it, and so is that of abc2midi, which is
+    part of the version of ``syntax``.
+
+    Parameters
+    ----------
+    style : str or None
+        None where each piece is judged by the style of its own prompt.
+    novelty : bool
+        Whether the gates for production only judge as well.
+
+    Raises
+    ------
+    ToolError
+        When there is no abc2midi.
+    """
+    versions = registry.versions(registry.names(production=novelty))
+    gates = ", ".join(f"{name} {version}" for name, version in versions.items())
+    limits = thresholds.load().general.version
+    return f"scoregate {__version__}; {gates}; thresholds {limits}; style {style or 'by prompt'}"
 
 
 def unjudged(name: str, why: str) -> Checked:

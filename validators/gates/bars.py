@@ -18,8 +18,9 @@ from fractions import Fraction
 from scoregate.abc.remarks import Remarks
 from scoregate.abc.score import Bar, Score, Voice
 from scoregate.findings import Outcome
+from scoregate.validators.registry import FunctionGate, Measure
 
-GATE = "bars"
+NAME = "bars"
 VERSION = "1"
 
 
@@ -38,8 +39,8 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
         Measures: ``bars.count``; ``bars.equal``, the share of bars in which all voices
         are equally long; ``bars.full``, the share that are also as long as the metre.
     """
-    remarks = Remarks(GATE)
-    outcome = Outcome(GATE, VERSION)
+    remarks = Remarks(NAME)
+    outcome = Outcome(NAME, VERSION)
     voices = [voice for voice in score.voices if voice.bars]
     columns = _columns(score, voices, remarks)
     lengths: list[tuple[Fraction, Bar]] = []
@@ -312,3 +313,16 @@ def _excused(columns: list[Cells], lengths: list[tuple[Fraction, Bar]], index: i
         for neighbour in (index - 1, index + 1)
         if lengths[neighbour][1].metre == metre
     )
+
+
+GATE = FunctionGate(
+    name=NAME,
+    version=VERSION,
+    asks="Do the voices of every bar agree, and does the metre hold?",
+    check=check,
+    measures=(
+        Measure("bars.count", "Bars", "how many are written", 0),
+        Measure("bars.equal", "Voices agree", "share of bars whose voices have the same length", 3),
+        Measure("bars.full", "Full bars", "share of bars that fill their metre", 3),
+    ),
+)

@@ -21,8 +21,9 @@ from scoregate.validators.analysis.counterpoint import Clash, crossings, moments
 from scoregate.validators.analysis.key_finding import tonic_of
 from scoregate.validators.analysis.sounding import notes
 from scoregate.validators.gates.ranges import assign, is_choral
+from scoregate.validators.registry import FunctionGate, Measure
 
-GATE = "harmony"
+NAME = "harmony"
 VERSION = "1"
 
 _MOST = 10
@@ -44,14 +45,14 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
         Warnings; measures ``harmony.crossings`` and ``harmony.parallels``, each a bar, in
         choral styles.
     """
-    outcome = Outcome(GATE, VERSION)
+    outcome = Outcome(NAME, VERSION)
     every = notes(score)
     if not len(every.pitch):
         return outcome
     if not score.tempo_text:
         outcome.findings.append(
             Finding(
-                GATE, "harmony.tempo-missing", "warning", "no tempo is given", expected="Q:1/4=..."
+                NAME, "harmony.tempo-missing", "warning", "no tempo is given", expected="Q:1/4=..."
             )
         )
     outcome.findings += _ending(score)
@@ -83,7 +84,7 @@ def _clashes(score: Score, choir: list[int], clashes: Sequence[Clash]) -> list[F
         bar = next((bar for bar in upper.bars if bar.number == clash.bar + 1), None)
         findings.append(
             Finding(
-                GATE,
+                NAME,
                 f"harmony.{code}",
                 "warning",
                 words,
@@ -116,7 +117,7 @@ def _ending(score: Score) -> list[Finding]:
     expected = f"{_NAMES[tonic]} in the bass" if tonic is not None else "a triad"
     return [
         Finding(
-            GATE, f"harmony.{code}", "warning", words, None, bar_number, *place, found, expected
+            NAME, f"harmony.{code}", "warning", words, None, bar_number, *place, found, expected
         )
     ]
 
@@ -149,3 +150,17 @@ def chord_root(sound: int, bass: int) -> int | None:
             if whole or part:
                 return root
     return None
+
+
+GATE = FunctionGate(
+    name=NAME,
+    version=VERSION,
+    asks="Are voice leading, ending and tempo plausible?",
+    check=check,
+    measures=(
+        Measure(
+            "harmony.crossings", "Voice crossings", "a bar; a voice goes below the next lower one"
+        ),
+        Measure("harmony.parallels", "Parallels", "fifths and octaves side by side, a bar"),
+    ),
+)

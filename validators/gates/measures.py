@@ -19,9 +19,10 @@ from scoregate.findings import Finding, Outcome
 from scoregate.validators.analysis.chords import harmony_fit
 from scoregate.validators.analysis.key_finding import key_correlations
 from scoregate.validators.analysis.sounding import SLICES, notes
+from scoregate.validators.registry import FunctionGate, Measure
 from scoregate.validators.verdict.thresholds import for_style
 
-GATE = "measures"
+NAME = "measures"
 VERSION = "1"
 
 _MAJOR, _MINOR = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10)
@@ -71,7 +72,7 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
         side = "below" if limits.measures[name].side == "high" else "above"
         findings.append(
             Finding(
-                GATE,
+                NAME,
                 name,
                 severity,
                 _SAID.get(name, f"{name.partition('.')[2]} is out of the ordinary"),
@@ -79,7 +80,7 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
                 expected=f"{side} {limits.bound(name, severity):.2f}",
             )
         )
-    return Outcome(GATE, VERSION, findings=findings, measures=values)
+    return Outcome(NAME, VERSION, findings=findings, measures=values)
 
 
 def pitch_entropy(score: Score) -> float:
@@ -214,3 +215,38 @@ def _entropy(counts: NDArray[np.int64]) -> float:
         return math.nan
     share = counts[counts > 0] / total
     return float(abs((share * np.log2(share)).sum()))
+
+
+GATE = FunctionGate(
+    name=NAME,
+    version=VERSION,
+    asks="What are its entropies, scale, rhythm, key and chords?",
+    check=check,
+    measures=(
+        Measure(
+            "measures.pitch_entropy", "Pitch entropy", "bits; how many different pitches are in use"
+        ),
+        Measure("measures.pitch_class_entropy", "Pitch-class entropy", "bits, at most 3.58"),
+        Measure(
+            "measures.scale_consistency",
+            "Scale consistency",
+            "share of notes in the best-fitting scale",
+        ),
+        Measure(
+            "measures.groove_consistency",
+            "Groove consistency",
+            "likeness of rhythm from bar to bar",
+        ),
+        Measure(
+            "measures.transition_entropy", "Transition entropy", "bits; how open the next note is"
+        ),
+        Measure("measures.key_clarity", "Key clarity", "correlation with the best key profile"),
+        Measure("measures.key_margin", "Key margin", "distance to the second-best key"),
+        Measure(
+            "measures.harmony_fit",
+            "Harmony fit",
+            "share of beats that sound as a triad or seventh chord",
+        ),
+        Measure("measures.notes", "Notes", "how many sound; a tie counts once", 0),
+    ),
+)

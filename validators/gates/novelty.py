@@ -28,9 +28,10 @@ from scoregate.abc.score import Score
 from scoregate.errors import GateError
 from scoregate.findings import Finding, Outcome
 from scoregate.validators.analysis.shared_passages import GRAM, Passage, grams, melody, texture
+from scoregate.validators.registry import FunctionGate, Measure
 from scoregate.validators.verdict.thresholds import for_style
 
-GATE = "novelty"
+NAME = "novelty"
 VERSION = "1"
 
 MOMENTS = 20_000
@@ -150,7 +151,7 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
     """
     limits = for_style(style)
     indices = known_pieces()
-    outcome = Outcome(GATE, VERSION)
+    outcome = Outcome(NAME, VERSION)
     for kind, passage, words in (
         ("texture", texture(score), "{bars:.1f} bars stand note for note in {source}"),
         ("melody", melody(score), "the melody is that of {source} for {bars:.1f} bars"),
@@ -164,7 +165,7 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
         bar = next((b for b in score.voices[0].bars if b.number == shared.first_bar), None)
         outcome.findings.append(
             Finding(
-                GATE,
+                NAME,
                 "novelty.copy" if kind == "texture" else "novelty.known-melody",
                 severity,
                 f"bars {shared.first_bar}-{shared.last_bar}: "
@@ -213,3 +214,23 @@ def _bar_length(score: Score) -> float:
     """The bar's usual length in whole notes."""
     lengths = [float(bar.duration) for bar in score.voices[0].bars if bar.duration]
     return float(np.median(lengths)) if lengths else 1.0
+
+
+GATE = FunctionGate(
+    name=NAME,
+    version=VERSION,
+    asks="Is the piece a copy of a known one?",
+    check=check,
+    measures=(
+        Measure(
+            "novelty.shared_bars", "Shared bars", "longest run of bars known from the corpus", 1
+        ),
+        Measure(
+            "novelty.melody_bars",
+            "Shared melody",
+            "longest stretch in bars of a tune of the corpus",
+            1,
+        ),
+    ),
+    production_only=True,
+)

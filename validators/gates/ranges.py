@@ -32,8 +32,9 @@ from scoregate.validators.analysis.instruments import (
 )
 from scoregate.validators.analysis.octave_slips import octave_slips
 from scoregate.validators.analysis.sounding import Notes, notes
+from scoregate.validators.registry import FunctionGate, Measure
 
-GATE = "ranges"
+NAME = "ranges"
 VERSION = "1"
 
 WIDEST = Instrument("any instrument", "", 21, 108, 21, 108)
@@ -57,7 +58,7 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
         With the measures ``ranges.out`` (share of notes beyond the professional limits),
         ``ranges.uncomfortable`` and ``ranges.unknown_voices``.
     """
-    outcome = Outcome(GATE, VERSION)
+    outcome = Outcome(NAME, VERSION)
     every = notes(score)
     out = uncomfortable = unknown = 0
     told: set[str] = set()
@@ -214,7 +215,7 @@ def _for_voice(part: Instrument, voice: Voice) -> Instrument:
 
 def _unknown(voice: Voice) -> Finding:
     return Finding(
-        GATE,
+        NAME,
         "ranges.unknown-instrument",
         "warning",
         f"no known instrument or voice is called {voice.instrument[:60]!r}; "
@@ -227,7 +228,7 @@ def _unknown(voice: Voice) -> Finding:
 
 def _unnamed(voice: Voice) -> Finding:
     return Finding(
-        GATE,
+        NAME,
         "ranges.no-instrument",
         "info",
         "no instrument or voice is named; the notes are held to the widest range",
@@ -277,7 +278,7 @@ def _out_of_range(voice: Voice, part: Instrument) -> list[Finding]:
             more = f", and {count - 1} more in this bar" if count > 1 else ""
             found.append(
                 Finding(
-                    GATE,
+                    NAME,
                     "ranges.grace-out-of-range" if grace else "ranges.out-of-range",
                     "warning" if grace else "critical",
                     f"{'grace note ' if grace else ''}{name} is {side} the range of {whose}{more}",
@@ -306,7 +307,7 @@ def _uncomfortable(voice: Voice, part: Instrument, strained: int, total: int) ->
     bar, event = _first_beyond(voice, part)
     limits = f"{pitch_name(part.comfort_low)} to {pitch_name(part.comfort_high)}"
     return Finding(
-        GATE,
+        NAME,
         "ranges.uncomfortable",
         "warning",
         f"{strained} of {total} notes lie beyond what is comfortable for "
@@ -332,7 +333,7 @@ def _slips(score: Score, parts: list[Instrument | None]) -> list[Finding]:
         event = _sounding(voice, number, pitch)
         findings.append(
             Finding(
-                GATE,
+                NAME,
                 "ranges.octave-slip",
                 "warning",
                 f"this note looks an octave too {'high' if octave > 0 else 'low'}",
@@ -362,3 +363,25 @@ def _first_beyond(voice: Voice, part: Instrument) -> tuple[Bar | None, Event | N
             if any(not part.comfort_low <= pitch <= part.comfort_high for pitch in event.pitches):
                 return bar, event
     return None, None
+
+
+GATE = FunctionGate(
+    name=NAME,
+    version=VERSION,
+    asks="Can the instrument or voice of each part sound its notes?",
+    check=check,
+    measures=(
+        Measure(
+            "ranges.out", "Notes out of range", "share that its instrument or voice can't reach", 3
+        ),
+        Measure(
+            "ranges.uncomfortable",
+            "Uncomfortable notes",
+            "share that is a strain to play or sing",
+            3,
+        ),
+        Measure(
+            "ranges.unknown_voices", "Unknown parts", "voices whose name is no known instrument", 0
+        ),
+    ),
+)

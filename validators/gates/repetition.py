@@ -32,9 +32,10 @@ from scoregate.errors import GateError
 from scoregate.findings import Finding, Outcome, Severity
 from scoregate.validators.analysis.dtw import bar_distances
 from scoregate.validators.analysis.sounding import beginnings, slices
+from scoregate.validators.registry import FunctionGate, Measure
 from scoregate.validators.verdict.thresholds import Thresholds, for_style
 
-GATE = "repetition"
+NAME = "repetition"
 VERSION = "2"
 
 ALIKE = 0.17
@@ -85,7 +86,7 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
         For more than 20,000 bars.
     """
     limits = for_style(style)
-    outcome = Outcome(GATE, VERSION)
+    outcome = Outcome(NAME, VERSION)
     everything = slices(score)
     sounding = np.flatnonzero(everything.any(axis=(1, 2)))
     if len(sounding) > LONGEST:
@@ -112,7 +113,7 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
     if severity:
         outcome.findings.append(
             Finding(
-                GATE,
+                NAME,
                 "repetition.recurrence",
                 severity,
                 "the pitches of nearly every bar resemble those of an earlier one",
@@ -254,7 +255,7 @@ def _finding(
     share = told.length / len(sounding)
     bars = "the same bar" if told.period == 1 else f"the same {told.period} bars"
     return Finding(
-        GATE,
+        NAME,
         "repetition.loop" if told.loop else "repetition.ostinato",
         severity,
         f"bars {begin}-{end} repeat with period {told.period}: "
@@ -274,3 +275,18 @@ def _place(score: Score, bar: int) -> tuple[int | None, int | None]:
             if candidate.number == bar and not candidate.implied:
                 return candidate.line, candidate.column
     return None, None
+
+
+GATE = FunctionGate(
+    name=NAME,
+    version=VERSION,
+    asks="Does the piece loop?",
+    check=check,
+    measures=(
+        Measure(
+            "repetition.loop_share", "Loop share", "share of the piece that goes round in a circle"
+        ),
+        Measure("repetition.recurrence", "Recurrence", "likeness of each bar to an earlier one"),
+        Measure("repetition.copies", "Copied bars", "share of bars that equal an earlier one"),
+    ),
+)

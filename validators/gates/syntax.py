@@ -29,8 +29,9 @@ from scoregate.findings import Finding, Outcome
 from scoregate.validators import abc2midi
 from scoregate.validators.analysis.midi_counts import tracks
 from scoregate.validators.analysis.sounding import notes
+from scoregate.validators.registry import Measure
 
-GATE = "syntax"
+NAME = "syntax"
 VERSION = "1"
 
 _MOST = 8
@@ -117,7 +118,7 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
     ToolError
         When there is no abc2midi.
     """
-    outcome = Outcome(GATE, f"{VERSION} (abc2midi {abc2midi.find().version})")
+    outcome = Outcome(NAME, GATE.version)
     outcome.findings = list(score.findings)
     unsafe = unsafe_directives(score.text)
     outcome.findings += unsafe
@@ -150,7 +151,7 @@ def unsafe_directives(text: str) -> list[Finding]:
         begin = text.rfind("\n", 0, match.end()) + 1
         found.append(
             Finding(
-                GATE,
+                NAME,
                 "syntax.unsafe-directive",
                 "critical",
                 "a directive that reads files or runs code is refused",
@@ -223,7 +224,7 @@ def _take_words(
             break
         outcome.findings.append(
             Finding(
-                GATE,
+                NAME,
                 f"syntax.abc2midi-{fault}",
                 "critical",
                 f"abc2midi: {message.strip()}",
@@ -305,7 +306,7 @@ def _compare_notes(outcome: Outcome, midi: bytes, score: Score) -> None:
     if heard < read or (heard > read and not _plays_more(score)):
         outcome.findings.append(
             Finding(
-                GATE,
+                NAME,
                 "syntax.notes-lost" if heard < read else "syntax.notes-gained",
                 "critical" if heard < read else "warning",
                 f"abc2midi plays {heard} {'note' if heard == 1 else 'notes'} where {read} "
@@ -314,3 +315,33 @@ def _compare_notes(outcome: Outcome, midi: bytes, score: Score) -> None:
                 expected=str(read),
             )
         )
+
+
+class SyntaxGate:
+    """The gate as the registry holds it; its version includes that of abc2midi."""
+
+    name = NAME
+    asks = "Can the text be read, by the reader and by abc2midi?"
+    measures = (
+        Measure("syntax.notes_read", "Notes read", "how many the gate finds in the text", 0),
+        Measure("syntax.notes_heard", "Notes heard", "how many abc2midi plays of the same text", 0),
+    )
+    production_only = False
+
+    @property
+    def version(self) -> str:
+        """Version of this module and of abc2midi, which judges as well.
+
+        Raises
+        ------
+        ToolError
+            When there is no abc2midi.
+        """
+        return f"{VERSION} (abc2midi {abc2midi.find().version})"
+
+    def check(self, score: Score, *, style: str | None = None) -> Outcome:
+        """Judge a score; see the function `check`."""
+        return check(score, style=style)
+
+
+GATE = SyntaxGate()

@@ -20,6 +20,7 @@ from typing import Any
 
 from scoregate.errors import GateError
 from scoregate.findings import Failure, Outcome, Status, Verdict
+from scoregate.validators import registry
 from scoregate.validators.verdict.thresholds import SEVERITIES, ThresholdFile, Thresholds, load
 
 
@@ -57,7 +58,8 @@ def judge(
     rows : sequence of mappings
         As :func:`row` makes them.
     gates : iterable of str, optional
-        Those whose word is needed; by default every gate the thresholds name.
+        Names of the gates that must have judged a piece for it to pass; by default every
+        registered one.
     thresholds : ThresholdFile, optional
         The project's own by default.
 
@@ -74,7 +76,7 @@ def judge(
     if not len(rows):
         raise nothing_to_judge()
     file = thresholds or load()
-    needed = tuple(gates) if gates is not None else tuple(file.general.findings)
+    needed = tuple(gates) if gates is not None else registry.names(production=True)
     return [_judge_one(cells, needed, file) for cells in rows]
 
 

@@ -26,6 +26,7 @@ import pandas as pd
 
 from scoregate.errors import GateError
 from scoregate.findings import Failure, Verdict
+from scoregate.validators import registry
 from scoregate.validators.verdict.rules import (
     expected,
     nothing_to_judge,
@@ -53,7 +54,8 @@ def judge(
     rows : DataFrame or sequence of mappings
         One row a piece, as :func:`scoregate.validators.verdict.rules.row` makes them.
     gates : iterable of str, optional
-        Those whose word is needed; by default every gate the thresholds name.
+        Names of the gates that must have judged a piece for it to pass; by default every
+        registered one.
     thresholds : ThresholdFile, optional
         The project's own by default.
 
@@ -68,7 +70,7 @@ def judge(
         For no rows, or when Great Expectations fails at its own work.
     """
     file = thresholds or load()
-    needed = tuple(gates) if gates is not None else tuple(file.general.findings)
+    needed = tuple(gates) if gates is not None else registry.names(production=True)
     frame = _frame(rows, needed, file)
     rules = _rules(needed, file)
     results = _validate(frame, [expectation for _, expectation in rules])

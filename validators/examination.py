@@ -1,0 +1,166 @@
+"""Read a piece once and let the gates judge it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from scoregate.abc.reader import REFUSED, read
+from scoregate.abc.score import Score
+from scoregate.errors import GateError, ToolError
+from scoregate.findings import Finding, Outcome, Verdict
+from scoregate.validators import registry
+from scoregate.validators.verdict import rules
+from scoregate.validators.verdict.thresholds import SEVERITIES, ThresholdFile
+
+_LEVELS = frozenset((*SEVERITIES, "info"))
+
+
+@dataclass(slots=True)
+class Examination:
+    """What the gates found in one piece.
+
+    Attributes
+    ----------
+    score : Score
+        The piece as it was read. ``score.findings`` are the reader's own.
+    outcomes : dict of str to Outcome
+        By name of the gate, in the order in which the gates ran.
+    style : str or None
+        Style by whose thresholds the gates judged.
+    """
+
+    score: Score
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    style: str | None = None
+
+    @property
+    def findings(self) -> list[Finding]:
+        """Findings of all gates."""
+        return [finding for outcome in self.outcomes.values() for finding in outcome.findings]
+
+    @property
+    def measures(self) -> dict[str, float]:
+        """Measures of all gates."""
+        return {
+            name: value
+            for outcome in self.outcomes.values()
+            for name, value in outcome.measures.items()
+        }
+
+    @property
+    def judged(self) -> bool:
+        """Whether every gate could judge the piece."""
+        return all(outcome.judged for outcome in self.outcomes.values())
+
+    def verdict(self, piece_id: str = "", thresholds: ThresholdFile | None = None) -> Verdict:
+        """Return whether the piece passes, by the gates that examined it.
+
+        Parameters
+        ----------
+        piece_id : str, optional
+            What the verdict calls the piece.
+        thresholds : ThresholdFile, optional
+            The project's own by default.
+        """
+        row = rules.row(piece_id, self.outcomes, self.style)
+        (verdict,) = rules.judge([row], gates=self.outcomes, thresholds=thresholds)
+        return verdict
+
+
+def examine(
+    text: str | bytes, *, style: str | None = None, gates: Sequence[str] | None = None
+) -> Examination:
+    """Read a piece and let the gates judge it.
+
+    Parameters
+    ----------
+    text : str or bytes
+        ABC, as the model writes it or finished.
+    style : str or None
+        ``Period/Composer/Instrumentation``, for the gates whose thresholds depend on it.
+        None takes it from the piece's own prompt lines, where it has any.
+    gates : sequence of str or None
+        Names of the gates. None for every registered gate that is not for production only
+        (:func:`scoregate.validators.registry.names`).
+
+    Returns
+    -------
+    Examination
+        A gate that raises has an outcome that is not ``judged``, with the reason.
+
+    Raises
+    ------
+    RequestError
+        No gate has one of the names.
+    """
+    chosen = [registry.find(name) for name in (registry.names() if gates is None else gates)]
+    score = read(text)
+    if not style and len(score.prompt) == 3:
+        style = "/".join(score.prompt)
+    examination = Examination(score, style=style)
+    refused = any(finding.code == REFUSED for finding in score.findings)
+    for gate in chosen:
+        outcome = _refused(gate, score) if refused else _judge(gate, score, style)
+        examination.outcomes[gate.name] = outcome
+    return examination
+
+
+def run_gate(name: str, score: Score, style: str | None) -> Outcome:
+    """Let one gate judge a score.
+
+    Parameters
+    ----------
+    name : str
+    score : Score
+    style : str or None
+
+    Returns
+    -------
+    Outcome
+        Not ``judged``, with the reason, where the gate raises or its answer is not one that
+        a verdict can be drawn from.
+
+    Raises
+    ------
+    RequestError
+        No gate has the name.
+    """
+    return _judge(registry.find(name), score, style)
+
+
+def _refused(gate: registry.Gate, score: Score) -> Outcome:
+    """Return the outcome for a text that the reader refused: only ``syntax`` judges it."""
+    try:
+        version = gate.version
+    except ToolError:  # no abc2midi: it is not needed to refuse a text
+        version = ""
+    if gate.name == "syntax":
+        return Outcome(gate.name, version, findings=list(score.findings))
+    return Outcome(gate.name, version, judged=False, reason="the text was refused")
+
+
+def _judge(gate: registry.Gate, score: Score, style: str | None) -> Outcome:
+    version = "?"
+    try:
+        version = gate.version
+        outcome = gate.check(score, style=style)
+        _validate(gate, outcome)
+    except Exception as error:
+        # A gate that fails, for whatever reason, must not end a run and not pass a piece.
+        return Outcome(gate.name, version, judged=False, reason=f"{type(error).__name__}: {error}")
+    return outcome
+
+
+def _validate(gate: registry.Gate, outcome: Outcome) -> None:
+    """Refuse an outcome that could stand for another gate's, or hide a critical finding."""
+    if not isinstance(outcome, Outcome):
+        raise GateError(f"the gate answered with {type(outcome).__name__} instead of an Outcome")
+    if outcome.gate != gate.name:
+        raise GateError(f"the gate answered in the name of {outcome.gate!r}")
+    undeclared = outcome.measures.keys() - {measure.name for measure in gate.measures}
+    if undeclared:
+        raise GateError(f"the gate does not declare its measures {', '.join(sorted(undeclared))}")
+    for finding in outcome.findings:
+        if finding.severity not in _LEVELS:
+            raise GateError(f"the finding {finding.code} has the severity {finding.severity!r}")
