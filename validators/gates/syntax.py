@@ -3,7 +3,7 @@
 The reader has already read the piece; what it could not read is this gate's first word.
 abc2midi, which thousands of people's scores have gone through, is the second. It is
 judged by what it says and by the MIDI it writes, never by its exit code, which is 0 for
-nearly everything. Its words are sorted: errors of notation are findings, its own limits
+nearly everything. Its messages are sorted: errors of notation are findings, its own limits
 (sixteen MIDI channels, decorations it does not know) are not the piece's fault, and what
 other gates judge better (the length of bars) is left to them.
 
@@ -37,7 +37,7 @@ VERSION = "1"
 _MOST = 8
 """Findings taken over from abc2midi; a broken piece brings hundreds of the same."""
 
-_WORDS = re.compile(r"(Error|Warning) in line-char (\d+)-(\d+) : (.{0,200})")
+_MESSAGES = re.compile(r"(Error|Warning) in line-char (\d+)-(\d+) : (.{0,200})")
 
 # What is no fault of the piece, or another gate's business.
 _NOT_OURS = re.compile(
@@ -132,7 +132,7 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
         outcome.judged = False
         outcome.reason = f"abc2midi {run.failure}"
         return outcome
-    _take_words(outcome, run.words, finished, added, score)
+    _take_messages(outcome, run.messages, finished, added, score)
     if not any(finding.severity == "critical" for finding in outcome.findings):
         _compare_notes(outcome, run.midi, score)
     return outcome
@@ -197,15 +197,15 @@ def _blank(match: re.Match[str]) -> str:
     return " " * len(match[0])
 
 
-def _take_words(
-    outcome: Outcome, words: str, finished: Finished, added: list[int], score: Score
+def _take_messages(
+    outcome: Outcome, messages: str, finished: Finished, added: list[int], score: Score
 ) -> None:
     said: set[tuple[str, int | None, int]] = set()
     # Where the reader has found a fault of the header, that there is no tune follows from it.
     faulty = any(finding.severity == "critical" for finding in score.findings)
     places = None
     given, handed = split_lines(score.text), finished.text.split("\n")
-    for kind, number, character, message in _WORDS.findall(words):
+    for kind, number, character, message in _MESSAGES.findall(messages):
         fault = _fault(kind, message)
         if fault is None or (fault == "no-tune" and faulty):
             continue
