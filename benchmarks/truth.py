@@ -78,7 +78,7 @@ def our_notes(voice: Voice) -> list[Note]:
 
 def single_voice(score: Score, voice: Voice, propagate: str = "octave") -> str:
     """Return one voice of a finished interleaved piece as a tune of its own."""
-    lines = finish(score).text.split("\n")
+    lines = finish(score.text).text.split("\n")
     header: list[str] = []
     body: list[str] = []
     for line in lines:
@@ -204,7 +204,7 @@ def their_bars(xml: str) -> list[Counter[int]]:
 def against_music21(text: str) -> tuple[int, list[int]]:
     """Compare a piece's bars with abc2xml and music21; return their number and who differs."""
     score = read(text)
-    ours, theirs = our_bars(score), their_bars(musicxml_of(finish(score).text))
+    ours, theirs = our_bars(score), their_bars(musicxml_of(finish(score.text).text))
     differing = [
         index + 1
         for index in range(max(len(ours), len(theirs)))
@@ -227,7 +227,7 @@ def against_abctoolkit(text: str) -> tuple[int, list[tuple[str, int]], int]:
     from abctoolkit.duration import calculate_bartext_duration
 
     score = read(text)
-    lines = finish(score).text.split("\n")
+    lines = finish(score.text).text.split("\n")
     compared = beyond = 0
     differing: list[tuple[str, int]] = []
     for voice in score.voices:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable
 
 import numpy as np
 
+from scoregate.abc.finish import undeclared_voices
 from scoregate.errors import GenerationError, RequestError
 from scoregate.generator import Ended, Generation, Interrupted, Progress
 from scoregate.notagen.backends.accelerator import AcceleratedModel
@@ -19,7 +20,6 @@ from scoregate.notagen.backends.backend import NotFiniteError
 from scoregate.notagen.backends.cpu import CachedModel
 from scoregate.notagen.backends.device import is_out_of_memory
 from scoregate.notagen.draft import MOST_CHARACTERS, Draft, Rules
-from scoregate.notagen.text.finish import finish, undeclared_voices
 from scoregate.notagen.text.opening import read_opening
 from scoregate.notagen.text.patches import encode
 from scoregate.notagen.text.styles import PROMPT_END
@@ -328,7 +328,6 @@ class Run:
             )
         self.pieces[piece] = Generation(
             raw=draft.raw,
-            text=finish(draft.raw, whole=draft.ended == "finished"),
             ended=draft.ended,
             seed=draft.seed,
             steps=draft.drawn,

@@ -17,9 +17,11 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from difflib import get_close_matches
+from functools import cached_property
 from importlib import import_module, metadata
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from scoregate.abc.finish import Finished, finish
 from scoregate.errors import RequestError, ToolError
 from scoregate.sampling import Sampling, is_number, whole_number
 from scoregate.styles import Style
@@ -76,7 +78,7 @@ class Limits:
             )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Generation:
     """One generated piece.
 
@@ -84,8 +86,6 @@ class Generation:
     ----------
     raw : str
         The text as the model wrote it.
-    text : str
-        The piece as finished ABC.
     ended : {'finished', 'length', 'time', 'stopped', 'failed'}
     seed : int
     steps : int
@@ -105,7 +105,6 @@ class Generation:
     """
 
     raw: str
-    text: str
     ended: Ended
     seed: int
     steps: int
@@ -116,10 +115,24 @@ class Generation:
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
 
+    @cached_property
+    def finished(self) -> Finished:
+        """The piece as finished ABC, made when first asked for.
+
+        Gates, renderers and archive all work on this text. A last line that is incomplete
+        because the piece was stopped is left out.
+        """
+        return finish(self.raw, whole=self.ended == "finished")
+
+    @property
+    def text(self) -> str:
+        """The text of the finished ABC."""
+        return self.finished.text
+
     def as_dict(self) -> dict[str, Any]:
         """Return everything but the texts as a JSON-ready dict."""
         values = asdict(self) | {"notes": list(self.notes)}
-        return {name: value for name, value in values.items() if name not in ("raw", "text")}
+        return {name: value for name, value in values.items() if name != "raw"}
 
 
 @dataclass(slots=True)

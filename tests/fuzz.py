@@ -81,7 +81,7 @@ def check(text: str) -> Score:
         for index, bar in enumerate(voice.bars):
             assert bar.number == index + 1, (voice.id, bar)
             _check_bar(bar, lines)
-    again = read(finish(score).text)
+    again = read(finish(score.text).text)
     if not score.findings:
         assert len(again.voices) == len(score.voices)
     bars.check(score)

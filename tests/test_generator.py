@@ -44,7 +44,7 @@ class MockGenerator:
             while resampled < limits.line_tries and accept_line and not accept_line(raw, "C8|"):
                 resampled += 1
             raw += "C8|\n"
-            pieces.append(Generation(raw, raw, "finished", seed, 1 + resampled, 1, resampled))
+            pieces.append(Generation(raw, "finished", seed, 1 + resampled, 1, resampled))
             if on_progress:
                 on_progress(Progress(len(pieces), 1, len(pieces), len(pieces), 0.0))
         return pieces
@@ -157,7 +157,7 @@ def test_stored_provenance_of_any_age_is_read():
 
 
 def test_piece_is_stored_without_its_texts():
-    piece = Generation("raw", "text", "finished", 1, 2, 3, notes=("a",))
+    piece = Generation("raw", "finished", 1, 2, 3, notes=("a",))
     assert piece.as_dict() == {
         "ended": "finished", "seed": 1, "steps": 2, "bars": 3, "resampled_lines": 0,
         "refused_lines": 0, "context_cuts": 0, "seconds": 0.0, "notes": ["a"],
@@ -170,7 +170,7 @@ def test_progress_reads_as_a_sentence():
 
 
 def test_interruption_carries_the_pieces():
-    piece = Generation("raw", "text", "stopped", 1, 2, 3)
+    piece = Generation("raw", "stopped", 1, 2, 3)
     assert Interrupted([piece]).pieces == [piece]
 
 

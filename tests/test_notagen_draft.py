@@ -17,9 +17,9 @@ from notagen_models import (
     say_patches,
 )
 
+from scoregate.abc.finish import finish
 from scoregate.generator import Limits
 from scoregate.notagen.draft import Draft, Rules
-from scoregate.notagen.text.finish import finish
 from scoregate.notagen.text.opening import read_opening
 from scoregate.notagen.text.patches import END, EOS_PATCH, PAD, decode, encode, encode_open
 
@@ -368,4 +368,4 @@ def test_nonsense_never_parts_the_context_from_the_text(number):
             shown = draft.head + draft.body[draft._kept_from :]
             # Empty lines are text and no patch.
             assert (decode(draft.patches) + given).replace("\n", "") == shown.replace("\n", "")
-    assert finish(draft.raw, whole=draft.ended == "finished").startswith("X:1\n")
+    assert finish(draft.raw, whole=draft.ended == "finished").text.startswith("X:1\n")

@@ -10,6 +10,7 @@ import torch
 from notagen_models import ORACLE, PROMPT, generate, random_weights
 
 from scoregate import notagen, styles
+from scoregate.abc.finish import undeclared_voices
 from scoregate.errors import GenerationError, RequestError
 from scoregate.generator import Interrupted, Limits, Progress
 from scoregate.notagen import scheduler as run
@@ -17,7 +18,6 @@ from scoregate.notagen.backends.device import choose_device, choose_precision, c
 from scoregate.notagen.draft import Draft, Rules
 from scoregate.notagen.engine import Engine
 from scoregate.notagen.model.shape import ModelShape
-from scoregate.notagen.text.finish import finish
 from scoregate.sampling import Sampling
 
 
@@ -194,13 +194,13 @@ def test_interruption_while_a_piece_is_finished_keeps_that_piece(engine, monkeyp
     """Ctrl-C comes at any time: here while the text of the second piece is put together."""
     calls = []
 
-    def slow(raw, *, whole):
+    def slow(raw):
         calls.append(raw)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return finish(raw, whole=whole)
+        return undeclared_voices(raw)
 
-    monkeypatch.setattr(run, "finish", slow)
+    monkeypatch.setattr(run, "undeclared_voices", slow)
     with pytest.raises(Interrupted) as caught:
         engine.generate([PROMPT] * 3, seeds=[1, 2, 3], limits=Limits(max_steps=2, batch_size=1))
     assert [(p.seed, p.ended) for p in caught.value.pieces] == [(1, "length"), (2, "length")]

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scoregate import __version__
-from scoregate.abc.finish import finish
 from scoregate.abc.score import Score
 from scoregate.errors import ScoregateError
 from scoregate.findings import Finding, Outcome, Status, Verdict
@@ -89,7 +88,7 @@ def check_bytes(
         measures=examination.measures,
         bars=score.bar_count,
         voices=len(score.voices),
-        text=finish(score).text,
+        text=score.text,
         score=score,
     )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from scoregate.abc.reader import REFUSED, read
+from scoregate.abc.finish import finish
+from scoregate.abc.reader import REFUSED
 from scoregate.abc.score import Score
 from scoregate.errors import GateError, ToolError
 from scoregate.findings import Finding, Outcome, Verdict
@@ -23,9 +24,11 @@ class Examination:
     Attributes
     ----------
     score : Score
-        The piece as it was read. ``score.findings`` are the reader's own.
+        The finished text of the piece, as it was read; its positions are those of that text.
+        ``score.findings`` are the reader's own.
     outcomes : dict of str to Outcome
-        By name of the gate, in the order in which the gates ran.
+        By name of the gate, in the order in which the gates ran. Positions of findings are
+        those of the text as it was handed in.
     style : str or None
         Style by whose thresholds the gates judged.
     """
@@ -95,13 +98,16 @@ def examine(
         No gate has one of the names.
     """
     chosen = [registry.find(name) for name in (registry.names() if gates is None else gates)]
-    score = read(text)
+    finished = finish(text)
+    score = finished.score()
     if not style and len(score.prompt) == 3:
         style = "/".join(score.prompt)
     examination = Examination(score, style=style)
     refused = any(finding.code == REFUSED for finding in score.findings)
     for gate in chosen:
         outcome = _refused(gate, score) if refused else _judge(gate, score, style)
+        # The gates work on the finished text; the caller knows the one that he handed in.
+        outcome.findings = [finished.in_source(finding) for finding in outcome.findings]
         examination.outcomes[gate.name] = outcome
     return examination
 

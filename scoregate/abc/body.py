@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from copy import copy
+from fractions import Fraction
+from typing import NamedTuple
 
 from scoregate.abc.fields import read_metre, read_properties, read_unit
 from scoregate.abc.header import (
     FIELD_LINE,
     Header,
+    block_opened,
     declare,
     remark_on_tempo,
     split_comment,
@@ -29,6 +32,31 @@ MAX_EVENTS = 400_000
 
 _RESTING = re.compile(r"([zx]\d{0,3})\|")
 _TRAILING_BAR = re.compile(r"[|:\]]+$")
+
+
+class RowNote(NamedTuple):
+    """What finishing needs to know of a line that is one bar of every voice.
+
+    Attributes
+    ----------
+    line : int
+        Number of the line, from 1.
+    marks : list of re.Match
+        Its ``[V:id]`` marks.
+    shapes : dict of str to tuple
+        For each voice in the line, the length in whole notes and the right barline of each
+        of its bars (usually one).
+    units : dict of str to Fraction
+        Unit length in force for each voice at the end of the line, in whole notes.
+    unit : Fraction
+        Unit length of a voice that has not occurred yet.
+    """
+
+    line: int
+    marks: list[re.Match[str]]
+    shapes: dict[str, tuple[tuple[Fraction, str], ...]]
+    units: dict[str, Fraction]
+    unit: Fraction
 
 
 class TooMuchError(Exception):
@@ -76,6 +104,7 @@ class Body:
         self.row = 0
         self.row_lines: list[int] = []
         self.row_voices: list[list[str]] = []
+        self.row_notes: list[RowNote] | None = None
         self.marks: list[tuple[int, int, int]] = []
         self.any_music = False
         self.first_line = max(1, head.body)
@@ -115,6 +144,7 @@ class Body:
         new.voices = {name: voice.copy(remarks) for name, voice in self.voices.items()}
         new.undeclared = set(self.undeclared)
         new.row_lines, new.row_voices, new.marks = [], [], list(self.marks[-1:])
+        new.row_notes = None
         return new
 
     # -- lines --------------------------------------------------------------------------
@@ -126,8 +156,7 @@ class Body:
                 self.block = ""
             return
         if line[0] == "%":
-            if line.startswith("%%begin"):
-                self.block = next((b for b in ("text", "ps", "svg") if line[7:].startswith(b)), "")
+            self.block = block_opened(line)
             return
         if "%" in line:
             line = split_comment(line)
@@ -219,7 +248,18 @@ class Body:
                 present.append(voice.id)
             self._cell(voice, line, mark.end(), stop, number)
         self._share_metre(present)
+        if self.row_notes is not None:
+            self.row_notes.append(self._note_row(number, marks, present))
         self._bound()
+
+    def _note_row(self, number: int, marks: list[re.Match[str]], present: list[str]) -> RowNote:
+        """Return what finishing needs to know of the row that was just read."""
+        shapes = {}
+        for name in present:
+            bars = [bar for bar in self.voices[name].bars[-8:] if bar.number == self.row]
+            shapes[name] = tuple((bar.duration, bar.right) for bar in bars)
+        units = {name: wholes[voice.tokens.unit] for name, voice in self.voices.items()}
+        return RowNote(number, marks, shapes, units, wholes[self.unit])
 
     def _share_metre(self, present: list[str]) -> None:
         """Let a metre that some voices of the line change to hold for all of them.

@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 
 from scoregate.abc.body import Body
+from scoregate.abc.header import Header
 from scoregate.abc.remarks import Remarks
 from scoregate.abc.score import Score
+from scoregate.findings import Severity
 
-_GROUPS = re.compile(r"^(?:%%|I:)\s*(?:score|staves)\b", re.MULTILINE)
+Mark = tuple[int, int, int]
+"""A stream's marker: index of the line, lines left, number of the line in the text."""
+
+_GROUPS = re.compile(r"(?:%%|I:)\s*(?:score|staves)\b")
 
 
 def check_ending(score: Score, body: Body, remarks: Remarks) -> None:
@@ -20,7 +25,8 @@ def check_ending(score: Score, body: Body, remarks: Remarks) -> None:
         remarks.add("no-music", "there is not one note", line=line, column=1)
         return
     if body.marks:
-        _check_marks(body, remarks)
+        rows = {line: row for row, line in enumerate(body.row_lines, 1)}
+        check_marks(body.marks, rows, remarks)
     last = [voice.bars[-1] for voice in score.voices if voice.bars]
     if last and not any(bar.right not in ("", "|") for bar in last):
         bar = max(last, key=lambda bar: bar.number)
@@ -37,7 +43,7 @@ def check_ending(score: Score, body: Body, remarks: Remarks) -> None:
         )
 
 
-def check_silent(score: Score, remarks: Remarks) -> None:
+def check_silent(score: Score, head: Header, lines: list[str], remarks: Remarks) -> None:
     """Remark on voices that the header declares and no line of music names.
 
     To be asked before the voices that a line leaves out are filled in. A model's stream
@@ -45,17 +51,26 @@ def check_silent(score: Score, remarks: Remarks) -> None:
     """
     if not any(voice.bars for voice in score.voices):
         return
+    severity = "warning" if score.stream else "critical"
     for voice in score.voices:
         if not voice.bars:
-            remarks.add(
-                "voice-silent",
-                "declared, but no line of music names it",
-                "warning" if score.stream else "critical",
-                voice.id,
-                None,
-                voice.line or _groups_line(score.text),
-                1,
-            )
+            remark_on_silent_voice(voice.id, head, lines, severity, remarks)
+
+
+def remark_on_silent_voice(
+    name: str, head: Header, lines: list[str], severity: Severity, remarks: Remarks
+) -> None:
+    """Remark on a voice that no line of music names."""
+    declared = head.voices.get(name)
+    remarks.add(
+        "voice-silent",
+        "declared, but no line of music names it",
+        severity,
+        name,
+        None,
+        declared.line if declared else _groups_line(lines),
+        1,
+    )
 
 
 def check_sense(score: Score, remarks: Remarks) -> None:
@@ -80,15 +95,22 @@ def check_sense(score: Score, remarks: Remarks) -> None:
         )
 
 
-def _groups_line(text: str) -> int:
+def _groups_line(lines: list[str]) -> int:
     """Return the number of the line that puts the voices into staves; 1 where there is none."""
-    match = _GROUPS.search(text)
-    return text.count("\n", 0, match.start()) + 1 if match else 1
+    return next((n for n, line in enumerate(lines, 1) if _GROUPS.match(line)), 1)
 
 
-def _check_marks(body: Body, remarks: Remarks) -> None:
-    """Hold the ``[r:i/j]`` markers to their order: i counts up from 0, j down to 0."""
-    marks = body.marks
+def check_marks(marks: list[Mark], rows: dict[int, int], remarks: Remarks) -> None:
+    """Hold the ``[r:i/j]`` markers to their order: i counts up from 0, j down to 0.
+
+    Parameters
+    ----------
+    marks : list of tuple of int
+        Index of the line, lines left, and number of the line in the text.
+    rows : dict of int to int
+        Number of the bar of each line of music, by the line's number.
+    remarks : Remarks
+    """
     total = marks[0][0] + marks[0][1]
     for position, (index, left, line) in enumerate(marks):
         expected = position if position == 0 else marks[position - 1][0] + 1
@@ -98,7 +120,7 @@ def _check_marks(body: Body, remarks: Remarks) -> None:
                 "the line's marker is out of order",
                 "critical",
                 None,
-                body.row_lines.index(line) + 1 if line in body.row_lines else None,
+                rows.get(line),
                 line,
                 1,
                 found=f"[r:{index}/{left}]",
@@ -122,7 +144,7 @@ def _check_marks(body: Body, remarks: Remarks) -> None:
             f"the stream breaks off: {left} {'line is' if left == 1 else 'lines are'} missing",
             "critical",
             None,
-            len(body.row_lines),
+            max(rows.values(), default=None),
             line,
             1,
             found=f"[r:{index}/{left}]",

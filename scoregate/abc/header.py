@@ -76,13 +76,26 @@ class Header:
 
 
 def split_comment(line: str) -> str:
-    """Return `line` without its comment; ``\\%`` is a percent sign."""
+    r"""Return `line` without its comment; ``\%`` is a percent sign."""
     if "%" not in line:
         return line
     at = line.find("%")
     while at > 0 and line[at - 1] == "\\":
         at = line.find("%", at + 1)
     return line if at < 0 else line[:at]
+
+
+def block_opened(line: str) -> str:
+    """Return the kind of block that a line of the body opens; ``""`` where it opens none.
+
+    Examples
+    --------
+    >>> block_opened("%%begintext"), block_opened("%%MIDI program 1")
+    ('text', '')
+    """
+    if not line.startswith("%%begin"):
+        return ""
+    return next((block for block in _BLOCKS if line[7:].startswith(block)), "")
 
 
 def looks_like_music(line: str) -> bool:

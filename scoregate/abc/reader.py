@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from dataclasses import dataclass
 
 from scoregate.abc.body import Body, TooMuchError, is_interleaved
 from scoregate.abc.complete import complete
@@ -53,45 +54,22 @@ def read(text: str | bytes) -> Score:
         voices and with a finding ``syntax.refused``.
     """
     remarks = Remarks()
-    if len(text) > MAX_BYTES:
-        return _refused(
-            "" if isinstance(text, bytes) else text,
-            remarks,
-            f"{len(text):,} characters are too many; {MAX_BYTES:,} is the limit",
-        )
-    if _is_utf16(text):
-        return _refused("", remarks, "this is UTF-16; save the file as UTF-8")
-    if isinstance(text, bytes):
-        text = _decode(text, remarks)
-    text = text.removeprefix("\ufeff")
-    lines = split_lines(text)
-    if max(map(len, lines)) > MAX_LINE:
-        return _refused(text, remarks, f"a line is longer than {MAX_LINE:,} characters")
-    head = read_header(lines, remarks)
-    if text.strip() and _no_abc(lines, head):
-        return _refused(text, Remarks(), "this is no ABC: it has no X:, no K: and no voice")
-    stop = _end_of_tune(lines, head)
-    interleaved = is_interleaved(lines[:stop], head.body)
+    opened = text if isinstance(text, str) else ""
     try:
-        body = _read_body(lines, head, stop, remarks, interleaved)
-        if interleaved and not body.marks and (several := _several_bars_a_cell(body)):
-            # Perhaps ordinary text after all.
-            others = Remarks()
-            other_head = read_header(lines, others)
-            other = _read_body(lines, other_head, stop, others, interleaved=False)
-            if several > 1 or _fits_together(other, others):
-                interleaved, remarks, head, body = False, others, other_head, other
-    except TooMuchError as error:
-        return _refused(text, remarks, str(error))
-    stream = bool(body.marks) or (bool(head.prompt) and not head.has_reference)
-    _what_follows(lines, stop, body, remarks)
-    score = _score(text, head, body, stream, interleaved)
-    _check_header(lines, head, stream, remarks)
+        opened, lines = open_text(text, remarks)
+        tune = read_tune(lines, remarks)
+    except RefusedError as refusal:
+        findings = refusal.remarks.close() if refusal.remarks else []
+        return Score(text=opened, findings=[refusal.finding, *findings])
+    remarks, body, head = tune.remarks, tune.body, tune.head
+    _what_follows(lines, tune.stop, body, remarks)
+    score = _score(opened, tune)
+    _check_header(lines, head, tune.stream, remarks)
     _control_characters(lines, body, remarks)
     for voice in body.voices.values():
         voice.finish()
-    check_silent(score, remarks)
-    if interleaved:
+    check_silent(score, head, lines, remarks)
+    if tune.interleaved:
         complete(score, body, remarks)
     check_ending(score, body, remarks)
     check_sense(score, remarks)
@@ -99,6 +77,113 @@ def read(text: str | bytes) -> Score:
     if remarks.seen("not-music", "critical"):
         score.findings = abridge(score.findings)
     return score
+
+
+class RefusedError(Exception):
+    """A text that is too large, or no ABC, to be read; the reader catches it.
+
+    Attributes
+    ----------
+    finding : Finding
+        ``syntax.refused``, with the reason.
+    remarks : Remarks or None
+        What was found before the text was refused.
+    """
+
+    def __init__(self, why: str, remarks: Remarks | None = None) -> None:
+        super().__init__(why)
+        self.finding = Finding("syntax", REFUSED, "critical", f"not judged further: {why}")
+        self.remarks = remarks
+
+
+def open_text(text: str | bytes, remarks: Remarks) -> tuple[str, list[str]]:
+    """Decode a text and split it into lines.
+
+    Raises
+    ------
+    RefusedError
+        Beyond `MAX_BYTES` or `MAX_LINE`, or UTF-16.
+    """
+    if len(text) > MAX_BYTES:
+        why = f"{len(text):,} characters are too many; {MAX_BYTES:,} is the limit"
+        raise RefusedError(why, remarks)
+    if _is_utf16(text):
+        raise RefusedError("this is UTF-16; save the file as UTF-8", remarks)
+    if isinstance(text, bytes):
+        text = _decode(text, remarks)
+    text = text.removeprefix("\ufeff")
+    lines = split_lines(text)
+    if max(map(len, lines)) > MAX_LINE:
+        why = f"a line is longer than {MAX_LINE:,} characters"
+        raise RefusedError(why, remarks)
+    return text, lines
+
+
+@dataclass(slots=True)
+class Tune:
+    """A tune whose lines have been read, before the voices are put together.
+
+    Attributes
+    ----------
+    head : Header
+    body : Body
+    stop : int
+        Index of the line behind the tune's last one.
+    interleaved : bool
+        Whether a line holds one bar of all voices.
+    stream : bool
+        Whether it is text as a model writes it: see :class:`scoregate.abc.score.Score`.
+    remarks : Remarks
+    """
+
+    head: Header
+    body: Body
+    stop: int
+    interleaved: bool
+    stream: bool
+    remarks: Remarks
+
+
+def read_tune(lines: list[str], remarks: Remarks, *, note_rows: bool = False) -> Tune:
+    """Read header and body of a tune.
+
+    Parameters
+    ----------
+    lines : list of str
+        The whole text, without line ends.
+    remarks : Remarks
+        Takes what can't be read.
+    note_rows : bool
+        Whether the body keeps what finishing needs of each row (``Body.row_notes``).
+
+    Raises
+    ------
+    RefusedError
+        The text is no ABC, or exceeds a bound of the reader.
+    """
+    head = read_header(lines, remarks)
+    if no_abc(lines, head):
+        raise RefusedError("this is no ABC: it has no X:, no K: and no voice")
+    stop = end_of_tune(lines, head)
+    interleaved = is_interleaved(lines[:stop], head.body)
+    try:
+        body = _read_body(lines, head, stop, remarks, interleaved, note_rows)
+        if interleaved and not body.marks and (several := _several_bars_a_cell(body)):
+            # Perhaps ordinary text after all.
+            others = Remarks()
+            other_head = read_header(lines, others)
+            other = _read_body(lines, other_head, stop, others, False, note_rows)
+            if several > 1 or _fits_together(other, others):
+                interleaved, remarks, head, body = False, others, other_head, other
+    except TooMuchError as error:
+        raise RefusedError(str(error), remarks) from None
+    stream = bool(body.marks) or is_prompted(head)
+    return Tune(head, body, stop, interleaved, stream, remarks)
+
+
+def is_prompted(head: Header) -> bool:
+    """Whether a header is one that a model writes: prompt lines, and no ``X:``."""
+    return bool(head.prompt) and not head.has_reference
 
 
 def split_lines(text: str) -> list[str]:
@@ -144,19 +229,16 @@ def _is_utf16(text: str | bytes) -> bool:
     return len(head) >= 8 and max(head[::2].count(0), head[1::2].count(0)) > 0.4 * len(head)
 
 
-def _no_abc(lines: list[str], head: Header) -> bool:
+def no_abc(lines: list[str], head: Header) -> bool:
     """Whether nothing in a text is ABC: no field that a tune has, and no voice."""
     if head.has_reference or head.has_key or head.metre_given or head.unit_given or head.prompt:
+        return False
+    if not any(line.strip() for line in lines):
         return False
     return not (head.voices or head.places or any("[V:" in line for line in lines))
 
 
-def _refused(text: str, remarks: Remarks, why: str) -> Score:
-    finding = Finding("syntax", REFUSED, "critical", f"not judged further: {why}")
-    return Score(text=text, findings=[finding, *remarks.close()])
-
-
-def _end_of_tune(lines: list[str], head: Header) -> int:
+def end_of_tune(lines: list[str], head: Header) -> int:
     """Return the index of the first blank line behind the header, or that of the text's end."""
     for index in range(head.body, len(lines)):
         if not lines[index] or lines[index].isspace():
@@ -199,9 +281,16 @@ def _what_follows(lines: list[str], stop: int, body: Body, remarks: Remarks) -> 
 
 
 def _read_body(
-    lines: list[str], head: Header, stop: int, remarks: Remarks, interleaved: bool
+    lines: list[str],
+    head: Header,
+    stop: int,
+    remarks: Remarks,
+    interleaved: bool,
+    note_rows: bool,
 ) -> Body:
     body = Body(head, remarks, interleaved)
+    if note_rows:
+        body.row_notes = []
     for index in range(head.body, stop):
         line = lines[index]
         if line:
@@ -232,12 +321,13 @@ def _fits_together(body: Body, remarks: Remarks) -> bool:
     return len(lengths) == 1 and not any(f.severity == "critical" for f in remarks.findings)
 
 
-def _score(text: str, head: Header, body: Body, stream: bool, interleaved: bool) -> Score:
+def _score(text: str, tune: Tune) -> Score:
+    head, body = tune.head, tune.body
     score = Score(
         text=text,
         prompt=head.prompt,
-        stream=stream,
-        interleaved=interleaved,
+        stream=tune.stream,
+        interleaved=tune.interleaved,
         title=head.title,
         composer=head.composer,
         key=head.key.name,

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
+from scoregate.abc.finish import finish
+from scoregate.abc.writing import length_text
 from scoregate.convert.notation import (
     MAJOR_KEYS,
     ParsedBar,
@@ -24,8 +26,6 @@ from scoregate.convert.notation import (
     parse_bar,
     write_bar,
 )
-from scoregate.notagen.text.finish import finish
-from scoregate.notagen.text.lengths import show_length
 
 SUFFIXES = (".mxl", ".musicxml", ".xml", ".abc", ".mid", ".midi")
 MAX_BYTES = 30_000_000
@@ -254,7 +254,7 @@ def whole_rests(bars: list[Bar], fields: dict[str, str]) -> list[Bar]:
         if rest is None or length is None or not 0 < count <= _MOST_RESTS:
             out.append(bar)
             continue
-        written = f"z{show_length(length)}"
+        written = f"z{length_text(length)}"
         out.append(Bar(rest[1] + written))
         out += [Bar(written) for _ in range(count - 1)]
         out[-1].right = bar.right
@@ -283,7 +283,7 @@ def convert_file(path: Path) -> Piece:
             abc = decode_abc(path.read_bytes())
             if _STREAM_LINE.search(abc):
                 # As a model writes it: voices that rest are left out, and are filled in here.
-                abc = finish(abc)
+                abc = finish(abc).text
         elif suffix in (".mid", ".midi"):
             abc = midi_to_abc(path)
         else:

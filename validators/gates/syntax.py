@@ -21,8 +21,6 @@ from bisect import bisect_right
 
 import numpy as np
 
-from scoregate.abc.finish import Finished, finish
-from scoregate.abc.reader import split_lines
 from scoregate.abc.remarks import NOT_MUSIC
 from scoregate.abc.score import Score
 from scoregate.findings import Finding, Outcome
@@ -125,14 +123,13 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
     no_music = any(finding.code == NOT_MUSIC for finding in score.findings)
     if unsafe or no_music or not score.voices:
         return outcome
-    finished = finish(score)
-    text, added = _for_abc2midi(finished.text, len(score.voices))
+    text, added = _for_abc2midi(score.text, len(score.voices))
     run = abc2midi.run(text)
     if run.failure:
         outcome.judged = False
         outcome.reason = f"abc2midi {run.failure}"
         return outcome
-    _take_messages(outcome, run.messages, finished, added, score)
+    _take_messages(outcome, run.messages, added, score)
     if not any(finding.severity == "critical" for finding in outcome.findings):
         _compare_notes(outcome, run.midi, score)
     return outcome
@@ -197,28 +194,22 @@ def _blank(match: re.Match[str]) -> str:
     return " " * len(match[0])
 
 
-def _take_messages(
-    outcome: Outcome, messages: str, finished: Finished, added: list[int], score: Score
-) -> None:
-    said: set[tuple[str, int | None, int]] = set()
+def _take_messages(outcome: Outcome, messages: str, added: list[int], score: Score) -> None:
+    said: set[tuple[str, int, int]] = set()
     # Where the reader has found a fault of the header, that there is no tune follows from it.
     faulty = any(finding.severity == "critical" for finding in score.findings)
     places = None
-    given, handed = split_lines(score.text), finished.text.split("\n")
     for kind, number, character, message in _MESSAGES.findall(messages):
         fault = _fault(kind, message)
         if fault is None or (fault == "no-tune" and faulty):
             continue
-        line = int(number) - bisect_right(added, int(number))
-        source, column = finished.source_line(line), int(character) + 1
-        if source is not None and 1 <= line <= len(handed):
-            column = _column(handed[line - 1], given[source - 1], column)
-        if (fault, source, column) in said:
+        line, column = int(number) - bisect_right(added, int(number)), int(character) + 1
+        if (fault, line, column) in said:
             continue
-        said.add((fault, source, column))
+        said.add((fault, line, column))
         places = places or _places(score)
-        voice, bar = _where(places, source, column)
-        if any(_same_place(known, source, voice, column) for known in score.findings):
+        voice, bar = _where(places, line, column)
+        if any(_same_place(known, line, voice, column) for known in score.findings):
             continue
         if len(said) > _MOST:
             break
@@ -230,8 +221,8 @@ def _take_messages(
                 f"abc2midi: {message.strip()}",
                 voice,
                 bar,
-                source,
-                column if source is not None else None,
+                line,
+                column,
             )
         )
 
@@ -243,26 +234,11 @@ def _fault(kind: str, message: str) -> str | None:
     return next((code for code, pattern in _FAULTS if pattern.search(message)), "error")
 
 
-def _column(handed: str, given: str, column: int) -> int:
-    """Carry a column over to the line as it was handed in, cell by cell.
-
-    The finished line may lack the stream's marker and have voices that were filled in.
-    """
-    if handed == given:
-        return column
-    cell = handed.rfind("[V:", 0, column)
-    if cell < 0:
-        return max(1, column + len(given) - len(handed))
-    mark = handed[cell : handed.find("]", cell) + 1]
-    begin = given.find(mark)
-    return begin + column - cell if begin >= 0 else 1
-
-
 Places = dict[int, list[tuple[int, str, int]]]
 
 
 def _places(score: Score) -> Places:
-    """For each line of the source: where on it which voice has which bar."""
+    """For each line of the text: where on it which voice has which bar."""
     places: Places = {}
     for voice in score.voices:
         for bar in voice.bars:
@@ -273,8 +249,8 @@ def _places(score: Score) -> Places:
     return places
 
 
-def _where(places: Places, line: int | None, column: int) -> tuple[str | None, int | None]:
-    row = places.get(line or 0)
+def _where(places: Places, line: int, column: int) -> tuple[str | None, int | None]:
+    row = places.get(line)
     if not row:
         return None, None
     index = bisect_right([start for start, _, _ in row], column) - 1
@@ -282,8 +258,8 @@ def _where(places: Places, line: int | None, column: int) -> tuple[str | None, i
     return voice, bar
 
 
-def _same_place(known: Finding, line: int | None, voice: str | None, column: int) -> bool:
-    if known.severity == "info" or known.line != line or line is None:
+def _same_place(known: Finding, line: int, voice: str | None, column: int) -> bool:
+    if known.severity == "info" or known.line != line:
         return False
     if known.voice is not None and voice is not None:
         return known.voice == voice
