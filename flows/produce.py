@@ -1,7 +1,7 @@
-"""The production line: draw pieces, gate them, draw the missing ones again, archive the rest.
+"""The production line: generate pieces, gate them, resample what failed, archive what passed.
 
-What fails is drawn anew in the next round with new seeds, until the count is reached or
-the rounds are used up. A round is a batch: one task a step handles all its pieces.
+A round is a batch: each step is one task over all its pieces. What fails is resampled in the
+next round with new seeds, until the count is reached or the rounds are used up.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ from prefect import flow
 from prefect.logging import get_run_logger
 
 from scoregate.archive.records import RunRecord
+from scoregate.flows import notes
 from scoregate.progress import report as progress
 from scoregate.requests import ProduceRequest
 from scoregate.seeds import seeds_of_round
-from scoregate.tasks.archive import begin_run, file_pieces, record_run
-from scoregate.tasks.gates import pass_gate, read
-from scoregate.tasks.generate import generate, load_engine
+from scoregate.tasks.archive import archive_pieces, begin_run, record_run
+from scoregate.tasks.gates import read, run_gate
+from scoregate.tasks.generate import generate, load_generator
 from scoregate.tasks.judge import judge
 from scoregate.tasks.publish import publish
 from scoregate.tasks.render import render
 from scoregate.timing import ledger
-from scoregate.validators.examine import PRODUCTION
+from scoregate.validators import registry
 
 
 @flow(name="produce", flow_run_name="{request.count} x {request.style}", validate_parameters=True)
@@ -41,46 +42,35 @@ def produce(request: ProduceRequest) -> RunRecord:
     """
     started = time.perf_counter()
     log = get_run_logger()
+    gates = registry.names(production=True)
     with ledger() as seconds:
-        request, seed, engine = load_engine(request)
+        request, engine = load_generator(request)
         run = begin_run(request, engine)
-        if engine["trained_style"] is False:
-            run.note(f"These weights were not trained on the style {request.style}.")
-        elif engine["trained_style"] is None:
-            run.note(
-                f"These weights name no styles: whether they were trained on {request.style} "
-                "is not known."
-            )
+        if engine["trained_style"] is not True:
+            run.note(notes.untrained(request.style, engine["trained_style"]))
 
         for number in range(1, request.rounds + 1):
             progress("pieces", request.count - run.missing, request.count, f"round {number}")
-            seeds = seeds_of_round(seed, number, run.missing)
-            drafts, stopped = generate(request, number, seeds)
+            seeds = seeds_of_round(request.seed, number, run.missing)
+            pieces, stopped = generate(request, number, seeds)
             if stopped:
-                run.note(
-                    f"Stopped by hand in round {number}: finished pieces were judged as ever, "
-                    "and unfinished ones are kept among those that did not pass."
-                )
-            if not drafts:
+                run.note(notes.stopped(number))
+            if not pieces:
                 break
-            scores = read(drafts)
-            outcomes = {gate: pass_gate(gate, scores, request.style) for gate in PRODUCTION}
-            verdicts = judge(drafts, scores, outcomes)
-            renderings = render(request, scores, verdicts)
-            run = file_pieces(run, number, drafts, verdicts, renderings)
+            pieces = read(pieces)
+            for gate in gates:
+                pieces = run_gate(gate, pieces)
+            pieces = judge(pieces, gates)
+            pieces = render(pieces, request.audio)
+            run = archive_pieces(run, number, pieces)
             log.info("Round %d: %s", number, run.last_round)
             if stopped or not run.missing:
                 break
         else:
-            run.note(
-                f"{run.missing} missing: the rounds ({request.rounds}) are used up. What passed is "
-                "archived; allow more rounds, or try another temperature."
-            )
+            run.note(notes.rounds_used_up(run.missing, request.rounds))
         if run.cut_off:
-            run.note(
-                f"{run.cut_off} cut off by max-patches or max-minutes: allow more, or take a "
-                "lower precision or a faster machine."
-            )
+            run.note(notes.cut_off(run.cut_off))
+
         record = record_run(run, seconds, time.perf_counter() - started)
         publish(request.out, record)
     return record

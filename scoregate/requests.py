@@ -7,11 +7,14 @@ the form that Prefect's pages make of them. Unknown fields are refused.
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Collection
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from scoregate.errors import RequestError
+from scoregate.styles import Style, resolve
 
 Model = TypeVar("Model", bound=BaseModel)
 PathText = Annotated[str, "path"]
@@ -105,6 +108,23 @@ class ProduceRequest(Request):
     audio: bool = Field(
         default=False, description="Add an audio preview where fluidsynth and a soundfont exist."
     )
+
+    def settled(self, trained: Collection[Style] | None) -> ProduceRequest:
+        """Return the request with its style in full, and with a seed.
+
+        Parameters
+        ----------
+        trained : collection of Style or None
+            What the weights were trained on; None where they name no styles.
+
+        Raises
+        ------
+        RequestError
+            An unknown style, or one that the weights were not trained on.
+        """
+        style = resolve(self.style, trained=trained, allow_untrained=self.allow_untrained)
+        seed = secrets.randbits(31) if self.seed is None else self.seed
+        return self.model_copy(update={"style": str(style), "seed": seed})
 
 
 class ScreenRequest(Request):

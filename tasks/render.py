@@ -2,40 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from scoregate.abc.score import Score
-from scoregate.piece import Batch
+from scoregate.piece import Batch, Piece
 from scoregate.progress import report
 from scoregate.render.pool import Job, Rendering, render_pieces
-from scoregate.tasks.judge import Judged
 from scoregate.timing import spent
-
-if TYPE_CHECKING:
-    from scoregate.requests import ProduceRequest
 
 
 @task(name="render", retries=1, cache_policy=NO_CACHE)
-def render(
-    request: ProduceRequest, scores: Batch[Score], verdicts: Batch[Judged]
-) -> Batch[Rendering]:
+def render(pieces: Batch[Piece], audio: bool = False) -> Batch[Piece]:
     """Render every piece, the rejected ones with their failing bars marked.
 
-    What can't be rendered is a note in the piece's report; it changes no verdict.
+    What can't be rendered is a note in the piece's report; it changes no verdict. With
+    ``audio``, the pieces that passed get a preview where the machine can make one.
     """
     with spent("render"):
         jobs = [
             Job(
-                text=judged.text,
-                score=score,
-                findings=[] if judged.passed else judged.findings,
-                title=judged.title,
-                audio=request.audio and judged.passed,
+                text=piece.text,
+                score=piece.score,
+                findings=[] if piece.passed else piece.findings,
+                title=piece.title,
+                audio=audio and piece.passed,
             )
-            for score, judged in zip(scores, verdicts, strict=True)
+            for piece in pieces
         ]
         done = 0
 
@@ -44,4 +36,7 @@ def render(
             done += 1
             report("engraving", done, len(jobs))
 
-        return Batch(render_pieces(jobs, on_done=tell))
+        for piece, rendering in zip(pieces, render_pieces(jobs, on_done=tell), strict=True):
+            piece.files, piece.notes = rendering.files, rendering.notes
+            piece.score = None  # no longer needed, and most of its memory
+        return pieces

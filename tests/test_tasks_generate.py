@@ -1,33 +1,40 @@
-"""The task that draws drafts: its limits, and what Ctrl-C leaves."""
+"""The task that generates a batch: its limits, what Ctrl-C leaves, and any generator by name."""
 
 from __future__ import annotations
 
 import pytest
 from notagen_models import random_weights
 
-from scoregate.flows.launch import minutes
+from scoregate.errors import RequestError
+from scoregate.flows.launch import check_request, minutes
+from scoregate.generator import Generation, Provenance
 from scoregate.notagen.model.shape import ModelShape
 from scoregate.requests import ProduceRequest
+from scoregate.styles import Style
 from scoregate.tasks import generate as module
 
 pytestmark = pytest.mark.slow
 
 
-def drafts(count: int = 1, **values):
+def made(count: int = 1, **values):
     request = ProduceRequest(seed=1, batch=1, **values)
     return module.generate.fn(request, 1, list(range(count)))
 
 
 def test_no_more_patches_are_drawn_than_asked_for():
-    (draft,), stopped = drafts(max_patches=60)
-    assert (draft.ended, draft.provenance["patches"], stopped) == ("length", 60, False)
-    whole = draft.raw.split("\n")[:-1]
-    assert draft.provenance["bars"] == sum(line.startswith("[r:") for line in whole) > 0
+    (piece,), stopped = made(max_steps=60)
+    assert (piece.generation.ended, piece.provenance["steps"], stopped) == ("length", 60, False)
+    whole = piece.raw.split("\n")[:-1]
+    assert piece.provenance["bars"] == sum(line.startswith("[r:") for line in whole) > 0
 
 
 def test_no_more_time_is_taken_than_asked_for():
-    (draft,), stopped = drafts(max_minutes=1e-6)
-    assert (draft.ended, draft.provenance["max_minutes"], stopped) == ("time", 1e-6, False)
+    (piece,), stopped = made(max_minutes=1e-6)
+    assert (piece.generation.ended, piece.provenance["max_minutes"], stopped) == (
+        "time",
+        1e-6,
+        False,
+    )
 
 
 def test_ctrl_c_leaves_the_unfinished_piece_as_far_as_it_came(monkeypatch):
@@ -36,9 +43,9 @@ def test_ctrl_c_leaves_the_unfinished_piece_as_far_as_it_came(monkeypatch):
             raise KeyboardInterrupt
 
     monkeypatch.setattr(module, "_show", stop)
-    found, stopped = drafts(count=3)
+    found, stopped = made(count=3)
     assert stopped
-    assert [draft.ended for draft in found] == ["finished", "stopped"]
+    assert [piece.generation.ended for piece in found] == ["finished", "stopped"]
     assert found[1].text.count("[V:1]") == 2
 
 
@@ -47,21 +54,67 @@ def test_ctrl_c_before_the_first_bar_leaves_no_piece(monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(module, "_show", stop)
-    assert list(drafts()[0]) == []
+    assert list(made()[0]) == []
 
 
 def test_what_the_engine_remarks_stands_in_the_provenance():
     style = "Romantic/Chopin, Frederic/Keyboard"
-    (draft,), _ = drafts(style=style, allow_untrained=True, max_patches=2)
-    (remark,) = draft.provenance["notes"]
+    (piece,), _ = made(style=style, allow_untrained=True, max_steps=2)
+    (remark,) = piece.provenance["notes"]
     assert "not trained on" in remark
 
 
 def test_weights_that_name_no_styles_leave_open_whether_they_know_one(tmp_path):
     path = random_weights(tmp_path / "w.safetensors", ModelShape(64, 1, 1, 64))
-    (draft,), _ = drafts(weights=str(path), max_patches=2, threads=1)
-    assert draft.provenance["trained_style"] is None
-    assert draft.provenance["threads"] == 1
+    (piece,), _ = made(weights=str(path), max_steps=2, threads=1)
+    assert piece.provenance["trained_style"] is None
+    assert piece.provenance["threads"] == 1
+
+
+class _Entry:
+    """An entry point of an installed package."""
+
+    value = "mock:mock"
+
+    def __init__(self, found):
+        self.load = lambda: found
+
+
+class _Mock:
+    """A kind of generator and its weights in one: it writes the same bar for every seed."""
+
+    name, styles = "mock", (Style("Baroque", "Mock", "Flute"),)
+
+    def load(self, name_or_path=None, device="auto", precision="fp32", threads=None):
+        return self
+
+    def trained_styles(self, name_or_path):
+        return self.styles
+
+    def provenance(self):
+        return Provenance("mock", "mock", "0" * 64, {}, "cpu", "fp32", 1, "none", "1", "0", "0")
+
+    def generate(self, prompts, *, seeds=None, sampling=None, limits=None, accept_line=None,
+                 on_progress=None):  # fmt: skip
+        return [Generation("X:1\nK:C\nC8|]\n", "finished", seed, 1, 1) for seed in seeds]
+
+
+def test_another_generator_is_taken_by_its_name(monkeypatch):
+    """A generator of another package goes the same way; no module of the line names it."""
+    mock = _Mock()
+    monkeypatch.setattr("scoregate.generator._registered", lambda: {"mock": _Entry(mock)})
+    request = ProduceRequest(model="mock", style="Baroque/Mock/Flute", seed=1)
+    request, engine = module.load_generator.fn(request)
+    (piece,), _ = module.generate.fn(request, 1, [5])
+    assert (engine["generator"], engine["trained_style"]) == ("mock", True)
+    assert (piece.provenance["generator"], piece.seed) == ("mock", 5)
+    assert check_request(request) == request
+
+
+def test_an_unknown_generator_is_named():
+    with pytest.raises(RequestError, match="notagne") as caught:
+        check_request(ProduceRequest(model="notagne"))
+    assert "notagen" in caught.value.remedy
 
 
 def test_off_a_terminal_a_line_is_printed_now_and_then(capsys):
