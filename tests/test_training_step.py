@@ -6,8 +6,10 @@ import torch
 
 from scoregate.notagen.model.network import NotaGen
 from scoregate.notagen.model.shape import ModelShape
+from scoregate.errors import RequestError
+from scoregate.notagen.training.deepen import deepen
 from scoregate.notagen.training.encode import encode_example, encode_patches
-from scoregate.notagen.training.optimiser import Muon, orthogonalise
+from scoregate.notagen.training.optimiser import Muon, fast_bfloat16, orthogonalise
 from scoregate.notagen.training.step import AuxiliaryHeads, losses
 from scoregate.notagen.training.stream import stream_text
 from scoregate.notagen.training.synthetic import chorale
@@ -56,12 +58,16 @@ def test_labels_say_what_sounds_where_a_character_is_written():
     second = rows.index("|[V:2]E2 D2 C4|\n")
     # Before G4 the time is 0; "2" still belongs to the F at 4 eighths = 8 sixteenths.
     assert example.time[first].tolist()[12:] == [0, 0, 8, 8]
-    # E2 and D2 stand under the G (pitch class 7), C4 under F sharp (6).
-    assert example.above[second, :, 0].tolist()[6:14] == [8, 8, 8, 8, 8, 7, 7, 7]
-    assert example.grid[second, 0].tolist() == [8, 8, 8, 8, 7, 7, 0, 0]
+    # E2 and D2 stand under the G (MIDI 67, class 32), C4 under F sharp (66, class 31).
+    assert example.now[second, :, 0].tolist()[6:14] == [32, 32, 32, 32, 32, 31, 31, 31]
+    # Just before them nothing had sounded, then the G twice.
+    assert example.before[second, :, 0].tolist()[6:14] == [0, 0, 32, 32, 32, 32, 32, 32]
+    # The voice's own last pitch: none, E (64, class 29), D (62, class 27).
+    assert example.own[second].tolist()[6:14] == [0, 0, 29, 29, 29, 27, 27, 27]
+    assert example.grid[second, 0].tolist() == [32, 32, 32, 32, 31, 31, 0, 0]
     # Bits of the whole chord where D2 is written: G and D.
     assert example.chord[second, 9] == 1 << 7 | 1 << 2
-    assert (example.above[first] == -1).all()
+    assert (example.now[first] == -1).all()
 
 
 def test_the_auxiliary_loss_reaches_the_patch_level(model):
@@ -97,3 +103,42 @@ def test_muon_steps_downhill():
         (weight - target).square().mean().backward()
         optimiser.step()
     assert (weight - target).square().mean().item() < before / 2
+
+
+def test_unlikelihood_punishes_probability_on_forbidden_letters(model):
+    example = encode_example(stream_text(chorale(3), STYLE))
+    with torch.no_grad():
+        found = losses(model, example, unlikelihood=True)
+    assert (example.forbidden != 0).any()
+    # A fresh model gives each of 128 characters about the same chance.
+    letters = np.bitwise_count(example.forbidden).astype(float)
+    chance = -np.log1p(-letters[letters > 0] / 128).sum() / example.characters
+    assert float(found.forbidden) == pytest.approx(chance, rel=0.25)
+    assert losses(model, example).forbidden.item() == 0
+
+
+def test_a_deepened_model_writes_what_the_shallower_one_did(model):
+    deeper = NotaGen(ModelShape(64, 3, 3, 256))
+    deeper.load_state_dict(deepen(model.state_dict(), deeper.shape))
+    example = encode_example(stream_text(chorale(3), STYLE))
+    with torch.no_grad():
+        assert float(losses(deeper.eval(), example).text) == pytest.approx(
+            float(losses(model, example).text), abs=1e-5
+        )
+    losses(deeper, example).text.backward()
+    added = deeper.char_level_decoder.base.transformer.h[2]
+    assert added.mlp.c_proj.weight.grad.abs().sum() > 0
+
+
+def test_weights_of_another_width_cannot_be_deepened(model):
+    with pytest.raises(RequestError, match="cannot become"):
+        deepen(model.state_dict(), ModelShape(128, 2, 2, 256))
+
+
+def test_a_processor_without_fast_bfloat16_trains_in_single_precision(monkeypatch):
+    fast_bfloat16.cache_clear()
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    assert not fast_bfloat16("cpu")
+    assert fast_bfloat16("cuda:0")
+    fast_bfloat16.cache_clear()

@@ -1,18 +1,46 @@
-"""Pieces as training draws them: in any key their voices can reach, encoded once."""
+"""Pieces as training draws them: in any key their voices can reach, encoded when first needed."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter, OrderedDict
+from collections.abc import Callable
 
 import numpy as np
 
 from scoregate.convert.notation import key_fifths, midi_pitch
-from scoregate.notagen.training.encode import Example, encode_example
+from scoregate.notagen.training.encode import Example, encode_example, voices_above
 from scoregate.notagen.training.measures import read_lines
 from scoregate.notagen.training.stream import crop, stream_text, transpose_text
 from scoregate.notagen.training.synthetic import chorale
 
 SIGNATURES = range(-5, 7)
+CACHE_BYTES = 400_000_000  # encoded pieces that are kept; about 4,000 chorales in one key
+RARE_KEYS = 0.02  # least share of a signature where keys follow the corpus
+TRIPLE = re.compile(r"^M:\s*(3|6|9)/", re.M)
+
+
+class Cache:
+    """Encoded pieces, the least recently used ones dropped beyond a number of bytes."""
+
+    def __init__(self, limit: int = CACHE_BYTES) -> None:
+        self.limit = limit
+        self.size = 0
+        self._examples: OrderedDict[tuple, Example] = OrderedDict()
+
+    def get(self, key: tuple, make: Callable[[], Example]) -> Example:
+        """The example of a key, made where it is not there."""
+        found = self._examples.get(key)
+        if found is None:
+            found = self._examples[key] = make()
+            self.size += found.nbytes
+            while self.size > self.limit and len(self._examples) > 1:
+                self.size -= self._examples.popitem(last=False)[1].nbytes
+        self._examples.move_to_end(key)
+        return found
+
+    def __len__(self) -> int:
+        return len(self._examples)
 
 
 class Material:
@@ -29,6 +57,13 @@ class Material:
     compass : tuple of int or None
         Lowest and highest MIDI pitch that a transposed piece may reach: keys in which its
         voices would leave it are not drawn.
+    corpus_keys : bool
+        Draw key signatures as often as the texts have them, each at least with a share of
+        ``RARE_KEYS``; otherwise every signature that a piece can reach is as likely.
+    triple : float
+        How much more often than the others a piece in triple metre is drawn.
+    cache_bytes : int
+        Most bytes of encoded pieces that are kept.
     """
 
     def __init__(
@@ -37,52 +72,86 @@ class Material:
         style: tuple[str, str, str] | None,
         limit: int = 512,
         compass: tuple[int, int] | None = None,
+        *,
+        corpus_keys: bool = False,
+        triple: float = 1.0,
+        cache_bytes: int = CACHE_BYTES,
     ) -> None:
         self.limit = limit
         self.compass = compass
         self.texts = texts
         self.names = sorted(texts)
         self.style = style
-        self._encoded: dict[tuple[str, int, int], Example] = {}
-        self._made: dict[int, Example] = {}
+        self.above = voices_above(list(texts.values()))
+        self._keys = key_shares(texts.values()) if corpus_keys else None
+        chances = np.array([triple if TRIPLE.search(texts[n]) else 1.0 for n in self.names])
+        self._chances = np.cumsum(chances / max(chances.sum(), 1e-9))
+        self._encoded = Cache(cache_bytes)
         self._moves: dict[str, list[tuple[int, int]]] = {}
 
     def piece(self, name: str, fifths: int = 0, octaves: int = 0) -> Example:
         """A piece moved by so many fifths, the nearest way, and by octaves."""
         at = (name, fifths, octaves)
-        if at not in self._encoded:
-            self._encoded[at] = encode_example(self._stream(*at))
-        return self._encoded[at]
+        return self._encoded.get(at, lambda: self._encode(self._stream(*at)))
+
+    def _encode(self, text: str) -> Example:
+        return encode_example(text, self.above)
 
     def _stream(self, name: str, fifths: int, octaves: int) -> str:
         return stream_text(transpose_text(self.texts[name], fifths, octaves), self.style)
 
     def at_home(self, name: str) -> Example:
         """A piece in its own key, from its beginning, cut where the context ends."""
-        return encode_example(crop(self._stream(name, 0, 0), self.limit, 0.0))
+        return self._encode(crop(self._stream(name, 0, 0), self.limit, 0.0))
 
     def draw(self, rng: np.random.Generator) -> Example:
         """Any piece in any of the twelve signatures that its voices can reach."""
-        name = self.names[rng.integers(len(self.names))]
+        at = int(np.searchsorted(self._chances, rng.random(), side="right"))
+        name = self.names[min(at, len(self.names) - 1)]
         if name not in self._moves:
             self._moves[name] = moves_within(self.texts[name], self.compass)
-        fifths, octaves = self._moves[name][int(rng.integers(len(self._moves[name])))]
+        fifths, octaves = self._choose(self.texts[name], self._moves[name], rng)
         whole = self.piece(name, fifths, octaves)
         if len(whole.patches) <= self.limit:
             return whole
         # Longer than the context: another stretch of it each time.
         text = self._stream(name, fifths, octaves)
-        return encode_example(crop(text, self.limit, float(rng.random())))
+        return self._encode(crop(text, self.limit, float(rng.random())))
 
     def rule_made(self, rng: np.random.Generator, pool: int = 6000) -> Example:
         """A rule-made chorale, under the same prompt."""
         number = int(rng.integers(pool))
-        if number not in self._made:
+
+        def make() -> Example:
             text = chorale(number)
-            moves = moves_within(text, self.compass)
-            text = transpose_text(text, *moves[number % len(moves)])
-            self._made[number] = encode_example(stream_text(text, self.style))
-        return self._made[number]
+            own = np.random.default_rng((number, 7))
+            move = self._choose(text, moves_within(text, self.compass), own)
+            return self._encode(stream_text(transpose_text(text, *move), self.style))
+
+        return self._encoded.get(("rules", number), make)
+
+    def _choose(
+        self, text: str, moves: list[tuple[int, int]], rng: np.random.Generator
+    ) -> tuple[int, int]:
+        """One of the moves: each as likely, or as the corpus has the keys they lead to."""
+        if self._keys is None:
+            return moves[int(rng.integers(len(moves)))]
+        home = signature_of(text)
+        chances = np.array([self._keys.get(home + fifths, RARE_KEYS) for fifths, _ in moves])
+        return moves[int(rng.choice(len(moves), p=chances / chances.sum()))]
+
+
+def signature_of(text: str) -> int:
+    """Fifths of a piece's key signature, sharps positive; 0 without a key."""
+    found = re.search(r"^K:(.*)$", text, re.M)
+    return key_fifths(found[1]) if found else 0
+
+
+def key_shares(texts) -> dict[int, float]:
+    """Share of each key signature among pieces, at least ``RARE_KEYS`` for each of twelve."""
+    counts = Counter(signature_of(text) for text in texts)
+    total = max(sum(counts.values()), 1)
+    return {k: max(counts[k] / total, RARE_KEYS) for k in {*SIGNATURES, *counts}}
 
 
 def moves_within(text: str, compass: tuple[int, int] | None) -> list[tuple[int, int]]:
@@ -90,8 +159,7 @@ def moves_within(text: str, compass: tuple[int, int] | None) -> list[tuple[int, 
 
     The nearest way is taken, or the other one where only that stays in the compass.
     """
-    found = re.search(r"^K:(.*)$", text, re.M)
-    home = key_fifths(found[1]) if found else 0
+    home = signature_of(text)
     if compass is None:
         return [(signature - home, 0) for signature in SIGNATURES]
     pitches = [

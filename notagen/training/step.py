@@ -20,26 +20,60 @@ from torch import Tensor, nn
 
 from scoregate.notagen.model.network import Block, NotaGen
 from scoregate.notagen.model.shape import HEAD_SIZE
-from scoregate.notagen.training.encode import ABOVE, SLOTS, TIMES, Example
+from scoregate.notagen.training.encode import ABOVE, Example
+from scoregate.notagen.training.forbidden import LETTER_CODES
+from scoregate.notagen.training.labels import PITCHES, SLOTS, TIMES
 
 
 class AuxiliaryHeads(nn.Module):
-    """Linear heads for the time reached, the other voices' notes, and the whole chord."""
+    """Linear heads that name what sounds; they are trained beside the model and thrown away.
 
-    def __init__(self, hidden: int) -> None:
+    Parameters
+    ----------
+    hidden : int
+        Width of the model.
+    above : int
+        Earlier voices that are asked for.
+
+    Attributes
+    ----------
+    time, chord : Linear
+        At each character: the time reached in the bar, and the pitch classes of the whole chord.
+    pitch : Linear
+        At each character: the absolute pitch of each earlier voice now and just before, and of
+        the voice itself just before: ``2 * above + 1`` times ``PITCHES`` classes.
+    grid : Linear
+        At each patch: the pitch of each earlier voice on each eighth of the bar, and of every
+        voice at the end of the bar before.
+    """
+
+    def __init__(self, hidden: int, above: int = ABOVE) -> None:
         super().__init__()
         self.time = nn.Linear(hidden, TIMES)
-        self.above = nn.Linear(hidden, ABOVE * 13)
         self.chord = nn.Linear(hidden, 12)
-        self.grid = nn.Linear(hidden, ABOVE * SLOTS * 13)
+        self.pitch = nn.Linear(hidden, (2 * above + 1) * PITCHES)
+        self.grid = nn.Linear(hidden, (above * SLOTS + above + 1) * PITCHES)
 
 
 @dataclass(slots=True)
 class Losses:
-    """Mean losses of a step: in nats a character, and of the auxiliary tasks in all."""
+    """Mean losses of a step.
+
+    Attributes
+    ----------
+    text : Tensor
+        In nats a character.
+    auxiliary : Tensor
+        Of all auxiliary tasks together.
+    forbidden : Tensor
+        ``-log(1 - p)`` of the forbidden letters, in nats a character of the piece.
+    characters : int
+        Characters that ``text`` is the mean over.
+    """
 
     text: Tensor
     auxiliary: Tensor
+    forbidden: Tensor
     characters: int
 
 
@@ -102,7 +136,13 @@ def _tensor(values: np.ndarray, device: torch.device) -> Tensor:
     return torch.from_numpy(values.astype(np.int64)).to(device)
 
 
-def losses(model: NotaGen, example: Example, heads: AuxiliaryHeads | None = None) -> Losses:
+def losses(
+    model: NotaGen,
+    example: Example,
+    heads: AuxiliaryHeads | None = None,
+    *,
+    unlikelihood: bool = False,
+) -> Losses:
     """Losses of one piece.
 
     Parameters
@@ -112,6 +152,8 @@ def losses(model: NotaGen, example: Example, heads: AuxiliaryHeads | None = None
         At most ``model.shape.length`` patches, EOS included, are used.
     heads : AuxiliaryHeads, optional
         Without them the auxiliary loss is 0.
+    unlikelihood : bool
+        Whether the loss of the forbidden letters is computed; 0 otherwise.
     """
     limit = model.shape.length + 1
     patches = example.patches[:limit]
@@ -123,21 +165,47 @@ def losses(model: NotaGen, example: Example, heads: AuxiliaryHeads | None = None
     gold = _tensor(targets[real], device)
     logits = model.char_level_decoder.base.lm_head(states)
     text = F.cross_entropy(logits.float(), gold)
+    none = text.new_zeros(())
+    forbidden = none
+    if unlikelihood:
+        forbidden = _unlikelihood(logits, example.forbidden[1:limit][real])
     if heads is None:
-        return Losses(text, text.new_zeros(()), len(gold))
-    return Losses(text, _auxiliary(heads, encoded, states, example, real, limit), len(gold))
+        return Losses(text, none, forbidden, len(gold))
+    auxiliary = _auxiliary(heads, encoded, states, example, real)
+    return Losses(text, auxiliary, forbidden, len(gold))
+
+
+def _unlikelihood(logits: Tensor, forbidden: np.ndarray) -> Tensor:
+    """Sum of ``-log(1 - p(forbidden letters))`` over the number of characters."""
+    marked = np.flatnonzero(forbidden)
+    if not len(marked):
+        return logits.new_zeros((), dtype=torch.float32)
+    device = logits.device
+    chances = logits.index_select(0, _tensor(marked, device)).float().softmax(-1)
+    letters = chances[:, list(LETTER_CODES)]
+    bits = (forbidden[marked][:, None].astype(np.int64) >> np.arange(len(LETTER_CODES))) & 1
+    mass = (letters * _tensor(bits, device).float()).sum(-1)
+    return -torch.log1p(-mass.clamp(max=0.999)).sum() / len(forbidden)
 
 
 def _auxiliary(
-    heads: AuxiliaryHeads,
-    encoded: Tensor,
-    states: Tensor,
-    example: Example,
-    real: np.ndarray,
-    limit: int,
+    heads: AuxiliaryHeads, encoded: Tensor, states: Tensor, example: Example, real: np.ndarray
 ) -> Tensor:
-    """The auxiliary losses in one sum; the time reached counts .3."""
+    """The auxiliary losses in one sum; the time reached counts .3.
+
+    Parameters
+    ----------
+    heads : AuxiliaryHeads
+    encoded : Tensor (P, hidden)
+        Patch-level output.
+    states : Tensor (characters, hidden)
+        Character-level output.
+    example : Example
+    real : ndarray of bool (P, 16)
+        Characters of the target patches that count.
+    """
     device = states.device
+    limit = len(real) + 1
     total = states.new_zeros((), dtype=torch.float32)
     time = example.time[1:limit][real]
     music = np.flatnonzero(time >= 0)
@@ -145,21 +213,27 @@ def _auxiliary(
         picked = states.index_select(0, _tensor(music, device))
         reached = _tensor(time[music], device)
         total = total + 0.3 * F.cross_entropy(heads.time(picked).float(), reached)
-        above = example.above[1:limit][real][music]
-        if (above >= 0).any():
-            guess = heads.above(picked).float().view(-1, 13)
-            wanted = _tensor(above, device).view(-1)
-            total = total + F.cross_entropy(guess, wanted, ignore_index=-1)
+        asked = (example.now, example.before, example.own[..., None])
+        wanted = np.concatenate([a[1:limit][real][music] for a in asked], axis=1)
+        total = total + _pitches(heads.pitch(picked), _tensor(wanted, device))
         bits = example.chord[1:limit][real][music]
         known = np.flatnonzero(bits >= 0)
         if len(known):
             classes = (bits[known][:, None].astype(np.int64) >> np.arange(12)) & 1
             guess = heads.chord(picked.index_select(0, _tensor(known, device)))
-            wanted = _tensor(classes, device).float()
-            total = total + F.binary_cross_entropy_with_logits(guess.float(), wanted)
+            sounds = _tensor(classes, device).float()
+            total = total + F.binary_cross_entropy_with_logits(guess.float(), sounds)
     grid = example.grid[1:limit]
-    if (grid >= 0).any():
-        guess = heads.grid(encoded).float().view(-1, 13)
-        wanted = _tensor(grid, device).view(-1)
-        total = total + F.cross_entropy(guess, wanted, ignore_index=-1)
+    wanted = np.concatenate([grid.reshape(len(grid), -1), example.last[1:limit]], axis=1)
+    body = np.flatnonzero((wanted >= 0).any(1))
+    if len(body):
+        guess = heads.grid(encoded.index_select(0, _tensor(body, device)))
+        total = total + _pitches(guess, _tensor(wanted[body], device))
     return total
+
+
+def _pitches(guess: Tensor, wanted: Tensor) -> Tensor:
+    """Cross-entropy of pitch classes, (n, k * PITCHES) against (n, k), -1 left out."""
+    if not bool((wanted >= 0).any()):
+        return guess.new_zeros((), dtype=torch.float32)
+    return F.cross_entropy(guess.float().view(-1, PITCHES), wanted.reshape(-1), ignore_index=-1)

@@ -23,9 +23,10 @@ from scoregate.errors import ScoregateError, WeightsError
 from scoregate.notagen.model.network import Attention, NotaGen
 from scoregate.notagen.model.shape import ModelShape
 from scoregate.notagen.text.patches import END
+from scoregate.notagen.training.deepen import deepen
 from scoregate.notagen.training.encode import Example
 from scoregate.notagen.training.material import Material
-from scoregate.notagen.training.optimiser import optimisers
+from scoregate.notagen.training.optimiser import fast_bfloat16, optimisers
 from scoregate.notagen.training.step import AuxiliaryHeads, losses
 
 CHECKPOINT_EVERY = 120.0  # seconds
@@ -57,19 +58,51 @@ class Stage:
 
 @dataclass(slots=True)
 class Settings:
-    """All that shapes a run."""
+    """All that shapes a run.
+
+    Attributes
+    ----------
+    hidden, patch_layers, char_layers, length : int
+        Shape of the model.
+    auxiliary : float
+        Weight of the auxiliary tasks; 0 leaves them out.
+    above : int
+        Earlier voices that the auxiliary tasks ask for.
+    unlikelihood : float
+        Weight of the loss on letters that would break a rule of voice leading.
+    muon : bool
+        Muon for the hidden matrices; AdamW for everything otherwise.
+    weight_decay : float
+    ema : float
+        Decay of the average over steps.
+    seed : int
+        Seed for the order of pieces, the transpositions and dropout.
+    warmup : int
+        Steps over which the rate rises.
+    pieces : int
+        Pieces a step.
+    corpus_keys : bool
+        Draw key signatures as often as the corpus has them.
+    triple : float
+        How much more often a piece in triple metre is drawn.
+    stages : list of Stage
+    """
 
     hidden: int = 192
     patch_layers: int = 4
     char_layers: int = 2
     length: int = 512
     auxiliary: float = 0.5
+    above: int = 3
+    unlikelihood: float = 0.0
     muon: bool = False
     weight_decay: float = 0.1
     ema: float = 0.999
     seed: int = 1
     warmup: int = 200
     pieces: int = 1
+    corpus_keys: bool = False
+    triple: float = 1.0
     stages: list[Stage] = field(default_factory=list)
 
     @property
@@ -126,6 +159,7 @@ class Progress:
     steps: int
     loss: float
     auxiliary: float
+    forbidden: float
     validation: float | None
     seconds_left: float
     patches: int
@@ -157,8 +191,8 @@ class Run:
         self.settings = settings
         self.model = NotaGen(settings.shape)
         if initial is not None:
-            self.model.load_state_dict(initial)
-        self.heads = AuxiliaryHeads(settings.hidden)
+            self.model.load_state_dict(deepen(initial, settings.shape))
+        self.heads = AuxiliaryHeads(settings.hidden, settings.above)
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.optimisers = optimisers(
             [self.model, self.heads], settings.stages[0].lr, settings.muon, settings.weight_decay
@@ -170,10 +204,10 @@ class Run:
         self.device = "cpu"
         self.best: tuple[float, dict[str, torch.Tensor]] | None = None
         self.worse = 0
-        self.sums = [0.0, 0.0]  # text and auxiliary loss since the last report
+        self.sums = [0.0, 0.0, 0.0]  # losses of train_step since the last report
 
-    def train_step(self, material: Material) -> tuple[float, float]:
-        """One update; returns the text loss in nats and the auxiliary loss."""
+    def train_step(self, material: Material) -> tuple[float, float, float]:
+        """One update; returns the losses: text in nats, auxiliary, and forbidden letters."""
         settings = self.settings
         rng = np.random.default_rng((settings.seed, self.step))
         torch.manual_seed(settings.seed * 1_000_003 + self.step)
@@ -181,15 +215,20 @@ class Run:
         if dropout != self._dropout:
             set_dropout(self.model, dropout)
             self._dropout = dropout
-        text = auxiliary = 0.0
+        text = auxiliary = forbidden = 0.0
         for _ in range(settings.pieces):
             example = material.rule_made(rng) if rng.random() < share else material.draw(rng)
-            with torch.autocast(self.device, torch.bfloat16):
-                found = losses(self.model, example, self.heads if settings.auxiliary else None)
+            with torch.autocast(self.device, torch.bfloat16, enabled=fast_bfloat16(self.device)):
+                found = losses(
+                    self.model, example, self.heads if settings.auxiliary else None,
+                    unlikelihood=bool(settings.unlikelihood),
+                )  # fmt: skip
             total = found.text + settings.auxiliary * found.auxiliary
+            total = total + settings.unlikelihood * found.forbidden
             (total / settings.pieces).backward()
             text += found.text.item() / settings.pieces
             auxiliary += found.auxiliary.item() / settings.pieces
+            forbidden += found.forbidden.item() / settings.pieces
             self.patches += len(example.patches)
         if math.isfinite(text):
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -202,7 +241,7 @@ class Run:
         self.step += 1
         if self.step % 4 == 0:
             self._update_average()
-        return text, auxiliary
+        return text, auxiliary, forbidden
 
     def note_validation(self, bits: float, patience: int) -> None:
         """Keep the average where it is the best so far, if early stopping is wanted."""
@@ -293,7 +332,7 @@ class Run:
         for optimiser, stored_state in zip(run.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(stored_state)
         run.step, run.patches, run.curve = state["step"], state["patches"], state["curve"]
-        run.sums = list(state.get("sums", run.sums))
+        run.sums = [*state.get("sums", []), 0.0, 0.0, 0.0][:3]
         run.best, run.worse = state.get("best"), state.get("worse", 0)
         return run
 
@@ -330,14 +369,14 @@ def train(
                 bits = bits_per_character(run.averaged(), validation)
                 run.note_validation(bits, patience)
             pace = (now - started) / (run.step - first)
-            text, auxiliary = (total / report_every for total in run.sums)
-            run.sums = [0.0, 0.0]
+            text, auxiliary, forbidden = (total / report_every for total in run.sums)
+            run.sums = [0.0, 0.0, 0.0]
             run.curve.append(
-                {"step": run.step, "loss": text, "auxiliary": auxiliary,
+                {"step": run.step, "loss": text, "auxiliary": auxiliary, "forbidden": forbidden,
                  "validation": bits, "patches": run.patches}
             )  # fmt: skip
             yield Progress(
-                run.step, run.settings.steps, text, auxiliary, bits,
+                run.step, run.settings.steps, text, auxiliary, forbidden, bits,
                 pace * (run.settings.steps - run.step), run.patches,
             )  # fmt: skip
         if now - saved > CHECKPOINT_EVERY or run.step == run.settings.steps:
