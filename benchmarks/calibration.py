@@ -28,8 +28,7 @@ from scoregate.validators.analysis.octave_slips import octave_slips
 from scoregate.validators.analysis.shared_passages import melody, texture
 from scoregate.validators.analysis.sounding import notes
 from scoregate.validators.examination import examine, run_gate
-from scoregate.validators.gates import novelty
-from scoregate.validators.gates.novelty import index_of, longest_shared
+from scoregate.validators.analysis.novelty_index import Index, index_of, longest_shared
 from scoregate.validators.gates.repetition import check as repetition
 from scoregate.validators.verdict import rules as verdict
 
@@ -194,7 +193,7 @@ def copies(bach: Pieces, written: Pieces) -> None:
         among = []
         for number, (score, row) in enumerate(zip(known.values(), rows, strict=True)):
             others = whole.piece != number
-            rest = novelty.Index(
+            rest = Index(
                 whole.names, whole.gram[others], whole.piece[others], whole.place[others]
             )
             among.append(longest_shared(score, row, rest).bars)

@@ -13,7 +13,17 @@ import typer
 
 from scoregate import __version__
 from scoregate.errors import ScoregateError
-from scoregate.flows.commands import archive, check, produce, screen, server, styles, train, weights
+from scoregate.flows.commands import (
+    archive,
+    check,
+    novelty,
+    produce,
+    screen,
+    server,
+    styles,
+    train,
+    weights,
+)
 from scoregate.flows.printing import as_help
 from scoregate.flows.server import apply_settings
 
@@ -34,6 +44,7 @@ app.command("check", help=as_help(check.HELP))(check.command)
 app.command("screen", help=as_help(screen.HELP))(screen.command)
 app.command("styles", help=as_help(styles.HELP))(styles.command)
 app.command("train", help=as_help(train.HELP))(train.command)
+app.command("novelty-index", help=as_help(novelty.HELP))(novelty.command)
 app.add_typer(archive.app, name="archive", help=as_help(archive.HELP))
 app.add_typer(weights.app, name="weights", help=as_help(weights.HELP))
 app.add_typer(server.app, name="server", help=as_help(server.HELP))

@@ -8,14 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from scoregate.abc.reader import read
-from scoregate.errors import GateError, UnreadableError
+from scoregate.errors import GateError, ToolError, UnreadableError
+from scoregate.flows.cli import app
 from scoregate.validators.analysis import novelty_index
 from scoregate.validators.analysis.instruments import midi_number
+from scoregate.validators.analysis.novelty_index import load, save
 from scoregate.validators.analysis.shared_passages import GRAM, grams, melody, texture
 from scoregate.validators.gates import novelty
-from scoregate.validators.gates.novelty import check, load, save
+from scoregate.validators.gates.novelty import check
 
 HEAD = 'X:1\nL:1/8\nQ:1/4=90\nM:4/4\nK:C\nV:1 treble nm="S"\nV:2 bass nm="B"\n'
 
@@ -51,7 +54,7 @@ def test_the_names_above_are_right():
 
 @pytest.fixture
 def known(tmp_path, monkeypatch):
-    """An index of two pieces in place of the shipped one."""
+    """Put an index of two pieces in place of the shipped one."""
     path = tmp_path / "known.npz"
     save(path, {"first": piece(bars(1, 16)), "second": piece(bars(2, 16))})
     indices = load(path)
@@ -130,9 +133,23 @@ def test_the_index_is_built_from_a_folder(tmp_path):
         novelty_index.build(tmp_path / "a" / "none", tmp_path / "i.npz")
 
 
+def test_the_command_makes_an_index_and_says_where(tmp_path):
+    (tmp_path / "one.abc").write_text(piece(bars(1, 8)).text)
+    out = tmp_path / "index"
+    result = CliRunner().invoke(app, ["novelty-index", str(tmp_path), "--out", str(out)])
+    assert (result.exit_code, result.output) == (0, f"1 piece indexed in {out}\n")
+    assert load(out)["melody"].names == ["one"]
+
+
+def test_an_index_that_cannot_be_written_is_said(tmp_path):
+    (tmp_path / "one.abc").write_text(piece(bars(1, 8)).text)
+    with pytest.raises(ToolError, match="can't be written"):
+        novelty_index.build(tmp_path, tmp_path / "missing" / "index.npz")
+
+
 def test_the_shipped_index_is_small_and_knows_the_chorales():
     assert novelty_index.SHIPPED.stat().st_size < 200_000
-    indices = novelty.known_pieces()
+    indices = novelty_index.known_pieces()
     assert len(indices["texture"].names) > 350
     assert "bwv373" in indices["texture"].names
     with np.load(Path(novelty_index.SHIPPED), allow_pickle=False) as stored:
