@@ -1,11 +1,11 @@
-# One command for each thing. The environment is made once, and made again when
-# pyproject.toml, constraints.txt or the kernels' sources change.
+# One command for each thing. The environment is built by the first command that needs it, and
+# again when pyproject.toml, constraints.txt or the kernels' sources change.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: setup produce test quick check lint types clean
+.PHONY: setup produce test quick check lint types docs api clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -34,7 +34,14 @@ lint: $(READY) ## Check style
 types: $(READY) ## Check types
 	@$(BIN)/python tools/link_package.py && $(BIN)/pyright
 
-check: lint types test ## Lint, types and tests
+check: lint types test ## Lint, types and tests: what a change must pass
 
-clean: ## Remove the environment
-	rm -rf $(VENV)
+docs: $(READY) ## Write the generated parts of docs/ anew
+	@$(BIN)/python tools/write_cli_reference.py
+	@$(BIN)/python tools/draw_rooms.py
+
+api: $(READY) ## Write the API reference into build/api
+	@$(BIN)/python tools/link_package.py && $(BIN)/python tools/write_api.py
+
+clean: ## Remove the environment and everything built
+	rm -rf $(VENV) build dist scoregate.egg-info notagen/_kernels*.so
