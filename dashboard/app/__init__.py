@@ -1,0 +1,1 @@
+"""The review dashboard: look at pieces, listen to them, decide."""
