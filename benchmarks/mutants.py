@@ -26,8 +26,8 @@ from machine import describe
 from scoregate.abc.reader import read
 from scoregate.abc.score import Bar, Event, Score, Voice
 from scoregate.findings import Finding
+from scoregate.validators.analysis.parts import assign
 from scoregate.validators.examination import examine
-from scoregate.validators.gates.ranges import assign
 
 _LENGTH = re.compile(r"(\d*)(/*\d*)(-?)$")
 _PLAIN_CHORD = re.compile(r"\[(?:[_=^]{0,2}[A-Ga-g][,']*[\d/]*-?)+\][\d/]*-?")

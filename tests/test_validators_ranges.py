@@ -8,7 +8,8 @@ import pytest
 
 from scoregate.abc.reader import read
 from scoregate.validators.analysis.hands import reachable
-from scoregate.validators.gates.ranges import assign, check, is_choral
+from scoregate.validators.analysis.parts import assign, is_choral
+from scoregate.validators.gates.ranges import check
 
 CHORALE = (Path(__file__).parent / "pieces" / "chorale.abc").read_text()
 CHORAL = "Baroque/Bach, Johann Sebastian/Choral"

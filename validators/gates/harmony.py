@@ -19,8 +19,8 @@ from scoregate.findings import Finding, Outcome
 from scoregate.validators.analysis.chords import TRIADS, pitch_class_set
 from scoregate.validators.analysis.counterpoint import Clash, crossings, moments, parallels
 from scoregate.validators.analysis.key_finding import tonic_of
+from scoregate.validators.analysis.parts import assign, is_choral
 from scoregate.validators.analysis.sounding import notes
-from scoregate.validators.gates.ranges import assign, is_choral
 from scoregate.validators.registry import FunctionGate, Measure
 
 NAME = "harmony"
