@@ -8,7 +8,8 @@ from collections import Counter
 import pytest
 
 from scoregate.abc.reader import read, split_tunes
-from scoregate.validators.gates import bars, syntax
+from scoregate.validators.examination import examine
+from scoregate.validators.gates import syntax
 
 HEAD = "X:1\nM:4/4\nL:1/4\nQ:1/4=100\nK:C\n"
 """The music begins on line 6."""
@@ -16,8 +17,7 @@ HEAD = "X:1\nM:4/4\nL:1/4\nQ:1/4=100\nK:C\n"
 
 def found(text: str | bytes, severity: str = "critical") -> list[tuple]:
     """Return code, voice, bar and line of what the gates syntax and bars find."""
-    score = read(text)
-    findings = syntax.check(score).findings + bars.check(score).findings
+    findings = examine(text, gates=("syntax", "bars")).findings
     return [(f.code, f.voice, f.bar, f.line) for f in findings if f.severity == severity]
 
 

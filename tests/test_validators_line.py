@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from test_validators_finish import as_stream
+from test_abc_finish import as_stream
 
 from scoregate.abc.reader import read
 from scoregate.validators.line_judge import accept_line

@@ -10,6 +10,7 @@ from scoregate.abc.reader import read
 from scoregate.errors import GateError
 from scoregate.validators import abc2midi
 from scoregate.validators.analysis.midi_counts import tracks
+from scoregate.validators.examination import examine
 from scoregate.validators.gates.syntax import check, unsafe_directives
 
 CHORALE = (Path(__file__).parent / "pieces" / "chorale.abc").read_text()
@@ -98,7 +99,8 @@ def test_places_lead_back_to_the_stream_as_it_was_handed_in(monkeypatch):
     target = stream.index(f"[r:1/{len(rows) - 2}]{rows[1]}") + 1
     handed = 1 + len(head) + 2  # X:1, the header, and the second line of music
     says(monkeypatch, f"Error in line-char {handed}-{rows[1].index('[V:3]') + 6} : {{ oops")
-    (finding,) = [f for f in check(read(text)).findings if f.code.startswith("syntax.abc2midi")]
+    found = examine(text, gates=("syntax",)).findings
+    (finding,) = [f for f in found if f.code.startswith("syntax.abc2midi")]
     assert (finding.line, finding.voice, finding.bar) == (target, "3", 2)
     assert stream[target - 1][finding.column - 1 :].startswith(
         rows[1][rows[1].index("[V:3]") + 6 :]
