@@ -36,11 +36,8 @@ from scoregate.archive.names import name_of_summary
 from scoregate.archive.records import PieceReport, RunRecord, now, parse_report, parse_run
 from scoregate.errors import ArchiveError, CorruptError, RequestError
 from scoregate.findings import Status
+from scoregate.render import artefacts
 
-FILE_NAME = re.compile(
-    r"score\.(abc|mid|musicxml)|raw\.abc|score-[1-9][0-9]{0,3}\.svg"
-    r"|preview\.(wav|ogg|opus|mp3|flac)|report\.json"
-)
 PIECE_ID = re.compile(r"[0-9a-f]{64}")
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -177,8 +174,8 @@ class Archive:
                 schema.insert_run(connection, run)
         return folder
 
-    def write_shelf(self, page: str) -> Path:
-        """Write the page of the whole archive, ``index.html``; return where it stands."""
+    def write_index(self, page: str) -> Path:
+        """Write the page of the whole archive, ``index.html``; return its path."""
         path = self.out / "index.html"
         write_file(path, encoded(page))
         return path
@@ -323,7 +320,7 @@ def faults_of(folder: Path, identifier: str) -> Iterator[tuple[str, str]]:
         yield "damaged", f"{folder} doesn't hold the text that its id stands for."
     for name, expected in sorted(report.files.items()):
         path = folder / name
-        if not FILE_NAME.fullmatch(name):
+        if artefacts.of_file(name) is None:
             yield "damaged", f"{folder / 'report.json'} names a file that can't be there."
         elif path.is_symlink() or not path.is_file():
             yield "missing", f"{path} is missing."
@@ -351,10 +348,10 @@ def _prepared(
         raise ArchiveError("A piece without score.abc can't be archived.", "Hand in its text.")
     contents = {name: encoded(content) for name, content in files.items()}
     for name in contents:
-        if not FILE_NAME.fullmatch(name) or name == "report.json":
+        if artefacts.of_file(name) is None:
             raise ArchiveError(
                 f"{name!r} is no name of a file in the archive.",
-                "docs/archive.md lists the names.",
+                "docs/render.md lists the names.",
             )
     identifier = hashlib.sha256(contents["score.abc"]).hexdigest()
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}

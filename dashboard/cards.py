@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +10,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from scoregate.archive.records import FindingRecord, PieceReport
-from scoregate.dashboard.engraving import Sheet
-from scoregate.dashboard.words import (
+from scoregate.dashboard.formatting import (
     MEASURES,
     STATUS_SIGNS,
     duration,
@@ -21,15 +19,9 @@ from scoregate.dashboard.words import (
     number,
     style_name,
 )
+from scoregate.dashboard.inline_svg import Sheet
+from scoregate.render.artefacts import find, table
 
-_PAGE = re.compile(r"score-(\d+)\.svg")
-_LABELS = {
-    "score.mid": "MIDI",
-    "score.musicxml": "MusicXML",
-    "score.abc": "ABC",
-    "raw.abc": "ABC as written",
-    "report.json": "Report",
-}
 _BOX = 'class="mark'
 _CRITICAL_BOX = 'class="mark"'
 _CONSEQUENCES = {"critical": "rejects", "warning": "warning"}
@@ -168,20 +160,21 @@ def stored_card(report: PieceReport, folder: Path, address: str, sheet: Sheet) -
     address : str
         The same folder relative to the page.
     """
-    names = sorted((n for n in report.files if _PAGE.fullmatch(n)), key=_page_number)
-    pages = [_bytes(folder / name).decode("utf-8", "replace") for name in names]
-    audio = next((name for name in sorted(report.files) if name.startswith("preview.")), "")
+    engraving, preview = find("engraving"), find("audio")
+    names = engraving.of(report.files)
+    audio = next(iter(preview.of(report.files)), "")
     links = [
-        Link(label, f"{address}/{name}")
-        for name, label in _LABELS.items()
-        if name in report.files or name == "report.json"
+        Link(artefact.label, f"{address}/{name}")
+        for artefact in table()
+        if artefact not in (engraving, preview)
+        for name in artefact.of(report.files)
     ]
     return card_of(
         report,
         sheet,
-        pages=pages,
-        page_links=[Link(f"page {_page_number(name)}", f"{address}/{name}") for name in names],
-        links=links,
+        pages=[_bytes(folder / name).decode("utf-8", "replace") for name in names],
+        page_links=[Link(f"page {engraving.page(name)}", f"{address}/{name}") for name in names],
+        links=[*links, Link("Report", f"{address}/report.json")],
         audio=f"{address}/{audio}" if audio else "",
         midi=b"" if audio or "score.mid" not in report.files else _bytes(folder / "score.mid"),
     )
@@ -287,8 +280,3 @@ def _bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         return b""  # The page does without; `archive verify` says what is missing.
-
-
-def _page_number(name: str) -> int:
-    match = _PAGE.fullmatch(name)
-    return int(match[1]) if match else 0

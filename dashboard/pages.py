@@ -11,8 +11,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from scoregate.dashboard.engraving import Sheet
-from scoregate.dashboard.words import number
+from scoregate.dashboard.formatting import number
+from scoregate.dashboard.inline_svg import Sheet
 
 
 def fill(template: str, *, sheet: Sheet, **values: Any) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from scoregate.archive.records import PieceReport
 from scoregate.dashboard.cards import Link, card_of
-from scoregate.dashboard.engraving import Sheet
+from scoregate.dashboard.inline_svg import Sheet
 from scoregate.dashboard.pages import fill
 
 PAGES = 40

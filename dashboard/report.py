@@ -13,11 +13,7 @@ from markupsafe import Markup
 from scoregate.archive.records import PieceReport, PieceRow, RunRecord
 from scoregate.archive.store import Archive, read_report
 from scoregate.dashboard.cards import Card, card_of, limits_of, stored_card
-from scoregate.dashboard.engraving import Sheet
-from scoregate.dashboard.pages import fill
-from scoregate.dashboard.plots import Dot, Line, strip
-from scoregate.dashboard.reference import bands
-from scoregate.dashboard.words import (
+from scoregate.dashboard.formatting import (
     MEASURES,
     STATUS_SIGNS,
     duration,
@@ -27,6 +23,10 @@ from scoregate.dashboard.words import (
     number,
     style_name,
 )
+from scoregate.dashboard.inline_svg import Sheet
+from scoregate.dashboard.pages import fill
+from scoregate.dashboard.plots import Dot, Line, strip
+from scoregate.dashboard.reference import bands
 from scoregate.errors import ArchiveError
 from scoregate.findings import Status
 

@@ -1,12 +1,14 @@
-"""Rendering many pieces at once, safely: nothing in a piece can stop the others.
+"""Rendering many pieces at once, so that no piece can stop the others.
 
-MIDI is written here, from the Score. MusicXML and engraving come from worker processes
-with limits on time and memory; what a piece does to its worker costs that piece its
-picture and leaves a note saying so.
+Artefacts that libraries make from untrusted text (MusicXML, the engraving) come from worker
+processes with limits on time and memory. A piece that brings its worker down gets a note that
+says so and is without these artefacts; the worker is started again for the next piece. MIDI is
+written in this process.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import select
@@ -21,11 +23,11 @@ from queue import SimpleQueue
 from typing import Any
 
 from scoregate.abc.score import Score
-from scoregate.render.aligned import aligned_text
-from scoregate.render.audio import preview
+from scoregate.render.artefacts import Artefact, Material, find
+from scoregate.render.interleave import interleaved_text
 from scoregate.render.marks import marks_of
-from scoregate.render.midi import midi_of
-from scoregate.render.worker import WAIT
+from scoregate.render.steps import from_score, isolated, make_all, requested, titles
+from scoregate.render.worker import CLOCK_FACTOR
 
 MAX_TEXT = 2_000_000
 """Characters of a text that is still converted and engraved."""
@@ -35,20 +37,20 @@ MAX_TEXT = 2_000_000
 class Job:
     """A piece to render.
 
-    Parameters
+    Attributes
     ----------
     text : str
         Finished ABC.
     score : Score or None
-        The same piece, read; without it there is no MIDI.
+        The text as read; without it there is no MIDI.
     findings : sequence of Finding
-        Their bars are boxed in the engraving.
+        Their bars are marked in the engraving.
     title : str
         Name of the MIDI sequence.
     audio : bool
-        Make a preview where the machine can.
+        Make an audio preview where the machine can.
     max_pages : int
-        Engrave at most so many.
+        Largest number of pages to engrave.
     """
 
     text: str
@@ -58,18 +60,24 @@ class Job:
     audio: bool = False
     max_pages: int = 60
 
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """Names of the artefacts that are made on request and were requested."""
+        return ("audio",) if self.audio else ()
+
 
 @dataclass(slots=True)
 class Rendering:
-    """What came of it.
+    """The files that were made of a piece.
 
-    Parameters
+    Attributes
     ----------
     files : dict of str to bytes
         ``score.mid``, ``score.musicxml``, ``score-1.svg`` ..., ``preview.ogg``.
     notes : list of str
         What could not be made, and why.
     seconds : float
+        How long it took.
     bars : int
         Bars engraved; 0 where there is no engraving.
     """
@@ -82,8 +90,7 @@ class Rendering:
     @property
     def pages(self) -> list[str]:
         """The engraved pages, in order."""
-        names = [name for name in self.files if name.endswith(".svg")]
-        return [self.files[name].decode() for name in sorted(names, key=_page_number)]
+        return [self.files[name].decode() for name in find("engraving").of(self.files)]
 
 
 def render_pieces(
@@ -93,13 +100,13 @@ def render_pieces(
     limit_s: float = 20.0,
     on_done: Callable[[int, Rendering], None] | None = None,
 ) -> list[Rendering]:
-    """Render pieces, several at a time; one result a job, in their order.
+    """Render pieces, several at a time, and return one result for each job, in their order.
 
     Parameters
     ----------
     jobs : iterable of Job
     workers : int or None
-        Processes; None for one a core, four at most.
+        Number of processes; None for one per core, four at most.
     limit_s : float
         Seconds of processor time that one piece may take to convert and engrave; by the
         clock it may take eight times as long.
@@ -112,11 +119,11 @@ def render_pieces(
         return []
     results = [Rendering() for _ in jobs]
     idle: SimpleQueue[_Worker] = SimpleQueue()
-    crew = [_Worker(limit_s) for _ in range(count)]
-    for worker in crew:
+    workers_started = [_Worker(limit_s) for _ in range(count)]
+    for worker in workers_started:
         idle.put(worker)
 
-    def one(index: int) -> None:
+    def render_one(index: int) -> None:
         worker = idle.get()
         try:
             _render(jobs[index], results[index], worker)
@@ -127,9 +134,9 @@ def render_pieces(
 
     try:
         with ThreadPoolExecutor(count) as threads:
-            list(threads.map(one, range(len(jobs))))
+            list(threads.map(render_one, range(len(jobs))))
     finally:
-        for worker in crew:
+        for worker in workers_started:
             worker.close()
     return results
 
@@ -139,46 +146,56 @@ def _render(job: Job, result: Rendering, worker: _Worker) -> None:
     if len(job.text) > MAX_TEXT:
         result.notes.append(f"not rendered: longer than {MAX_TEXT} characters")
         return
-    marks = marks_of(job.score, job.findings)
+    material = Material(
+        texts=[text.encode("utf-8", "replace").decode() for text in _texts(job)],
+        score=job.score,
+        bars=job.score.bar_count if job.score else 0,
+        marks=marks_of(job.score, job.findings),
+        title=job.title,
+        max_pages=job.max_pages,
+        files=result.files,
+        remarks=result.notes,
+    )
     worker.send(
         {
-            "texts": [text.encode("utf-8", "replace").decode() for text in _texts(job)],
-            "marks": [asdict(mark) for mark in marks],
-            "bars": job.score.bar_count if job.score else 0,
-            "max_pages": job.max_pages,
+            "texts": material.texts,
+            "marks": [asdict(mark) for mark in material.marks],
+            "bars": material.bars,
+            "max_pages": material.max_pages,
         }
     )
     # The worker converts while the MIDI is written here.
-    if job.score is not None and any(voice.bars for voice in job.score.voices):
-        result.files["score.mid"] = midi_of(job.score, job.title)
-    else:
-        result.notes.append("no MIDI: there is no music to play")
+    _make(from_score(), material)
     worker.receive(result)
-    if marks and job.score and result.bars not in (0, job.score.bar_count):
+    if material.marks and result.bars not in (0, material.bars):
         result.notes.append(
-            f"the engraving has {result.bars} bars and the text {job.score.bar_count}: "
+            f"the engraving has {result.bars} bars and the text {material.bars}: "
             "boxes may stand beside the bar they mean"
         )
-    if job.audio and "score.mid" in result.files:
-        name, content, reason = preview(result.files["score.mid"])
-        if content:
-            result.files[name] = content
-        else:
-            result.notes.append(f"no audio preview: {reason}")
+    _make([one for one in requested(job.extras) if _available(one, material)], material)
     result.seconds = time.monotonic() - began
 
 
+def _make(artefacts: Sequence[Artefact], material: Material) -> None:
+    for _ in make_all(artefacts, material):
+        pass  # The files are in the material.
+
+
+def _available(artefact: Artefact, material: Material) -> bool:
+    return all(find(name).of(material.files) for name in artefact.made_from)
+
+
 def _texts(job: Job) -> list[str]:
-    """The text to engrave, and the same put in rows; a faulty piece's rows come first."""
+    """Return the text to engrave and its interleaved form; a faulty piece's comes first."""
     if job.score is None:
         return [job.text]
-    faulty = any(found.severity == "critical" for found in job.findings)
-    texts = [job.text, aligned_text(job.score, job.findings)]
+    faulty = any(finding.severity == "critical" for finding in job.findings)
+    texts = [job.text, interleaved_text(job.score, job.findings)]
     return [text for text in (reversed(texts) if faulty else texts) if text]
 
 
 class _Worker:
-    """One process, started again whenever a piece has brought it down."""
+    """A worker process, started again after a piece has brought it down."""
 
     def __init__(self, limit_s: float) -> None:
         self.limit_s = limit_s
@@ -198,23 +215,25 @@ class _Worker:
                 self.close()  # It died after its last answer: once more with a new one.
 
     def receive(self, result: Rendering) -> None:
-        deadline = time.monotonic() + self.limit_s * WAIT
+        deadline = time.monotonic() + self.limit_s * CLOCK_FACTOR
+        missing = isolated()
         while (answer := self._line(deadline)) is not None:
-            if "name" in answer:
-                result.files[answer["name"]] = answer["content"].encode()
+            if "artefact" in answer:
+                artefact = find(answer["artefact"])
+                missing.remove(artefact)
+                for name, content in answer["files"].items():
+                    result.files[name] = (
+                        base64.b64decode(content) if artefact.binary else content.encode()
+                    )
             if answer.get("done"):
                 result.notes.extend(answer["notes"])
-                result.bars = answer.get("bars", 0)
+                result.bars = answer["bars"]
                 return
-        what = "engraving" if "score.musicxml" in result.files else "MusicXML and no engraving"
         overdue = time.monotonic() >= deadline
         code = self.close()
         overdue = overdue or code == -signal.SIGPROF
         how = f"it took longer than {self.limit_s:g} s" if overdue else _death(code)
-        # Half a set of pages is worse than none.
-        for name in [name for name in result.files if name.endswith(".svg")]:
-            del result.files[name]
-        result.notes.append(f"no {what}: {how}")
+        result.notes.append(f"no {titles(missing[0], missing)}: {how}")
 
     def close(self) -> int | None:
         """End the process with all it may have started; return its exit status."""
@@ -266,7 +285,3 @@ def _death(code: int | None) -> str:
     if code is not None and code < 0:
         return f"the converter was ended by {signal.Signals(-code).name}"
     return f"the converter ended with status {code}"
-
-
-def _page_number(name: str) -> int:
-    return int(name.removeprefix("score-").removesuffix(".svg"))

@@ -60,12 +60,12 @@ def record_run(run: ProductionRun, seconds: dict[str, float], total: float) -> R
         Seconds since the flow started.
     """
     from scoregate.dashboard.report import run_page
-    from scoregate.dashboard.shelf import shelf_page
+    from scoregate.dashboard.archive_index import index_page
 
     run.finish(total, {})
     with spent("report"):
         run.store.write_run(run.record, run_page(run.store, run.record))
-        run.store.write_shelf(shelf_page(run.store))
+        run.store.write_index(index_page(run.store))
     run.finish(total, seconds)
     run.store.write_run(run.record)
     return run.record

@@ -11,11 +11,11 @@ from scoregate.abc.reader import read
 from scoregate.archive.records import PieceReport, PieceRow, RoundRecord, RunRecord
 from scoregate.archive.store import Archive
 from scoregate.dashboard import report
-from scoregate.dashboard.engraving import Sheet
+from scoregate.dashboard.archive_index import index_page
+from scoregate.dashboard.formatting import measure_note
+from scoregate.dashboard.inline_svg import Sheet
 from scoregate.dashboard.piece import piece_page
 from scoregate.dashboard.report import run_page
-from scoregate.dashboard.shelf import shelf_page
-from scoregate.dashboard.words import measure_note
 from scoregate.render.pool import Job, render_pieces
 from scoregate.validators.examination import examine
 
@@ -216,7 +216,7 @@ def test_a_run_without_pieces_has_a_page(tmp_path):
 
 def test_the_shelf_lists_runs_and_pieces_and_leads_to_them(produced):
     store, run = produced
-    html = shelf_page(store)
+    html = index_page(store)
     elements = Elements(html)
     addresses = [a for a in elements.addresses() if not a.startswith(("#", "data:"))]
     assert len(addresses) == 1 + 2 * 2
@@ -232,8 +232,8 @@ def test_the_shelf_names_a_damaged_run_and_an_empty_archive(produced, tmp_path):
     copy = Archive(tmp_path / "out")
     shutil.copytree(store.out, copy.out)
     (copy.run_folder(run.run_id) / "run.json").write_text("{")
-    assert "is damaged" in shelf_page(copy)
-    assert "No run yet" in shelf_page(Archive(tmp_path / "nowhere"))
+    assert "is damaged" in index_page(copy)
+    assert "No run yet" in index_page(Archive(tmp_path / "nowhere"))
 
 
 def test_a_piece_that_is_gone_is_told(produced, tmp_path):

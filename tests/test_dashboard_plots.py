@@ -6,9 +6,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from scoregate.dashboard.formatting import duration, moment, number
 from scoregate.dashboard.plots import MOST_DOTS, Band, Dot, Line, strip
 from scoregate.dashboard.reference import bands
-from scoregate.dashboard.words import duration, moment, number
 
 
 def dots(*values: float, status: str = "passed") -> list[Dot]:

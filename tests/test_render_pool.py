@@ -8,6 +8,7 @@ import pytest
 
 from scoregate.abc.reader import read
 from scoregate.render import audio, pool
+from scoregate.render.midi import midi_of
 from scoregate.render.pool import Job, Rendering, _Worker, render_pieces
 
 PIECE = "X:1\nL:1/4\nM:4/4\nK:C\nV:1 treble\n[V:1]CDEF|]\n"
@@ -30,7 +31,7 @@ def test_results_come_in_order_and_are_told_one_by_one():
     jobs = [job(text) for text in texts]
     renderings = render_pieces(jobs, workers=2, on_done=lambda index, _: told.append(index))
     assert [rendering.files["score.mid"] for rendering in renderings] == [
-        pool.midi_of(job.score) for job in jobs if job.score
+        midi_of(job.score) for job in jobs if job.score
     ]
     assert sorted(told) == list(range(6))
 
@@ -54,14 +55,14 @@ def test_without_a_score_there_is_no_midi_but_everything_else():
     assert "no MIDI" in rendering.notes[0]
 
 
-def faulty(monkeypatch, body: str, step: str = "to_musicxml") -> None:
+def faulty(monkeypatch, body: str, step: str = "musicxml.to_musicxml") -> None:
     """Let workers do something else for a piece with the title 'trap'."""
     code = (
         "import json, os, signal, sys, time\n"
-        "from render import worker\n"
-        f"real = worker.{step}\n"
+        "from scoregate.render import engrave, musicxml, worker\n"
+        f"real = {step}\n"
         f"def trap(text, *rest):\n if 'trap' in str(text):\n  {body}\n return real(text, *rest)\n"
-        f"worker.{step} = trap\n"
+        f"{step} = trap\n"
         "worker.main()\n"
     )
     start = pool.subprocess.Popen
@@ -100,7 +101,7 @@ def test_a_piece_that_brings_its_worker_down_harms_no_other(monkeypatch, body, s
 
 @pytest.mark.slow
 def test_an_error_in_engraving_keeps_the_musicxml(monkeypatch):
-    faulty(monkeypatch, "raise ImportError('no verovio')", "engrave")
+    faulty(monkeypatch, "raise ImportError('no verovio')", "engrave.engrave")
     (rendering,) = render_pieces([job(TRAP)])
     assert list(rendering.files) == ["score.mid", "score.musicxml"]
     assert rendering.notes == ["no engraving: ImportError: no verovio"]

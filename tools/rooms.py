@@ -38,18 +38,19 @@ ROOMS = (
     Room("scoregate.notagen", 1, ("from a prompt to", "ABC; training")),
     Room("scoregate.lstm", 1, ("the second", "generator")),
     Room("scoregate.validators", 1, ("gates, thresholds,", "the verdict")),
-    Room("scoregate.archive", 1, ("pieces by content,", "the catalog")),
     Room("scoregate.render", 2, ("MIDI, MusicXML,", "engraving"), frozenset({
         "scoregate.validators"})),
-    Room("scoregate.dashboard", 3, ("static pages of", "runs and pieces"), frozenset({
+    Room("scoregate.archive", 3, ("pieces by content,", "the catalog"), frozenset({
+        "scoregate.render"})),
+    Room("scoregate.dashboard", 4, ("static pages of", "runs and pieces"), frozenset({
         "scoregate.archive", "scoregate.render", "scoregate.validators"})),
-    Room("scoregate.tasks", 4, ("Prefect tasks: one step each",), frozenset({
+    Room("scoregate.tasks", 5, ("Prefect tasks: one step each",), frozenset({
         "scoregate.archive", "scoregate.dashboard", "scoregate.lstm", "scoregate.notagen",
         "scoregate.render", "scoregate.validators"})),
-    Room("scoregate.flows", 5, ("Prefect flows and the command line",), frozenset({
+    Room("scoregate.flows", 6, ("Prefect flows and the command line",), frozenset({
         "scoregate.archive", "scoregate.dashboard", "scoregate.lstm", "scoregate.notagen",
         "scoregate.render", "scoregate.tasks", "scoregate.validators"})),
-    Room("scoregate.dashboard.app", 6, ("the review application; starts runs",), frozenset({
+    Room("scoregate.dashboard.app", 7, ("the review application; starts runs",), frozenset({
         "scoregate.archive", "scoregate.dashboard", "scoregate.flows", "scoregate.render",
         "scoregate.validators"})),
 )  # fmt: skip

@@ -16,7 +16,7 @@ from threading import Lock
 from markupsafe import Markup
 
 from scoregate.archive.records import PieceReport
-from scoregate.dashboard.engraving import Sheet
+from scoregate.dashboard.inline_svg import Sheet
 
 _PAGE = re.compile(r"score-(\d+)\.svg")
 _BOX = re.compile(r'<rect class="mark[^"]*"[^>]*?(?:/>|>.*?</rect>)', re.DOTALL)

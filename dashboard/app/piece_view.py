@@ -12,7 +12,7 @@ from typing import Any
 from scoregate.archive.names import name_of_summary, spoken_key
 from scoregate.archive.records import FindingRecord, PieceReport
 from scoregate.dashboard.cards import limit_of, limits_of
-from scoregate.dashboard.words import MEASURES, duration, measure_note, measure_title, number
+from scoregate.dashboard.formatting import MEASURES, duration, measure_note, measure_title, number
 
 MOST_FINDINGS = 400
 MOST_LINES = 20_000

@@ -111,10 +111,10 @@ def show_piece(
 @app.command("page")
 def write_page(out: Out = Path("out")) -> None:
     """Write the page of the whole archive anew: every run, every piece, links to both."""
-    from scoregate.dashboard.shelf import shelf_page
+    from scoregate.dashboard.archive_index import index_page
 
     store = _store(out)
-    typer.echo(f"open {store.write_shelf(shelf_page(store))}")
+    typer.echo(f"open {store.write_index(index_page(store))}")
 
 
 @app.command("verify")

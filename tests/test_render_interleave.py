@@ -4,7 +4,7 @@ import pytest
 
 from scoregate.abc.reader import read
 from scoregate.findings import Finding
-from scoregate.render.aligned import aligned_text
+from scoregate.render.interleave import interleaved_text
 from scoregate.render.pool import Job, render_pieces
 
 HEAD = "X:1\nL:1/4\nM:4/4\nK:C\nV:1 treble\nV:2 bass\n"
@@ -12,7 +12,7 @@ ROW = "[V:1]CDEF|[V:2]C,4|\n"
 
 
 def rows(body: str, *findings: Finding) -> list[str]:
-    return aligned_text(read(HEAD + body), findings).splitlines()[6:]
+    return interleaved_text(read(HEAD + body), findings).splitlines()[6:]
 
 
 @pytest.mark.parametrize(
@@ -38,9 +38,9 @@ def test_a_bar_that_cannot_be_read_is_given_by_its_notes():
 
 
 def test_a_missing_x_is_given_and_a_text_in_parts_is_left_alone():
-    assert aligned_text(read(HEAD[4:] + ROW)).startswith("X:1\n")
-    assert aligned_text(read(HEAD + "[V:1]CDEF|GABc|\n[V:2]C4|G4|]\n")) == ""
-    assert aligned_text(read("")) == ""
+    assert interleaved_text(read(HEAD[4:] + ROW)).startswith("X:1\n")
+    assert interleaved_text(read(HEAD + "[V:1]CDEF|GABc|\n[V:2]C4|G4|]\n")) == ""
+    assert interleaved_text(read("")) == ""
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from scoregate.archive import catalog, query
 from scoregate.archive.store import Archive
-from scoregate.dashboard.engraving import Sheet
+from scoregate.dashboard.formatting import STATUS_SIGNS, moment, number, style_name
+from scoregate.dashboard.inline_svg import Sheet
 from scoregate.dashboard.pages import fill
-from scoregate.dashboard.words import STATUS_SIGNS, moment, number, style_name
 from scoregate.errors import CorruptError
 from scoregate.findings import Status
 
@@ -43,7 +43,7 @@ class PieceLine:
     run_address: str
 
 
-def shelf_page(store: Archive) -> str:
+def index_page(store: Archive) -> str:
     """Return the HTML page of an archive; links are relative to its own folder."""
     archived = query.Filter(status=Status.PASSED)
     newest, total = catalog.answer(
@@ -55,7 +55,7 @@ def shelf_page(store: Archive) -> str:
     )
     pieces = [_piece_line(store, row) for row in newest]
     return fill(
-        "shelf.html",
+        "archive_index.html",
         sheet=Sheet(),
         runs=[_run_line(store, run_id) for run_id in reversed(store.run_ids())],
         pieces=pieces,

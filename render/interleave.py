@@ -1,11 +1,11 @@
-"""The text of a faulty piece, put in rows that a converter reads as the gate did.
+"""The text of a faulty piece as interleaved ABC: one line per bar, one bar of every voice in it.
 
-abc2xml takes voice after voice and counts barlines: one that is missing in bar 3 moves
-everything behind it, and the boxes round the failing bars would stand beside them. In
-interleaved text a line is a bar of all voices, whatever is wrong inside. Here each line
-is written anew with one bar for each voice: what stands twice is joined, what is missing
-rests, barlines inside are taken out, and a bar that can't be read as it stands is given
-by the notes that could be.
+abc2xml reads voice after voice and counts barlines. A missing barline in bar 3 shifts every bar
+behind it, and the marks at the failing bars would stand beside them. In interleaved text, as
+NotaGen writes it, a line is one bar of all voices whatever is wrong inside it. Here every line is
+written anew with exactly one bar per voice: segments of the same voice are joined, a missing bar
+becomes a rest, barlines inside a bar are removed, and a bar that abc2midi could not read is
+written from the notes that the reader found in it.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from typing import Any
 from scoregate.abc.score import Bar, Score
 
 _VOICE = re.compile(r"\[V:\s*([^\]\s]*)[^\]]*\]")
-_APART = re.compile(r'("[^"]*"|![^!\s]*!|\[[A-Za-z]:[^\]]*\])')
+_PROTECTED = re.compile(r'("[^"]*"|![^!\s]*!|\[[A-Za-z]:[^\]]*\])')
 _BARLINE = re.compile(r"\[\|\]?|:*\|+(?:\](?!\w))?:*(?:\[?[0-9](?:[,\-][0-9])*)?|::+")
 _TOKEN = re.compile(r"[\[\]A-Ga-gzx^_=,'0-9/\-]{1,60}")
 
 
-def aligned_text(score: Score, findings: Iterable[Any] = ()) -> str:
-    """Return the piece with one bar a voice in every line.
+def interleaved_text(score: Score, findings: Iterable[Any] = ()) -> str:
+    """Return the text of a piece with one bar of every voice in each line.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def aligned_text(score: Score, findings: Iterable[Any] = ()) -> str:
     Returns
     -------
     str
-        ``""`` for a text that is not interleaved or has no bar.
+        ``""`` where the text is not interleaved or has no bar.
     """
     voices = [voice for voice in score.voices if voice.declared] or score.voices
     if not score.interleaved or not score.bar_count:
@@ -85,7 +85,7 @@ def _row(
 def _as_written(line: str, voice: str) -> str:
     parts = _VOICE.split(line)
     own = [music for name, music in zip(parts[1::2], parts[2::2], strict=True) if name == voice]
-    pieces = _APART.split(" ".join(own))
+    pieces = _PROTECTED.split(" ".join(own))
     pieces[::2] = [_BARLINE.sub(" ", piece) for piece in pieces[::2]]
     return "".join(pieces).strip()
 
@@ -94,12 +94,12 @@ def _from_notes(bar: Bar) -> str:
     tokens = [
         event.text
         for event in bar.events
-        if not event.grace and event.overlay == 0 and _sound(event.text)
+        if not event.grace and event.overlay == 0 and _is_complete(event.text)
     ]
     return " ".join(tokens) or "x"
 
 
-def _sound(token: str) -> bool:
+def _is_complete(token: str) -> bool:
     return bool(_TOKEN.fullmatch(token)) and token.count("[") == token.count("]")
 
 
