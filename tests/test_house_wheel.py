@@ -59,11 +59,12 @@ def wheel(files, tmp_path_factory) -> Path:
             (copy / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / path, copy / path)
     out = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation",
          "--no-index", "--wheel-dir", out, copy],
-        check=True, capture_output=True, timeout=500,
+        capture_output=True, text=True, timeout=500, check=False,
     )  # fmt: skip
+    assert done.returncode == 0, done.stderr
     (built,) = out.glob("*.whl")
     return built
 
