@@ -332,7 +332,9 @@ class _Writer:
         body = tune.body
         self.notes = {note.line: note for note in body.row_notes or ()}
         self.voices = [*self.head.voices, *(v for v in body.voices if v not in self.head.voices)]
-        self.voices = [v for v in self.voices if v in body.voices and v not in body.undeclared]
+        # A line may not name a voice that has no V: field where others have one.
+        known = self.head.voices or body.voices
+        self.voices = [v for v in self.voices if v in known and v not in body.undeclared]
         heads: dict[int, str] = {}
         for name, place in self.head.places.items():
             heads.setdefault(place.staff, name)
