@@ -1,0 +1,39 @@
+r"""Judge scores: gates, their findings and measures, thresholds, and the verdict.
+
+>>> from scoregate.validators import examine
+>>> examination = examine("X:1\nM:4/4\nL:1/4\nQ:1/4=90\nK:C\nCEGc|G2E2|\nCEG|]\n")
+>>> examination.verdict().status
+<Status.PASSED: 'passed'>
+
+`examine` reads a text and lets the gates judge it; :meth:`Examination.verdict` draws the
+verdict by the thresholds. :mod:`scoregate.validators.registry` lists the gates and their
+measures, those of other distributions included. Importing this package imports no gate and
+no large library.
+"""
+
+from scoregate.findings import Failure, Finding, Outcome, Severity, Status, Verdict
+from scoregate.validators import registry
+from scoregate.validators.examination import Examination, examine
+from scoregate.validators.line_judge import accept_line
+from scoregate.validators.registry import FunctionGate, Gate, Measure
+from scoregate.validators.verdict.rules import judge
+from scoregate.validators.verdict.thresholds import ThresholdFile, Thresholds
+
+__all__ = [
+    "Examination",
+    "Failure",
+    "Finding",
+    "FunctionGate",
+    "Gate",
+    "Measure",
+    "Outcome",
+    "Severity",
+    "Status",
+    "ThresholdFile",
+    "Thresholds",
+    "Verdict",
+    "accept_line",
+    "examine",
+    "judge",
+    "registry",
+]

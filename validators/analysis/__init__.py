@@ -1,1 +1,21 @@
-"""What the gates work on: sounding notes, chords, keys, instruments, distances between bars."""
+"""What the gates compute from a score: one module for each subject.
+
+==================  ==================================================================
+module              what it gives
+==================  ==================================================================
+sounding            the sounding notes of a score as arrays, and time slices of its bars
+chords              which beats sound as a triad or a seventh chord
+counterpoint        crossings, and parallel fifths and octaves
+key_finding         correlation with the major and minor keys, and the tonic
+dtw                 distance between bars by dynamic time warping
+parts               the instrument or voice that each voice of a score is written for
+instruments         names of instruments and voices, and their ranges
+hands               chords that two hands can't reach
+octave_slips        notes of a choir that look an octave off
+shared_passages     a piece as symbols that are the same in every key
+novelty_index       the index of known pieces, and the longest shared passage
+midi_counts         how many notes a MIDI file holds
+==================  ==================================================================
+"""
+
+__all__: list[str] = []  # its modules are the face of this package
