@@ -1,8 +1,8 @@
 """Screening: judge any number of files of any origin, and file them as passed or rejected.
 
-Pieces stream through in batches, so memory stays flat; every batch is noted in a journal
-before the next one, so a run that was killed goes on where it was; and what was judged by
-the same gates before, under whatever name, is not judged again.
+Pieces stream through in batches, so that memory stays flat. Every batch is recorded in a
+journal before the next one, so that a run that was killed goes on where it was. Content that
+the same gates have judged before, under whatever name, is not judged again.
 """
 
 from __future__ import annotations
@@ -20,34 +20,45 @@ from prefect.logging import get_run_logger
 from pydantic import BaseModel
 
 from scoregate.archive.journal import Journal
+from scoregate.archive.screened import record_rows
 from scoregate.archive.store import new_run_id
 from scoregate.cores import cores
+from scoregate.dashboard.markdown import screening_report
 from scoregate.errors import RequestError, ToolError, UnreadableError
 from scoregate.piece import Batch
 from scoregate.pool import Pool
 from scoregate.requests import ScreenRequest
 from scoregate.sources import ENDINGS, Source, find, size_and_time
-from scoregate.tasks.screen import (
-    Job,
-    died,
-    judge_batch,
-    judge_chunk,
-    judge_jobs,
-    note_rows,
-    unread_row,
-)
+from scoregate.tasks.screen import FileJob, judge_batch, judge_chunk, judge_files, row_of_dead
 from scoregate.timing import ledger, spent
 from scoregate.validators import abc2midi
 from scoregate.validators.checking import judge_version
+from scoregate.validators.screening import unopened_row
 
 SETTLED_NS = 2 * 10**9  # a file that changed within 2 s may still be in the writing
 DASK_CHUNK = 200  # pieces to a task: a second of work against milliseconds of scheduling
 DASK_UNDER_WAY = 64
-PRELOAD = ("scoregate.tasks.screen", "scoregate.validators.examine")
+PRELOAD = ("scoregate.tasks.screen", "scoregate.validators.examination")
+"""Modules that a worker process imports once, before it starts judging."""
 
 
 class ScreenRecord(BaseModel):
-    """What a screening came to."""
+    """The result of a screening.
+
+    Attributes
+    ----------
+    judged, kept : int
+        Pieces judged in this run, and pieces that were judged before.
+    counts : dict of str to int
+        Pieces by status.
+    reasons : list of tuple of str and int
+        The most frequent reasons, with the number of pieces.
+    table, sheet : str
+        Paths of the results as Parquet and as CSV.
+    seconds, orchestration_seconds : float
+        In all, and outside of every stage.
+    stage_seconds : dict of str to float
+    """
 
     judged: int
     kept: int
@@ -82,7 +93,7 @@ def screen(request: ScreenRequest) -> ScreenRecord:
                 tally["judged"] += _on_dask(request, journal, tally)
             else:
                 jobs = _jobs(request, journal, tally)
-                with Pool(judge_jobs, died, request.processes or cores(), PRELOAD) as pool:
+                with Pool(judge_files, row_of_dead, request.processes or cores(), PRELOAD) as pool:
                     for number, batch in enumerate(_batches(jobs, request.batch), start=1):
                         tally["judged"] += judge_batch(pool, number, batch, journal)
                         log.info("Batch %d: %d judged so far", number, tally["judged"])
@@ -108,7 +119,7 @@ def screen(request: ScreenRequest) -> ScreenRecord:
         (out / "screening.json").write_text(record.model_dump_json(indent=1) + "\n")
     finally:
         journal.close()
-    create_markdown_artifact(key="screening", markdown=_markdown(record))
+    create_markdown_artifact(key="screening", markdown=screening_report(record))
     return record
 
 
@@ -129,11 +140,11 @@ def waiting(request: ScreenRequest) -> bool:
         journal.close()
 
 
-def _jobs(request: ScreenRequest, journal: Journal, tally: dict[str, int]) -> Iterator[Job]:
+def _jobs(request: ScreenRequest, journal: Journal, tally: dict[str, int]) -> Iterator[FileJob]:
     """Yield a job for each piece that this judge has not judged in this place."""
     for found in _outside(request.out, find(request.paths)):
         if isinstance(found, UnreadableError):
-            journal.write([unread_row(found)])
+            journal.write([unopened_row(found)])
             tally["judged"] += 1
             continue
         size, changed = size_and_time(found)
@@ -141,7 +152,7 @@ def _jobs(request: ScreenRequest, journal: Journal, tally: dict[str, int]) -> It
             tally["kept"] += 1
             journal.keep(found.name)
             continue
-        yield Job(
+        yield FileJob(
             found, request.style, request.out, str(journal.path), journal.judge, request.novelty
         )
 
@@ -156,7 +167,7 @@ def _outside(
             yield source
 
 
-def _batches(jobs: Iterable[Job], size: int) -> Iterator[Batch[Job]]:
+def _batches(jobs: Iterable[FileJob], size: int) -> Iterator[Batch[FileJob]]:
     jobs = iter(jobs)
     while chunk := list(itertools.islice(jobs, size)):
         yield Batch(chunk)
@@ -196,13 +207,5 @@ def judge_on_dask(request: ScreenRequest, journal: Journal, tally: dict[str, int
 
 def _noted(future: Any, journal: Journal) -> int:
     rows = future.result()
-    note_rows(journal, rows)
+    record_rows(journal, rows)
     return len(rows)
-
-
-def _markdown(record: ScreenRecord) -> str:
-    lines = ["# Screening", "", f"{record.judged} judged, {record.kept} judged before.", ""]
-    lines += [f"- {status}: {count}" for status, count in sorted(record.counts.items())]
-    lines += ["", "## Commonest reasons", ""]
-    lines += [f"- {count} × `{reason.replace('`', ' ')}`" for reason, count in record.reasons]
-    return "\n".join([*lines, "", f"Results: `{record.table}`, `{record.sheet}`", ""])

@@ -1,6 +1,6 @@
 """Training: from scores to weights, a card and curves.
 
-The project's folder keeps the checkpoint, so the same command goes on after a kill.
+The project's folder keeps the checkpoint, so that the same command goes on after a kill.
 """
 
 from __future__ import annotations
@@ -9,12 +9,31 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from pydantic import BaseModel
 
+from scoregate.notagen.training.project import best_of, last_validation
 from scoregate.requests import TrainRequest
-from scoregate.tasks.train import best_of, collect, evaluate, last_validation, train, write
+from scoregate.tasks.train import collect, evaluate, train, write
 
 
 class TrainRecord(BaseModel):
-    """What training came to."""
+    """The result of training.
+
+    Attributes
+    ----------
+    steps : int
+    validation_bits : list of float
+        Bits per character on the validation pieces, by seed.
+    train_pieces : int
+    lost_scores : list of str
+        Scores that could not be used, with the reason.
+    test_bits : float
+        Bits per character on the test pieces.
+    raw : dict of str to float
+        Figures of what the model writes, with no line resampled.
+    small : bool
+        True if there were too few tunes to hold any back for the test.
+    paths : dict of str to str
+        Paths of ``weights``, ``card``, ``figures`` and ``curve``.
+    """
 
     steps: int
     validation_bits: list[float]

@@ -167,7 +167,8 @@ def _read_member(source: Source) -> bytes:
 @lru_cache(maxsize=4)
 def _archive(path: str, changed: int) -> zipfile.ZipFile:
     """Open a zip archive and keep it open: reading its directory anew for each member of a
-    large one would take longer than judging them. ``changed`` tells versions apart."""
+    large one would take longer than judging them. ``changed`` tells versions apart.
+    """
     return zipfile.ZipFile(_opened(path))
 
 
@@ -214,7 +215,8 @@ def _too_large(source: Source) -> UnreadableError:
 
 def size_and_time(source: Source) -> tuple[int, int]:
     """Return the size in bytes and the time of change in ns of the source's file; (0, 0)
-    where it can't be asked."""
+    where it can't be asked.
+    """
     try:
         found = os.stat(source.path)
     except (OSError, ValueError):

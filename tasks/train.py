@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -12,12 +10,10 @@ from prefect.cache_policies import NO_CACHE
 from scoregate import styles
 from scoregate.errors import ArchiveError
 from scoregate.notagen.training import project
+from scoregate.notagen.training.project import Evaluation, Prepared
+from scoregate.notagen.training.train import Progress, Run
 from scoregate.progress import report
-
-if TYPE_CHECKING:
-    from scoregate.notagen.training.project import Evaluation, Prepared
-    from scoregate.notagen.training.train import Progress, Run
-    from scoregate.requests import TrainRequest
+from scoregate.requests import TrainRequest
 
 
 @task(name="collect scores", cache_policy=NO_CACHE)
@@ -49,9 +45,9 @@ def collect(request: TrainRequest) -> Prepared:
 
 @task(name="train", task_run_name="train with seed {seed}", cache_policy=NO_CACHE)
 def train(request: TrainRequest, prepared: Prepared, seed: int) -> Run:
-    """Train, or go on from the folder's checkpoint; a kill costs the minutes since it.
+    """Train, or go on from the checkpoint in the project's folder.
 
-    Of several seeds each has a folder of its own below the project's.
+    Where the request has several seeds, each has a folder of its own below the project's.
     """
     folder = Path(request.folder)
     if request.seeds > 1:
@@ -83,20 +79,9 @@ def train(request: TrainRequest, prepared: Prepared, seed: int) -> Run:
     )
 
 
-def best_of(runs: list[Run]) -> Run:
-    """Return the run that says the validation pieces best; the test pieces have no vote."""
-    return min(runs, key=last_validation)
-
-
-def last_validation(run: Run) -> float:
-    """Return a run's last bits per character on the validation pieces."""
-    bits = [row["validation"] for row in run.curve if row["validation"] is not None]
-    return bits[-1] if bits else math.inf
-
-
 @task(name="evaluate", cache_policy=NO_CACHE)
 def evaluate(request: TrainRequest, prepared: Prepared, run: Run) -> Evaluation:
-    """Draw pieces and measure them raw: nothing repaired, nothing drawn again."""
+    """Generate pieces and measure them as written: no line is resampled."""
     return project.evaluate_model(
         run,
         prepared,

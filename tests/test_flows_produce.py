@@ -102,11 +102,11 @@ def test_a_piece_beyond_the_limit_is_kept_apart_and_says_so(prefect_server, tmp_
     done = scoregate(*words, "--out", tmp_path, url=prefect_server.url)
     assert done.returncode == 1, done.stderr
     assert "1 × ended: length limit" in done.stdout
-    assert "1 cut off by max-patches" in " ".join(done.stdout.split())
+    assert "1 cut off by max-steps" in " ".join(done.stdout.split())
     store = Archive(tmp_path)
     (run,) = store.run_ids()
     (report,) = store.rejected_reports(run)
-    assert (report.provenance["ended"], report.provenance["max_patches"]) == ("length", 60)
+    assert (report.provenance["ended"], report.provenance["max_steps"]) == ("length", 60)
     assert list(store.ids()) == []
 
 

@@ -10,7 +10,7 @@ import csv
 import json
 import math
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -177,8 +177,27 @@ def fine_tuning(
 
 
 def from_scratch(name: str = "chorales", seed: int = 1) -> Settings:
-    """The committed settings of the embedded model."""
-    settings = load_settings(SETTINGS / f"{name}.json")
+    """Return settings for training from random weights.
+
+    Parameters
+    ----------
+    name : str
+        Name of settings that come with the program, or a JSON file. ``chorales`` are those of
+        the embedded model.
+    seed : int
+
+    Raises
+    ------
+    RequestError
+        There are no such settings.
+    """
+    path = Path(name) if name.endswith(".json") else SETTINGS / f"{name}.json"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in SETTINGS.glob("*.json")))
+        raise RequestError(
+            f"There are no settings {name!r:.200}.", f"There are: {known}; or name a JSON file."
+        )
+    settings = load_settings(path)
     settings.seed = seed
     return settings
 
@@ -243,6 +262,17 @@ def train_model(
             "Train on the CPU (device cpu), go on from smaller weights, or shorten the pieces.",
         ) from error
     return run
+
+
+def best_of(runs: Sequence[Run]) -> Run:
+    """Return the run that is best on the validation pieces; the test pieces are not looked at."""
+    return min(runs, key=last_validation)
+
+
+def last_validation(run: Run) -> float:
+    """Return a run's last bits per character on the validation pieces; infinite if it has none."""
+    bits = [row["validation"] for row in run.curve if row["validation"] is not None]
+    return bits[-1] if bits else math.inf
 
 
 def write_curve(folder: Path, curve: list[dict]) -> None:
