@@ -16,6 +16,7 @@ from scoregate.errors import ScoregateError
 from scoregate.flows.commands import (
     archive,
     check,
+    dashboard,
     novelty,
     produce,
     screen,
@@ -27,7 +28,7 @@ from scoregate.flows.commands import (
 from scoregate.flows.printing import as_help
 from scoregate.flows.server import apply_settings
 
-EXIT_OK, EXIT_REJECTED, EXIT_FAILED = 0, 1, 2
+EXIT_FAILED = 2
 
 app = typer.Typer(
     name="scoregate",
@@ -42,6 +43,7 @@ app = typer.Typer(
 app.command("produce", help=as_help(produce.HELP))(produce.command)
 app.command("check", help=as_help(check.HELP))(check.command)
 app.command("screen", help=as_help(screen.HELP))(screen.command)
+app.command("dashboard", help=as_help(dashboard.HELP))(dashboard.command)
 app.command("styles", help=as_help(styles.HELP))(styles.command)
 app.command("train", help=as_help(train.HELP))(train.command)
 app.command("novelty-index", help=as_help(novelty.HELP))(novelty.command)

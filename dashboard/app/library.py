@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from scoregate.archive import catalog
+from scoregate.archive.integrity import read_bytes
 from scoregate.archive.records import PieceReport, parse_report
-from scoregate.archive.store import Archive, read_bytes
+from scoregate.archive.store import Archive
 from scoregate.dashboard.app.filters import PieceFilter
 from scoregate.dashboard.app.reviews import Reviews
 from scoregate.errors import ArchiveError
