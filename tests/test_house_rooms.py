@@ -22,8 +22,11 @@ NAMES = [room.package for room in ROOMS]
 
 
 def room_of(module: str) -> str:
-    """Return the room that holds a module: the longest name of a room that it begins with."""
-    return max((name for name in NAMES if f"{module}.".startswith(f"{name}.")), key=len)
+    """Return the room that holds a module: the longest name that it begins with."""
+    owners = {name: name for name in NAMES} | {
+        extra: room.package for room in ROOMS for extra in room.modules
+    }
+    return owners[max((name for name in owners if f"{module}.".startswith(f"{name}.")), key=len)]
 
 
 def imports_of(tree: ast.Module) -> Iterator[str]:

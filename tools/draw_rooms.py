@@ -12,6 +12,7 @@ WIDTH, MARGIN = 880, 24
 HEIGHT_OF_ROOM, GAP = 66, 34
 # Rooms that are drawn in one row, from the top.
 ROWS = (
+    ("scoregate.flows.commands",),
     ("scoregate.flows", "scoregate.dashboard.app"),
     ("scoregate.tasks",),
     ("scoregate.notagen", "scoregate.lstm", "scoregate.validators", "scoregate.render",
@@ -38,14 +39,15 @@ def picture() -> str:
             boxes[package] = box
             parts.append(_room(rooms[package], box))
         y += HEIGHT_OF_ROOM + GAP
-    arrows = [_down(boxes["scoregate.flows"], boxes["scoregate.tasks"])]
-    arrows += [_down(boxes["scoregate.tasks"], boxes[package]) for package in ROWS[2]]
-    arrows += [_down(boxes[package], boxes[CORE]) for package in ROWS[2]]
+    arrows = [_down(boxes["scoregate.flows.commands"], boxes[package]) for package in ROWS[1]]
+    arrows.append(_down(boxes["scoregate.flows"], boxes["scoregate.tasks"]))
+    arrows += [_down(boxes["scoregate.tasks"], boxes[package]) for package in ROWS[3]]
+    arrows += [_down(boxes[package], boxes[CORE]) for package in ROWS[3]]
     arrows.append(_left(boxes["scoregate.dashboard.app"], boxes["scoregate.flows"]))
     notes = [
         "An arrow means: imports. A room may also import what lies further down in the picture.",
-        "In the third row, render imports validators, and dashboard imports archive, render and "
-        "validators.",
+        "In the fourth row, lstm imports notagen; render imports validators; archive imports "
+        "render; dashboard imports the three before it.",
     ]
     for line in notes:
         parts.append(f'<text class="note" x="{MARGIN}" y="{y - 4}">{escape(line)}</text>')

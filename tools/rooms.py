@@ -18,39 +18,74 @@ class Room:
     package : str
         The package that holds it.
     layer : int
-        Its row in the picture; 0 is the lowest. A room imports rooms of lower rows only.
+        A room imports rooms of lower layers only; 0 is the core.
     holds : tuple of str
         Lines that say what the room holds.
     imports : frozenset of str
         Packages of the other rooms that it may import, beside the core.
+    modules : tuple of str
+        Modules outside the package that belong to the room.
     """
 
     package: str
     layer: int
     holds: tuple[str, ...]
     imports: frozenset[str] = frozenset()
+    modules: tuple[str, ...] = ()
 
 
 CORE = "scoregate"
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(f"scoregate.{name}" for name in text.split())
+
+
 ROOMS = (
-    Room(CORE, 0, ("errors, findings, requests, progress, the record of a piece",
-                   "ABC: reader, Score, keys, lengths, finisher; MusicXML and MIDI to ABC")),
+    Room(
+        CORE,
+        0,
+        (
+            "errors, findings, requests, progress, the record of a piece",
+            "ABC: reader, Score, keys, lengths, finisher; MusicXML and MIDI to ABC",
+        ),
+    ),
     Room("scoregate.notagen", 1, ("from a prompt to", "ABC; training")),
-    Room("scoregate.lstm", 1, ("the second", "generator")),
+    # The sampler of logits is NotaGen's.
+    Room("scoregate.lstm", 2, ("the second", "generator"), _names("notagen")),
     Room("scoregate.validators", 1, ("gates, thresholds,", "the verdict")),
-    Room("scoregate.render", 2, ("MIDI, MusicXML,", "engraving"), frozenset({
-        "scoregate.validators"})),
-    Room("scoregate.archive", 3, ("pieces by content,", "the catalog"), frozenset({
-        "scoregate.render"})),
-    Room("scoregate.dashboard", 4, ("static pages of", "runs and pieces"), frozenset({
-        "scoregate.archive", "scoregate.render", "scoregate.validators"})),
-    Room("scoregate.tasks", 5, ("Prefect tasks: one step each",), frozenset({
-        "scoregate.archive", "scoregate.dashboard", "scoregate.lstm", "scoregate.notagen",
-        "scoregate.render", "scoregate.validators"})),
-    Room("scoregate.flows", 6, ("Prefect flows and the command line",), frozenset({
-        "scoregate.archive", "scoregate.dashboard", "scoregate.lstm", "scoregate.notagen",
-        "scoregate.render", "scoregate.tasks", "scoregate.validators"})),
-    Room("scoregate.dashboard.app", 7, ("the review application; starts runs",), frozenset({
-        "scoregate.archive", "scoregate.dashboard", "scoregate.flows", "scoregate.render",
-        "scoregate.validators"})),
-)  # fmt: skip
+    Room("scoregate.render", 2, ("MIDI, MusicXML,", "engraving"), _names("validators")),
+    # The table of artefacts is render's: it says which files a piece may have.
+    Room("scoregate.archive", 3, ("pieces by content,", "the catalog"), _names("render")),
+    Room(
+        "scoregate.dashboard",
+        4,
+        ("static pages of", "runs and pieces"),
+        _names("archive render validators"),
+    ),
+    Room(
+        "scoregate.tasks",
+        5,
+        ("Prefect tasks: one step each",),
+        _names("archive dashboard notagen render validators"),
+    ),
+    Room(
+        "scoregate.flows",
+        6,
+        ("Prefect flows; the Prefect server",),
+        _names("archive dashboard notagen render tasks validators"),
+    ),
+    Room(
+        "scoregate.dashboard.app",
+        7,
+        ("the review application; starts runs",),
+        _names("archive dashboard flows render validators"),
+    ),
+    Room(
+        "scoregate.flows.commands",
+        8,
+        ("the command line",),
+        _names("archive dashboard dashboard.app flows lstm notagen render tasks validators"),
+        modules=("scoregate.flows.cli",),
+    ),
+)
