@@ -94,8 +94,16 @@ def files_of(site: Site, rows: Sequence[dict[str, Any]], title: str) -> dict[str
     return {**files, **{f"assets/{name}": content for name, content in assets().items()}}
 
 
-def write_piece(path: Path, report: PieceReport, *, text: str, pages: Sequence[str],
-                files: Mapping[str, bytes], score: Any = None) -> None:  # fmt: skip
+def write_piece(
+    path: Path,
+    report: PieceReport,
+    *,
+    text: str,
+    source: str,
+    pages: Sequence[str],
+    files: Mapping[str, bytes],
+    score: Any = None,
+) -> None:
     """Write the page of one piece, with its files and the player in a folder beside it.
 
     Parameters
@@ -105,6 +113,8 @@ def write_piece(path: Path, report: PieceReport, *, text: str, pages: Sequence[s
     report : PieceReport
     text : str
         The finished ABC.
+    source : str
+        The text as it was handed in, in which findings count lines.
     pages : sequence of str
         Engraved pages as SVG.
     files : mapping of str to bytes
@@ -118,7 +128,7 @@ def write_piece(path: Path, report: PieceReport, *, text: str, pages: Sequence[s
         Something can't be written.
     """
     timeline = timeline_of(score) if score is not None and score.voices else timeline_of_text(text)
-    view = view_of(report, text=text, voices=timeline["voices"], files=list(files))
+    view = view_of(report, text=source, voices=timeline["voices"], files=list(files))
     beside = path.with_name(f"{path.stem}_files")
     links = []
     for name, content in files.items():

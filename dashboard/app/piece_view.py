@@ -11,6 +11,7 @@ from typing import Any
 
 from scoregate.archive.names import name_of_summary, spoken_key
 from scoregate.archive.records import FindingRecord, PieceReport
+from scoregate.archive.schema import quarters_a_minute
 from scoregate.dashboard.cards import limit_of, limits_of
 from scoregate.dashboard.formatting import MEASURES, duration, measure_note, measure_title, number
 
@@ -164,7 +165,7 @@ def view_of(
     identifier : str
         The catalog's id, where the piece is in one.
     text : str
-        The finished ABC.
+        The ABC that the findings' lines are counted in: as it was written.
     voices : mapping of str to str, optional
         Names by id of the voice; where it is left out, places say ``voice 3``.
     files : sequence of str
@@ -307,7 +308,8 @@ def _facts(report: PieceReport) -> list[str]:
     if summary.get("metre"):
         facts.append(str(summary["metre"])[:20])
     if summary.get("tempo"):
-        facts.append(f"tempo {str(summary['tempo'])[:20]}")
+        tempo = quarters_a_minute(summary["tempo"])
+        facts.append(f"♩ = {tempo:g}" if tempo else str(summary["tempo"])[:20])
     for key, one, many in (("bars", "bar", "bars"), ("voices", "voice", "voices")):
         if isinstance(summary.get(key), int):
             facts.append(f"{summary[key]} {one if summary[key] == 1 else many}")

@@ -130,12 +130,13 @@ def view_of_row(site: Site, row: dict[str, Any]) -> tuple[PieceView, PieceReport
         for _, message in faults_of(folder, row["text_sha256"])
     ]
     present = [name for name in (*report.files, "report.json") if (folder / name).is_file()]
-    text = _text(folder / "score.abc")
+    finished = _text(folder / "score.abc")
     view = view_of(
         report,
         identifier=row["id"],
-        text=text,
-        voices=_voice_names(text),
+        # Findings count the lines of the text as the model wrote it.
+        text=_text(folder / "raw.abc") or finished,
+        voices=_voice_names(finished),
         files=present,
         faults=faults,
     )
