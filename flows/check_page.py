@@ -29,6 +29,7 @@ def write_page(checked: Checked, path: Path) -> None:
         reasons=checked.reasons,
         notes=rendering.notes,
         summary={"bars": checked.bars, "voices": checked.voices},
+        gates=checked.gates,
     )
     page = piece_page(
         report,

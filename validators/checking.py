@@ -31,6 +31,8 @@ class Checked:
     bars, voices : int
     text : str
         The finished ABC.
+    gates : dict of str to str
+        Version of each gate that judged the piece; that of ``syntax`` names abc2midi's.
     """
 
     file: str
@@ -42,6 +44,7 @@ class Checked:
     voices: int = 0
     text: str = ""
     score: Score | None = None
+    gates: dict[str, str] = field(default_factory=dict)
 
     def finite_measures(self) -> dict[str, float | None]:
         """Return the measures with None for what is not defined."""
@@ -58,6 +61,7 @@ class Checked:
             "reasons": self.reasons,
             "findings": [finding.as_dict() for finding in self.findings],
             "measures": self.finite_measures(),
+            "gates": self.gates,
         }
 
 
@@ -90,6 +94,7 @@ def check_bytes(
         voices=len(score.voices),
         text=score.text,
         score=score,
+        gates={gate: outcome.version for gate, outcome in examination.outcomes.items()},
     )
 
 
