@@ -1,0 +1,28 @@
+"""How far written pieces are from real ones: measures of four-part writing, and what tells apart.
+
+:func:`measure_piece` gives every measure of one piece, :func:`table` those of sets of pieces with
+bootstrap intervals, :func:`separation` how well a classifier tells two sets apart. Nothing here
+knows a model or a gate; ``benchmarks/model_comparison.py`` puts it to use.
+"""
+
+from scoregate.notagen.training.evaluation.classifier import Separation, separation
+from scoregate.notagen.training.evaluation.reading import VoiceGrid, read_grid
+from scoregate.notagen.training.evaluation.table import (
+    GROUPS,
+    Interval,
+    bootstrap,
+    measure_piece,
+    table,
+)
+
+__all__ = [
+    "GROUPS",
+    "Interval",
+    "Separation",
+    "VoiceGrid",
+    "bootstrap",
+    "measure_piece",
+    "read_grid",
+    "separation",
+    "table",
+]
