@@ -1,6 +1,6 @@
 """How many good pieces the gate rejects: the chorales that the project itself converts.
 
-    python -m scoregate.notagen.training.corpus .scoregate/corpus
+    scoregate corpus bach-chorales --folder .scoregate/corpus
     python benchmarks/false_alarms.py .scoregate/corpus > benchmarks/results/false-alarms.md
 
 Every critical finding of every piece is printed, so that each can be looked at.

@@ -16,6 +16,7 @@ from scoregate.errors import ScoregateError
 from scoregate.flows.commands import (
     archive,
     check,
+    corpus,
     dashboard,
     novelty,
     produce,
@@ -46,6 +47,7 @@ app.command("screen", help=as_help(screen.HELP))(screen.command)
 app.command("dashboard", help=as_help(dashboard.HELP))(dashboard.command)
 app.command("styles", help=as_help(styles.HELP))(styles.command)
 app.command("train", help=as_help(train.HELP))(train.command)
+app.command("corpus", help=as_help(corpus.HELP))(corpus.command)
 app.command("novelty-index", help=as_help(novelty.HELP))(novelty.command)
 app.add_typer(archive.app, name="archive", help=as_help(archive.HELP))
 app.add_typer(weights.app, name="weights", help=as_help(weights.HELP))

@@ -203,6 +203,10 @@ class TrainRequest(Request):
     pieces: int = Field(
         default=30, ge=3, le=3000, description="Pieces generated for the evaluation."
     )
+    trained_on: str | None = Field(
+        default=None,
+        description="What the card says the weights were trained on; left out, the source's name.",
+    )
     device: str = Field(default="cpu", description="cpu or cuda.")
     threads: int = Field(default=0, ge=0, description="CPU threads; 0 leaves it to torch.")
 

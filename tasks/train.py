@@ -102,6 +102,6 @@ def write(
         prepared,
         evaluation,
         request.name,
-        f"{Path(request.source).name}{start}",
+        request.trained_on or f"{Path(request.source).name}{start}",
     )
     return {kind: str(path) for kind, path in paths.items()}

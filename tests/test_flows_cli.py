@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from commands import scoregate
 
 from scoregate.errors import RequestError
 from scoregate.flows import cli
@@ -43,3 +44,19 @@ def test_ctrl_c_outside_of_the_writing_says_what_is_left(monkeypatch, capsys):
         cli.main()
     assert ended.value.code == 130
     assert "stays archived in somewhere" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_corpus_is_written_by_side(tmp_path):
+    from music21 import corpus
+
+    (tmp_path / "in").mkdir()
+    for work in ("66.6", "7.7", "10.7", "12.7"):
+        corpus.parse(f"bach/bwv{work}").write("musicxml", tmp_path / "in" / f"{work}.musicxml")
+    (tmp_path / "in" / "broken.mxl").write_text("no score")
+    done = scoregate("corpus", tmp_path / "in", "--folder", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    written = {path.parent.name for path in (tmp_path / "out").rglob("*.abc")}
+    assert written == {"train", "validation", "test"}
+    assert len(list((tmp_path / "out").rglob("*.abc"))) == 4
+    assert "lost       1 scores" in done.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from threading import Thread
 
 import pytest
 
+from scoregate.archive.store import Archive
 from scoregate.errors import ServerError
 from scoregate.flows import server
 
@@ -81,29 +83,60 @@ def test_a_started_server_is_found_again(prefect_server):
     assert (again.url, again.started) == (prefect_server.url, False)
 
 
-@pytest.mark.slow
-@pytest.mark.server
-def test_the_scheduled_deployment_yields_scheduled_runs(prefect_server):
-    """With sqlalchemy 2.1 everything here works but the last line: no run is scheduled."""
-    environment = os.environ | {"PREFECT_API_URL": prefect_server.url, "PWD": str(ROOT)}
+@pytest.fixture(scope="module")
+def deployed(prefect_server, tmp_path_factory):
+    """Deploy all flows from a folder that holds prefect.yaml and namesakes of our rooms.
 
-    def prefect(*words: str) -> None:
-        subprocess.run(
+    Returns the folder, and a function that runs `prefect` there.
+    """
+    folder = tmp_path_factory.mktemp("deployed")
+    shutil.copy(ROOT / "prefect.yaml", folder)
+    for room in ("tasks", "flows", "validators"):
+        (folder / room).mkdir()
+        (folder / room / "__init__.py").write_text("raise ImportError('a namesake')\n")
+    environment = os.environ | {"PREFECT_API_URL": prefect_server.url, "PWD": str(folder)}
+
+    def prefect(*words: str) -> str:
+        done = subprocess.run(
             [sys.executable, "-m", "prefect", "--no-prompt", *words],
-            cwd=ROOT,
+            cwd=folder,
             env=environment,
-            check=True,
             stdin=subprocess.DEVNULL,
-            timeout=180,
+            capture_output=True,
+            text=True,
+            timeout=300,
         )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     prefect("work-pool", "create", "scoregate", "--type", "process", "--overwrite")
     prefect("deploy", "--all")
+    return folder, prefect
+
+
+@pytest.mark.slow
+@pytest.mark.server
+def test_the_scheduled_deployment_yields_scheduled_runs(prefect_server, deployed):
+    """With sqlalchemy 2.1 everything here works but the last line: no run is scheduled."""
     deadline = time.monotonic() + 90
     while not (runs := _scheduled_runs(prefect_server.url)) and time.monotonic() < deadline:
         time.sleep(1)
     assert {run["parameters"]["request"]["count"] for run in runs} == {12}
     assert all("T02:00:00" in run["expected_start_time"] for run in runs)
+
+
+@pytest.mark.slow
+@pytest.mark.server
+def test_a_worker_runs_a_deployed_flow(deployed):
+    folder, prefect = deployed
+    request = {"count": 1, "rounds": 1, "seed": 3, "max_steps": 60, "threads": 1, "out": "made"}
+    prefect("deployment", "run", "produce/on-demand", "--param", f"request={json.dumps(request)}")
+    prefect("worker", "start", "--pool", "scoregate", "--run-once")
+    store = Archive(folder / "made")
+    (run,) = store.run_ids()
+    record = store.run(run)
+    assert record.finished
+    assert (record.request["max_steps"], record.missing, len(record.pieces)) == (60, 1, 1)
 
 
 def _scheduled_runs(url: str) -> list[dict]:

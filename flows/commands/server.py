@@ -12,7 +12,15 @@ from scoregate.flows.server import (
     stop_server,
 )
 
-HELP = "Start, stop or find the Prefect server in the background."
+HELP = """Start, stop or find the Prefect server in the background.
+
+    scoregate server start
+    export PREFECT_API_URL=$(scoregate server url)
+    scoregate server stop
+
+`scoregate produce` and the other commands start a server themselves where none runs. The
+second line is for `prefect` itself, whose workers have to be told the address.
+"""
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -22,6 +30,13 @@ def start() -> None:
     """Start a server in the background unless a healthy one is there."""
     server = ensure_server(typer.echo)
     typer.echo(f"{'Started' if server.started else 'Running already'}: {server.pages}")
+    typer.echo("Next, for `prefect` commands: export PREFECT_API_URL=$(scoregate server url)")
+
+
+@app.command("url")
+def url() -> None:
+    """Print the address for PREFECT_API_URL; start a server first where none runs."""
+    typer.echo(ensure_server(lambda line: typer.echo(line, err=True)).url)
 
 
 @app.command("stop")

@@ -1,7 +1,7 @@
 """The corpus: scores collected, converted, and split by tune.
 
-``python -m scoregate.notagen.training.corpus OUT`` rebuilds the Bach chorales from the music21
-package: nothing of them is stored with the project. Two settings of one tune always land
+``scoregate corpus bach-chorales`` rebuilds the Bach chorales from the music21 package: nothing of
+them is stored with the project. Two settings of one tune always land
 on the same side of the split: they are found by the bar pairs that their sopranos share.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -26,7 +25,6 @@ from scoregate.convert.scores import (
     convert_file,
     piece_text,
     read_abc,
-    tally,
 )
 from scoregate.errors import RequestError, UnreadableError
 from scoregate.notagen.training.measures import CopyIndex, measure
@@ -218,21 +216,3 @@ def in_metre(corpus: Corpus, sides: Split) -> Split:
     kept = ([n for n in names if n not in flawed] for names in
             (sides.train, sides.validation, sides.test))  # fmt: skip
     return Split(*kept)
-
-
-def main() -> None:
-    """Write the chorales, one ABC file each, and say what was lost."""
-    out = Path(sys.argv[1] if len(sys.argv) > 1 else ".scoregate/corpus/bach")
-    corpus = bach_chorales()
-    sides = in_metre(corpus, split(corpus.texts))
-    for side in ("train", "validation", "test"):
-        folder = out / side
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in getattr(sides, side):
-            (folder / f"{Path(name).stem}.abc").write_text("X:1\n" + corpus.texts[name])
-        print(f"{side}: {len(getattr(sides, side))} pieces")
-    print(f"lost: {len(corpus.losses)} {tally(corpus.losses)}")
-
-
-if __name__ == "__main__":
-    main()

@@ -137,6 +137,22 @@ def prepare(corpus: Corpus, style: Style) -> Prepared:
     return Prepared(style, *parts, losses=corpus.losses, small=sides.train == sides.test)
 
 
+def write_pieces(prepared: Prepared, folder: Path) -> dict[str, int]:
+    """Write each piece as an ABC file below ``train/``, ``validation/`` or ``test/``.
+
+    Returns
+    -------
+    dict of str to int
+        Pieces by side.
+    """
+    sides = {"train": prepared.train, "validation": prepared.validation, "test": prepared.test}
+    for side, pieces in sides.items():
+        (folder / side).mkdir(parents=True, exist_ok=True)
+        for name, text in pieces.items():
+            (folder / side / f"{Path(name).stem}.abc").write_text("X:1\n" + text)
+    return {side: len(pieces) for side, pieces in sides.items()}
+
+
 def read_initial(name_or_path: str | Path) -> dict[str, torch.Tensor]:
     """The state dict of any NotaGen weights to go on from, in single precision.
 
@@ -342,6 +358,7 @@ def write_result(
     text = folder / f"{name}.md"
     text.write_text(model_card(name, prepared, evaluation, run, trained_on))
     write_curve(folder, run.curve)
+    (folder / "pieces.txt").write_text("\n".join(evaluation.texts))
     return {"weights": weights, "card": text, "figures": figures, "curve": folder / "curve.csv"}
 
 
