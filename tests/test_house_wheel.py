@@ -13,6 +13,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from scoregate.archive.store import Archive
+
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
 ROOMS: dict[str, str] = SETTINGS["package-dir"]  # package -> folder of the repository
@@ -163,5 +165,5 @@ def test_the_installed_program_produces(installed, folder_with_namesakes, prefec
         folder=folder_with_namesakes, PREFECT_API_URL=prefect_server.url,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    kinds = {path.name for path in folder_with_namesakes.rglob("out/pieces/**/*")}
-    assert {"score.abc", "score.mid", "score.musicxml", "score-1.svg"} <= kinds
+    (report,) = Archive(folder_with_namesakes / "out").reports()
+    assert {"score.abc", "score.mid", "score.musicxml", "score-1.svg"} <= set(report.files)
