@@ -1,10 +1,10 @@
-"""The gate ``bars``: do the voices agree, does the metre hold, has a short bar an excuse?
+"""The gate ``bars``: whether the voices of every bar agree and the metre holds.
 
-'Every bar equals the metre' rejects two thirds of good music: phrases and repeats split
-bars, pieces begin with a pickup. What holds in good music is this:
+To ask that every bar be as long as the metre would reject two thirds of good music: phrases
+and repeats split bars, and pieces begin with a pickup. What holds in good music:
 
 1. all voices of a bar are equally long;
-2. no bar is longer than the metre, but for one long note of all voices at the end;
+2. no bar is longer than the metre, except one long note of all voices at the end;
 3. a shorter bar has an excuse: it is the first or the last, stands beside a barline other
    than ``|``, or completes its neighbour to a full bar;
 4. a short last bar has a final barline, or completes a pickup.
@@ -31,7 +31,7 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
     ----------
     score : Score
     style : str or None
-        Not used: bars are counted alike in every style.
+        Not used: the rules are the same in every style.
 
     Returns
     -------
@@ -71,7 +71,7 @@ Cells = list[tuple[Voice, Bar]]
 
 
 def _columns(score: Score, voices: list[Voice], remarks: Remarks) -> list[Cells]:
-    """Return the bars of the piece, each with all its voices."""
+    """Return the bars of the piece, each with all voices that have it."""
     counts = Counter(len(voice.bars) for voice in voices)
     if len(counts) > 1:
         usual = max(counts, key=lambda count: (counts[count], count))
@@ -98,10 +98,15 @@ def _columns(score: Score, voices: list[Voice], remarks: Remarks) -> list[Cells]
 
 
 def show(duration: Fraction, metre: str = "") -> str:
-    """Return a duration as a time signature would have it.
+    """Return a duration as a time signature: ``7/8``.
 
-    In the beats of the metre where that goes up: 5/8 and 6/8 under ``6/8``, 2/4 under
-    ``3/4``; else in quarters, or whatever finer beats it takes.
+    Parameters
+    ----------
+    duration : Fraction
+        In whole notes.
+    metre : str, optional
+        Metre as written. Its beats are used where the duration is a multiple of them (5/8
+        under ``6/8``, 2/4 under ``3/4``), otherwise quarters or the finest beats needed.
     """
     written = metre.rpartition("/")[2]
     beats = int(written) if written.isdigit() and len(written) < 4 else 4
@@ -112,7 +117,7 @@ def show(duration: Fraction, metre: str = "") -> str:
 
 
 def _agree(cells: Cells, remarks: Remarks) -> tuple[Fraction, bool]:
-    """Find the length that most voices give a bar, and remark on those that deviate."""
+    """Find the length that most voices give a bar, and report those that deviate."""
     first = cells[0][1].duration
     if all(bar.duration == first for _, bar in cells):
         return first, True
@@ -143,12 +148,12 @@ def _agree(cells: Cells, remarks: Remarks) -> tuple[Fraction, bool]:
 
 
 def _adapts(bar: Bar) -> bool:
-    """Whether the bar is a whole-bar rest ``Z``, which is as long as the others."""
+    """Return whether the bar is a whole-bar rest ``Z``, which is as long as the others."""
     return len(bar.events) == 1 and bar.events[0].text[:1] in ("Z", "X")
 
 
 def _barlines(cells: Cells, remarks: Remarks) -> None:
-    """Remark on a voice whose barline is missing or repeats where the others don't."""
+    """Report a voice whose barline is missing or repeats where the others don't."""
     rights = Counter(bar.right for _, bar in cells)
     if len(rights) == 1 and not any(bar.inner for _, bar in cells):
         return
@@ -182,7 +187,7 @@ def _barlines(cells: Cells, remarks: Remarks) -> None:
 
 
 def _layers(cells: Cells, remarks: Remarks) -> None:
-    """Remark on a layer behind ``&`` that is longer or shorter than its bar."""
+    """Report a layer after ``&`` that is longer or shorter than its bar."""
     for voice, bar in cells:
         if not bar.events or not bar.events[-1].overlay:
             continue
@@ -206,10 +211,10 @@ def _layers(cells: Cells, remarks: Remarks) -> None:
 
 
 def _usual_length(lengths: list[tuple[Fraction, Bar]], remarks: Remarks) -> None:
-    """Remark on a metre under which most bars are short in the same way.
+    """Report a metre under which most bars are short in the same way.
 
-    Short bars in a row complete one another, two by two: a piece of 2/4 bars under 4/4
-    would be excused bar by bar.
+    Short bars in a row complete one another two by two, so that a piece of 2/4 bars under
+    4/4 would be excused bar by bar.
     """
     sections: dict[Fraction, list[tuple[Fraction, Bar]]] = {}
     for length, bar in lengths:
@@ -234,7 +239,7 @@ def _usual_length(lengths: list[tuple[Fraction, Bar]], remarks: Remarks) -> None
 
 
 def _metre(columns: list[Cells], lengths: list[tuple[Fraction, Bar]], remarks: Remarks) -> None:
-    """Hold every bar to the metre in force."""
+    """Report every bar that is longer or shorter than the metre in force, without excuse."""
     for index, (length, bar) in enumerate(lengths):
         metre = bar.metre
         if metre is None or length == metre:
@@ -261,9 +266,9 @@ def _metre(columns: list[Cells], lengths: list[tuple[Fraction, Bar]], remarks: R
 def _breaks_off(
     columns: list[Cells], lengths: list[tuple[Fraction, Bar]], remarks: Remarks
 ) -> None:
-    """Remark on a short last bar that neither a final barline nor a pickup explains.
+    """Report a short last bar that neither a final barline nor a pickup explains.
 
-    A stream says by its markers whether it is whole.
+    In a stream the markers tell whether the piece is complete.
     """
     if not lengths or any(bar.right not in ("", "|") for _, bar in columns[-1]):
         return
@@ -271,7 +276,7 @@ def _breaks_off(
     metre = bar.metre
     if metre is None or length >= metre or len(lengths) == 1:
         return
-    # A pickup at the beginning, or behind a barline that ends a section.
+    # A pickup at the beginning, or after a barline that ends a section.
     before = [lengths[0], *(later for later in lengths[1:-1] if later[1].left not in ("", "|"))]
     if any(pickup + length == metre for pickup, _ in before):
         return
@@ -291,7 +296,7 @@ def _breaks_off(
 
 
 def _long_note(cells: Cells) -> bool:
-    """Whether every voice holds one note through whole bars: the long note of a last bar."""
+    """Return whether every voice holds one note through whole bars, as in a last bar."""
     for _, bar in cells:
         longer = bar.metre is not None and (bar.duration / bar.metre).denominator == 1
         if not longer or sum(event.duration > 0 for event in bar.events) != 1:
@@ -300,7 +305,7 @@ def _long_note(cells: Cells) -> bool:
 
 
 def _excused(columns: list[Cells], lengths: list[tuple[Fraction, Bar]], index: int) -> bool:
-    """Whether a short bar may be short."""
+    """Return whether a short bar may be short."""
     if index in (0, len(lengths) - 1):
         return True
     length, bar = lengths[index]

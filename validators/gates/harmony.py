@@ -1,12 +1,14 @@
-"""Is it plausible? Voice-leading, the ending, the tempo: remarks, never rejections.
+"""The gate ``harmony``: whether voice leading, ending and tempo are plausible.
+
+It gives warnings and rejects nothing.
 
 - Crossings and parallel fifths and octaves in choral styles
   (:mod:`scoregate.validators.analysis.counterpoint`, after Huron 2001).
-- An ending on the dominant, or on no chord of rest at all: tonal music closes on the
-  tonic (W. Piston, Harmony, chapter on cadences). A half close may be meant.
-- No tempo: a player and a MIDI file need one (ABC standard 2.1, field Q:).
+- An ending on the dominant, or on a sound that is no triad: tonal music closes on the
+  tonic (W. Piston, Harmony, chapter on cadences). A half close may be intended.
+- No tempo: players and MIDI files need one (ABC standard 2.1, field Q:).
 
-The share of beats that fit a chord is a measure
+The share of beats that fit a chord is a measure of the gate ``measures``
 (:func:`scoregate.validators.analysis.chords.harmony_fit`).
 """
 
@@ -27,23 +29,24 @@ NAME = "harmony"
 VERSION = "1"
 
 _MOST = 10
+"""Crossings and parallels that are reported, of each."""
 _NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 
 
 def check(score: Score, *, style: str | None = None) -> Outcome:
-    """Remark on what a musician would stumble over.
+    """Report what a musician would find odd.
 
     Parameters
     ----------
     score : Score
     style : str, optional
-        Voice-leading is looked at in choral styles only.
+        Voice leading is examined in choral styles only.
 
     Returns
     -------
     Outcome
-        Warnings; measures ``harmony.crossings`` and ``harmony.parallels``, each a bar, in
-        choral styles.
+        Warnings; measures ``harmony.crossings`` and ``harmony.parallels``, the number for
+        each bar, in choral styles.
     """
     outcome = Outcome(NAME, VERSION)
     every = notes(score)
@@ -77,17 +80,17 @@ def _clashes(score: Score, choir: list[int], clashes: Sequence[Clash]) -> list[F
     for clash in clashes:
         upper, lower = score.voices[choir[clash.upper]], score.voices[choir[clash.lower]]
         if clash.kind == "crossing":
-            code, words = "voice-crossing", f"voice {upper.id} goes below voice {lower.id}"
+            code, message = "voice-crossing", f"voice {upper.id} goes below voice {lower.id}"
         else:
             code = f"parallel-{clash.kind}"
-            words = f"parallel {clash.kind} with voice {lower.id}"
+            message = f"parallel {clash.kind} with voice {lower.id}"
         bar = next((bar for bar in upper.bars if bar.number == clash.bar + 1), None)
         findings.append(
             Finding(
                 NAME,
                 f"harmony.{code}",
                 "warning",
-                words,
+                message,
                 upper.id,
                 clash.bar + 1,
                 bar.line if bar else None,
@@ -98,7 +101,7 @@ def _clashes(score: Score, choir: list[int], clashes: Sequence[Clash]) -> list[F
 
 
 def _ending(score: Score) -> list[Finding]:
-    """Look at the last sound: is it a triad on the tonic?"""
+    """Report a last sound that is no triad, or a triad on the dominant."""
     last, bass, bar_number = last_sound(score)
     if last.bit_count() < 2:
         return []
@@ -108,22 +111,32 @@ def _ending(score: Score) -> list[Finding]:
     root = chord_root(last, bass)
     if root is None:
         names = " ".join(_NAMES[step] for step in range(12) if last >> step & 1)
-        words, code, found = "the piece does not end on a triad", "ends-open", names
+        message, code, found = "the piece does not end on a triad", "ends-open", names
     elif tonic is not None and root == (tonic + 7) % 12:
-        words, code = "the piece ends on the dominant", "ends-on-dominant"
+        message, code = "the piece ends on the dominant", "ends-on-dominant"
         found = _NAMES[root]
     else:
         return []
     expected = f"{_NAMES[tonic]} in the bass" if tonic is not None else "a triad"
     return [
         Finding(
-            NAME, f"harmony.{code}", "warning", words, None, bar_number, *place, found, expected
+            NAME, f"harmony.{code}", "warning", message, None, bar_number, *place, found, expected
         )
     ]
 
 
 def last_sound(score: Score) -> tuple[int, int, int]:
-    """Return the pitch classes that sound last, the lowest pitch class, and the bar's number."""
+    """Return what sounds last.
+
+    Returns
+    -------
+    int
+        Pitch classes as bits; 0 without notes.
+    int
+        Lowest pitch class.
+    int
+        Number of the bar, from 1.
+    """
     every = notes(score)
     real = ~every.grace
     end = every.bar_start[every.bar] + every.end
@@ -139,7 +152,20 @@ def last_sound(score: Score) -> tuple[int, int, int]:
 
 
 def chord_root(sound: int, bass: int) -> int | None:
-    """Return the root of a sound that is a triad, or part of one with its root in the bass."""
+    """Return the root of a triad, or of a part of one with its root in the bass.
+
+    Parameters
+    ----------
+    sound : int
+        Pitch classes as bits.
+    bass : int
+        Lowest pitch class.
+
+    Returns
+    -------
+    int or None
+        None for a sound that is neither.
+    """
     roots = [bass, *(root for root in range(12) if root != bass)]
     shapes = (TRIADS["major"], TRIADS["minor"])
     for root in roots:

@@ -1,10 +1,10 @@
-"""What can be counted of a piece: entropies, scale, groove, transitions, key, harmony.
+"""The gate ``measures``: entropies, scale, groove, transitions, key, harmony.
 
-Each measure is a plain function of the score that states its formula, what it leaves
-out, when it is NaN, and its paper. They describe; bad pieces overlap with good ones in
-all of them (docs/measures.md), so hardly a threshold hangs on one.
+Each measure is a function of the score whose docstring states its formula, what it leaves
+out, when it is NaN, and its source. They describe a piece: bad pieces overlap with good ones
+in all of them (docs/measures.md), so few have a threshold and none rejects.
 
-All of them count a tied note once, at its onset, and leave grace notes out.
+Every function counts a tied note once, at its onset, and leaves grace notes out.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ VERSION = "1"
 
 _MAJOR, _MINOR = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10)
 
-_SAID = {
+_MESSAGES = {
     "measures.scale_consistency": "the notes keep to no scale",
     "measures.harmony_fit": "few beats sound as a triad or a seventh chord",
     "measures.pitch_class_entropy": "hardly any different pitch classes are used",
@@ -35,13 +35,13 @@ _SAID = {
 
 
 def check(score: Score, *, style: str | None = None) -> Outcome:
-    """Take every measure, and remark on those beyond their threshold.
+    """Compute every measure, and report those beyond their threshold.
 
     Parameters
     ----------
     score : Score
     style : str, optional
-        Whose thresholds apply.
+        Style whose thresholds apply.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
         ``.key_clarity``, ``.key_margin``, ``.harmony_fit`` and ``.notes``; NaN where a
         piece has too little music for one.
     """
-    limits = for_style(style)
+    thresholds = for_style(style)
     clarity, margin = key_clarity(score)
     values = {
         "measures.notes": float(np.count_nonzero(_counted(score))),
@@ -66,25 +66,25 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
     }
     findings = []
     for name, value in values.items():
-        severity = limits.severity(name, value)
+        severity = thresholds.severity(name, value)
         if severity is None:
             continue
-        side = "below" if limits.measures[name].side == "high" else "above"
+        side = "below" if thresholds.measures[name].side == "high" else "above"
         findings.append(
             Finding(
                 NAME,
                 name,
                 severity,
-                _SAID.get(name, f"{name.partition('.')[2]} is out of the ordinary"),
+                _MESSAGES.get(name, f"{name.partition('.')[2]} is out of the ordinary"),
                 found=f"{value:.2f}",
-                expected=f"{side} {limits.bound(name, severity):.2f}",
+                expected=f"{side} {thresholds.bound(name, severity):.2f}",
             )
         )
     return Outcome(NAME, VERSION, findings=findings, measures=values)
 
 
 def pitch_entropy(score: Score) -> float:
-    """Entropy of the pitches in bits: -sum p log2 p over the MIDI pitches in use.
+    """Return the entropy of the pitches in bits: -sum p log2 p over the MIDI pitches in use.
 
     NaN without notes. 0 for a single pitch, 7 for all 128 alike; real pieces lie at 4.3.
     Wu and Yang, The Jazz Transformer on the front line, ISMIR 2020.
@@ -93,7 +93,7 @@ def pitch_entropy(score: Score) -> float:
 
 
 def pitch_class_entropy(score: Score) -> float:
-    """Entropy of the twelve pitch classes in bits: at most log2 12 = 3.585.
+    """Return the entropy of the twelve pitch classes in bits: at most log2 12 = 3.585.
 
     NaN without notes. Wu and Yang, The Jazz Transformer on the front line, ISMIR 2020.
     """
@@ -101,7 +101,7 @@ def pitch_class_entropy(score: Score) -> float:
 
 
 def scale_consistency(score: Score) -> float:
-    """Largest share of notes that lie in one major or natural minor scale.
+    """Return the largest share of notes that lie in one major or natural minor scale.
 
     The maximum over the twelve roots of both. NaN without notes.
     Mogren, C-RNN-GAN, NIPS workshop on constructive machine learning 2016.
@@ -119,12 +119,12 @@ def scale_consistency(score: Score) -> float:
 
 
 def groove_consistency(score: Score) -> float:
-    """How alike the rhythms of neighbouring bars are.
+    """Return how similar the rhythms of neighbouring bars are.
 
     1 - mean over successive bars of Hamming(G, G') / 16, where G says in which of the
     bar's sixteen slices a note begins, in any voice. NaN for fewer than two bars.
-    Wu and Yang, The Jazz Transformer on the front line, ISMIR 2020. muspy counts an empty
-    bar after the last one where the last one is full; this doesn't.
+    Wu and Yang, The Jazz Transformer on the front line, ISMIR 2020. Where the last bar is
+    full, muspy counts an empty bar after it; this function does not.
     """
     every = notes(score)
     bars = len(every.bar_length)
@@ -142,12 +142,13 @@ def groove_consistency(score: Score) -> float:
 def transition_matrix(score: Score) -> NDArray[np.int64]:
     """Count how often one pitch class follows another within a voice.
 
-    Of a chord the highest note counts, as the ear follows it; rests are passed over.
+    Of a chord the highest note counts; rests are left out.
 
     Returns
     -------
     ndarray of int64, shape (12, 12)
-        Row: from; column: to. Divided by the sums of its rows it is P(to | from).
+        Row: the first pitch class; column: the one that follows. Divided by the sums of
+        its rows it is P(second | first).
     """
     every = notes(score)
     chosen = np.flatnonzero(_counted(score))
@@ -165,10 +166,10 @@ def transition_matrix(score: Score) -> NDArray[np.int64]:
 
 
 def transition_entropy(score: Score) -> float:
-    """Uncertainty of the next pitch class in bits: sum over a of P(a) H(P(. | a)).
+    """Return the uncertainty of the next pitch class in bits: sum over a of P(a) H(P(. | a)).
 
-    Of :func:`transition_matrix`. NaN without transitions. Low for a voice that always
-    goes the same way, 3.585 for one that goes anywhere.
+    P is that of :func:`transition_matrix`. NaN without transitions. 0 where each pitch class
+    is always followed by the same one, 3.585 where all follow equally often.
     """
     counts = transition_matrix(score)
     rows = counts.sum(axis=1)
@@ -178,12 +179,12 @@ def transition_entropy(score: Score) -> float:
 
 
 def key_clarity(score: Score) -> tuple[float, float]:
-    """How clearly the piece is in a key: tonal stability.
+    """Return how clearly the piece is in a key.
 
     r1 is the highest correlation with a key
-    (:func:`scoregate.validators.analysis.key_finding.key_correlations`)
-    and r1 - r2 how far it stands above the next. Both NaN without notes, or when all
-    twelve classes sound equally long.
+    (:func:`scoregate.validators.analysis.key_finding.key_correlations`), and r1 - r2 its
+    distance to the second highest. Both are NaN without notes, or when all twelve classes
+    sound equally long.
     Krumhansl, Cognitive Foundations of Musical Pitch, Oxford 1990, chapter 4.
 
     Returns
