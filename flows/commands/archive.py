@@ -26,6 +26,12 @@ app = typer.Typer(no_args_is_help=True)
 Out = Annotated[Path, typer.Option(help="Folder that holds the archive.")]
 
 
+_SHOWN = (
+    *("generator", "weights", "seed", "temperature", "top_k", "top_p"),
+    *("resampled_lines", "redrawn_lines"),  # reports up to 0.1 call them redrawn
+)
+
+
 def _store(out: Path):
     from scoregate.archive.store import Archive
 
@@ -72,7 +78,7 @@ def show_piece(
     as_json: Annotated[bool, typer.Option("--json", help="The whole report.")] = False,
 ) -> None:
     """Show a piece: where it is, what shaped it, what the gates measured and said."""
-    from scoregate.archive.store import faults_of
+    from scoregate.archive.integrity import faults_of
 
     store = _store(out)
     entry = store.find(piece)
@@ -89,12 +95,12 @@ def show_piece(
         typer.echo(f"{name:<9} {value}")
     typer.echo("files     " + ", ".join(sorted(report.files)))
     origin = report.provenance
-    for name in ("weights", "seed", "temperature", "top_k", "top_p", "redrawn_lines"):
+    for name in _SHOWN:
         if name in origin:
             value = origin[name]
             if isinstance(value, dict):
                 value = ", ".join(f"{key} {part}" for key, part in value.items())
-            typer.echo(f"{name:<13} {value}")
+            typer.echo(f"{name:<15} {value}")
     typer.echo("measures")
     for name, value in sorted(report.measures.items()):
         typer.echo(f"  {name:<34} {'not defined' if value is None else f'{value:.4g}'}")
