@@ -24,11 +24,11 @@ from scoregate.notagen.training.corpus import bach_chorales
 from scoregate.validators import registry
 from scoregate.validators.analysis.chords import harmony_fit
 from scoregate.validators.analysis.counterpoint import moments
+from scoregate.validators.analysis.novelty_index import Index, index_of, longest_shared
 from scoregate.validators.analysis.octave_slips import octave_slips
 from scoregate.validators.analysis.shared_passages import melody, texture
 from scoregate.validators.analysis.sounding import notes
 from scoregate.validators.examination import examine, run_gate
-from scoregate.validators.analysis.novelty_index import Index, index_of, longest_shared
 from scoregate.validators.gates.repetition import check as repetition
 from scoregate.validators.verdict import rules as verdict
 

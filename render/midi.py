@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from scoregate.abc.score import Bar, Event, Score, Voice
+from scoregate.render.midi_file import Conductor, Note, Track, midi_bytes
 from scoregate.render.playing_order import playing_order
 from scoregate.render.programs import programs_of
-from scoregate.render.midi_file import Conductor, Note, Track, midi_bytes
 
 TICKS = 480
 """Ticks a quarter note."""

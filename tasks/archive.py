@@ -59,8 +59,8 @@ def record_run(run: ProductionRun, seconds: dict[str, float], total: float) -> R
     total : float
         Seconds since the flow started.
     """
-    from scoregate.dashboard.report import run_page
     from scoregate.dashboard.archive_index import index_page
+    from scoregate.dashboard.report import run_page
 
     run.finish(total, {})
     with spent("report"):

@@ -4,14 +4,10 @@ import zipfile
 
 import pytest
 
-from scoregate.convert.scores import (
-    ConversionError,
-    aligned,
-    as_chorale,
-    convert_file,
-    piece_text,
-    read_abc,
-)
+from scoregate.convert.abc_text import read_abc
+from scoregate.convert.chorale import as_chorale
+from scoregate.convert.files import convert_file
+from scoregate.convert.piece import ConversionError, aligned, piece_text
 from scoregate.errors import InputError, RequestError, UnreadableError
 from scoregate.notagen.training.corpus import collect, folder_files, split, tune_groups
 from scoregate.notagen.training.project import collect_scores

@@ -4,8 +4,9 @@ from fractions import Fraction
 
 import pytest
 
-from scoregate.convert.notation import midi_pitch
-from scoregate.convert.scores import aligned, read_abc
+from scoregate.convert.abc_text import read_abc
+from scoregate.convert.bar_events import midi_pitch
+from scoregate.convert.piece import aligned
 from scoregate.notagen.training.baselines import ngram_bits, unigram_bits
 from scoregate.notagen.training.measures import (
     CopyIndex,

@@ -4,18 +4,12 @@ from fractions import Fraction
 
 import pytest
 
-from scoregate.convert.notation import (
-    interval_steps,
-    key_alters,
-    key_fifths,
-    midi_pitch,
-    parse_bar,
-    transpose_key,
-    write_bar,
-)
-from scoregate.notagen.training.stream import crop, leave_out_rests, stream_text, transpose_text
+from scoregate.abc.keys import key_fifths, signature, transpose_key
+from scoregate.convert.bar_events import interval_steps, midi_pitch, parse_bar, write_bar
+from scoregate.notagen.text.rests import leave_out_rests
+from scoregate.notagen.training.stream import crop, stream_text, transpose_text
 
-C_MAJOR = key_alters(0)
+C_MAJOR = signature(0)
 PIECE = """%%score [ 1 2 ]
 L:1/8
 M:4/4
@@ -81,10 +75,10 @@ def test_transposing_there_and_back_gives_the_same_text(fifths):
 
 
 def test_transposing_moves_every_pitch_by_the_same_interval():
-    before = pitches("B2 ^F =e _d", key_alters(-2))
+    before = pitches("B2 ^F =e _d", signature(-2))
     moved = transpose_text(PIECE.replace("b2 _d'=e ^F2", "B2 ^F =e _d"), 3)
     line = next(x for x in moved.splitlines() if x.startswith("[V:1]"))
-    after = pitches(line[5:].split('"')[0], key_alters(1))
+    after = pitches(line[5:].split('"')[0], signature(1))
     assert [
         [a - b for a, b in zip(x, y, strict=True)] for x, y in zip(after, before, strict=True)
     ] == [[-3]] * 4

@@ -6,7 +6,7 @@ import json
 import pytest
 import torch
 
-from scoregate.convert.notation import midi_pitch
+from scoregate.convert.bar_events import midi_pitch
 from scoregate.errors import RequestError, ScoregateError, WeightsError
 from scoregate.notagen.training import project
 from scoregate.notagen.training.corpus import Corpus

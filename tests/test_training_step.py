@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from scoregate.errors import RequestError
 from scoregate.notagen.model.network import NotaGen
 from scoregate.notagen.model.shape import ModelShape
-from scoregate.errors import RequestError
 from scoregate.notagen.training.deepen import deepen
 from scoregate.notagen.training.encode import encode_example, encode_patches
 from scoregate.notagen.training.optimiser import Muon, fast_bfloat16, orthogonalise

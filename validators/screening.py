@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scoregate.convert.foreign import as_abc, is_foreign
+from scoregate.convert import needs_conversion, to_abc
 from scoregate.errors import ScoregateError, UnreadableError
 from scoregate.sources import Source
 from scoregate.time_limit import TimeIsUp, time_limit
@@ -41,8 +41,8 @@ def judge_content(
     converted = b""
     try:
         with time_limit(SECONDS):
-            if is_foreign(source.ending):
-                converted = as_abc(content, source.ending, source.name).encode()
+            if needs_conversion(source.ending):
+                converted = to_abc(content, source.ending, source.name).encode()
             checked = check_bytes(source.name, converted or content, style, novelty)
     except TimeIsUp:
         checked = unjudged(source.name, f"it took longer than {SECONDS} s")

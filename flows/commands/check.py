@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from scoregate import styles
-from scoregate.convert.foreign import as_abc, is_foreign
+from scoregate.convert import needs_conversion, to_abc
 from scoregate.errors import ScoregateError, UnreadableError
 from scoregate.findings import Status
 from scoregate.flows.printing import printable
@@ -108,7 +108,7 @@ def _content(name: str) -> bytes | str:
     if name != "-":
         source = Source(name)
         content = read_bytes(source)
-        return as_abc(content, source.ending, name) if is_foreign(source.ending) else content
+        return to_abc(content, source.ending, name) if needs_conversion(source.ending) else content
     content = sys.stdin.buffer.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise UnreadableError(f"Standard input holds more than {MAX_BYTES // 2**20} MiB.")

@@ -25,7 +25,7 @@ def command(
     folder: Annotated[Path, typer.Option(help="Where the pieces are written.")] = Path("corpus"),
 ) -> None:
     """Convert, split and write; print how many pieces are on each side."""
-    from scoregate.convert.scores import tally
+    from scoregate.convert.files import tally
     from scoregate.errors import ArchiveError
     from scoregate.notagen.training import project
 

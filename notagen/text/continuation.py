@@ -35,7 +35,8 @@ def opening_of(path: str | os.PathLike[str], bars: int | None = None) -> str:
     RequestError
         ``bars`` is no whole number from 1 on.
     """
-    from scoregate.convert.scores import SUFFIXES, ConversionError, convert_file, piece_text
+    from scoregate.convert.files import SUFFIXES, convert_file
+    from scoregate.convert.piece import ConversionError, piece_text
 
     if not isinstance(path, (str, os.PathLike)):
         raise RequestError(f"{path!r:.80} is no file's path.", "Give a str or a Path.")

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from scoregate.errors import RequestError
 from scoregate.notagen.text.patches import split_text
+from scoregate.notagen.text.rests import leave_out_rests
 from scoregate.notagen.text.styles import PROMPT_END
-from scoregate.notagen.training.stream import leave_out_rests
 from scoregate.transliteration import to_ascii
 
 _FIELD = re.compile(r"^([A-Za-z]):\s*(\S.*)$")

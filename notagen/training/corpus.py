@@ -14,18 +14,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from scoregate.convert.notation import midi_pitch
-from scoregate.convert.scores import (
-    SUFFIXES,
-    ConversionError,
-    Loss,
-    Piece,
-    as_chorale,
-    bars_of,
-    convert_file,
-    piece_text,
-    read_abc,
-)
+from scoregate.convert.abc_text import read_abc
+from scoregate.convert.bar_events import midi_pitch
+from scoregate.convert.chorale import as_chorale
+from scoregate.convert.files import SUFFIXES, Loss, convert_file
+from scoregate.convert.piece import ConversionError, Piece, bars_of, piece_text
 from scoregate.errors import RequestError, UnreadableError
 from scoregate.notagen.training.measures import CopyIndex, measure
 
@@ -95,7 +88,7 @@ def collect(
     ----------
     files : iterable of Path
     reduce : callable, optional
-        Applied to every piece, such as :func:`~scoregate.convert.scores.as_chorale`.
+        Applied to every piece, such as :func:`~scoregate.convert.chorale.as_chorale`.
     on_file : callable, optional
         Told how many files are done.
     """

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from scoregate.convert.notation import key_alters, key_fifths
+from scoregate.abc.keys import key_fifths, signature
 from scoregate.notagen.text.patches import BOS_PATCH, EOS_PATCH, PAD, encode_unit, units_of
 from scoregate.notagen.training.labels import IGNORE, SLOTS, UNIT, Memory, UnitLabels, line_labels
 
@@ -115,7 +115,7 @@ def encode_example(text: str, above: int = ABOVE) -> Example:
     spots.append(None)
     found = re.search(r"^K:(.*)$", text, re.M)
     key = found[1] if found else "C"
-    alters, leading, memory = key_alters(key_fifths(key)), leading_tone(key), Memory()
+    alters, leading, memory = signature(key_fifths(key)), leading_tone(key), Memory()
     by_line = [line_labels(line, alters, memory, above, leading) for line in lines]
     example = _empty(rows, above)
     for row, spot in enumerate(spots):

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
-from scoregate.convert.notation import midi_pitch
+from scoregate.convert.bar_events import midi_pitch
 
 LETTER_CODES = tuple(ord(x) for x in "CDEFGABcdefgab")
 PERFECT = (0, 7)

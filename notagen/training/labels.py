@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from scoregate.convert.notation import Event, midi_pitch, parse_bar
+from scoregate.convert.bar_events import Event, midi_pitch, parse_bar
 from scoregate.notagen.training.forbidden import forbidden_letters
 
 SLOTS = 8  # eighths of a bar that the patch level is asked for
@@ -64,7 +64,7 @@ class Memory:
     Attributes
     ----------
     ties : dict of int to dict
-        Tied pitches of each voice, as :func:`~scoregate.convert.notation.parse_bar` wants them.
+        Tied pitches of each voice, as :func:`~scoregate.convert.bar_events.parse_bar` wants them.
     last : dict of int to int
         MIDI pitch that each voice sounded last in the bar before; 0 for silence.
     tied : dict of int to bool

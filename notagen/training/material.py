@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from scoregate.convert.notation import key_fifths, midi_pitch
+from scoregate.abc.keys import key_fifths
+from scoregate.convert.bar_events import midi_pitch
 from scoregate.notagen.training.encode import Example, encode_example, voices_above
 from scoregate.notagen.training.measures import read_lines
 from scoregate.notagen.training.stream import crop, stream_text, transpose_text

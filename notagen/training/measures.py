@@ -11,14 +11,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 
-from scoregate.convert.notation import (
-    Event,
-    key_alters,
-    key_fifths,
-    midi_pitch,
-    parse_bar,
-    write_bar,
-)
+from scoregate.abc.keys import key_fifths, signature
+from scoregate.convert.bar_events import Event, midi_pitch, parse_bar, write_bar
 
 TRIADS = ((0, 4, 7), (0, 3, 7), (0, 3, 6), (0, 4, 8))
 SEVENTHS = ((0, 4, 7, 10), (0, 4, 7, 11), (0, 3, 7, 10), (0, 3, 6, 10), (0, 3, 6, 9), (0, 3, 7, 11))
@@ -77,7 +71,7 @@ class PieceMeasures:
 def read_lines(text: str) -> tuple[list[Line], Fraction, Fraction]:
     """Body lines, the length of a full bar and of a quarter, in ``L:`` units."""
     key = re.search(r"^K:(.*)$", text, re.M)
-    alters = key_alters(key_fifths(key[1]) if key else 0)
+    alters = signature(key_fifths(key[1]) if key else 0)
     unit = re.search(r"^L:\s*(\d+)/(\d+)", text, re.M)
     length = Fraction(int(unit[1]), int(unit[2])) if unit and int(unit[2]) else Fraction(1, 8)
     metre = re.search(r"^M:\s*(\d+)/(\d+)", text, re.M)
@@ -217,7 +211,7 @@ def shifted(text: str, beats: int = 3) -> str:
     """
     lines, full, beat = read_lines(text)
     key = re.search(r"^K:(.*)$", text, re.M)
-    alters = key_alters(key_fifths(key[1]) if key else 0)
+    alters = signature(key_fifths(key[1]) if key else 0)
     out = []
     total = sum((max(line.lengths.values()) for line in lines), Fraction(0))
     length = full

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from scoregate.convert.scores import Loss, tally
+from scoregate.convert.files import Loss, tally
 from scoregate.errors import InputError, RequestError, ScoregateError
 from scoregate.generator import Limits
 from scoregate.notagen.engine import load

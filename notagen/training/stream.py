@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import re
 
-from scoregate.convert.notation import interval_steps, key_fifths, transpose_key, transpose_music
+from scoregate.abc.keys import key_fifths, transpose_key
+from scoregate.convert.bar_events import interval_steps, transpose_music
 from scoregate.notagen.text.patches import encode
-
-VOICE_BAR = re.compile(r"\[V:[^\]]*\](?:\"[^\"]*\"|\[[^\]|]*\]|[^|:\[\]\"])*[|:\[\]]+(?=\[V:|$)")
-RESTING = re.compile(r"\[V:[^\]]*\](?:[zZx]\d*/*\d*\s*)+(?=[|:\[\]]+$)")
+from scoregate.notagen.text.rests import leave_out_rests
 
 
 def prompt_lines(style: tuple[str, str, str]) -> str:
@@ -26,7 +25,7 @@ def stream_text(text: str, style: tuple[str, str, str] | None = None) -> str:
     Parameters
     ----------
     text : str
-        From :func:`scoregate.convert.scores.piece_text`.
+        From :func:`scoregate.convert.piece.piece_text`.
     style : tuple of str, optional
         Period, composer and instrumentation; without it no prompt is written.
     """
@@ -71,15 +70,6 @@ def crop(text: str, limit: int, at: float) -> str:
         kept.append(line)
         used += size
     return "".join(head + kept)
-
-
-def leave_out_rests(line: str) -> str:
-    """The line without the voices that only rest; all stay where all rest."""
-    bars = VOICE_BAR.findall(line)
-    if "".join(bars) != line:
-        return line
-    kept = [bar for bar in bars if not RESTING.match(bar)]
-    return "".join(kept) if kept else line
 
 
 def transpose_text(text: str, fifths: int, octaves: int = 0) -> str:

@@ -17,8 +17,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from scoregate.convert.notation import Event, key_alters, midi_pitch, write_bar
-from scoregate.convert.scores import CHORALE_HEADS, Bar, Piece, piece_text
+from scoregate.abc.keys import signature
+from scoregate.convert.bar_events import Event, midi_pitch, write_bar
+from scoregate.convert.chorale import CHORALE_HEADS
+from scoregate.convert.piece import Bar, Piece, piece_text
 
 # Sounding ranges of the four singers as diatonic steps from C4 = 0.
 RANGES = ((1, 11), (-3, 8), (-7, 4), (-12, 0))
@@ -398,7 +400,7 @@ def _note(pitch: tuple[int, int], length: int, fermata: bool = False) -> Event:
 
 def _write(parts: list[list[Event]], beats: int, pickup: bool, minor: bool) -> str:
     """Cut the voices into bars and write the piece."""
-    alters = key_alters(0)
+    alters = signature(0)
     full = Fraction(2 * beats)
     voices: dict[str, list[Bar]] = {}
     for index, events in enumerate(parts):

@@ -8,8 +8,8 @@ from functools import lru_cache
 
 LETTERS = "CDEFGAB"
 SEMITONES = (0, 2, 4, 5, 7, 9, 11)
-_FIFTHS_OF_LETTER = {"F": -1, "C": 0, "G": 1, "D": 2, "A": 3, "E": 4, "B": 5}
-_FIFTHS_OF_MODE = {
+FIFTHS_OF_LETTER = {"F": -1, "C": 0, "G": 1, "D": 2, "A": 3, "E": 4, "B": 5}
+FIFTHS_OF_MODE = {
     "": 0,
     "maj": 0,
     "ion": 0,
@@ -22,8 +22,17 @@ _FIFTHS_OF_MODE = {
     "loc": -5,
     "lyd": 1,
 }
+"""By how many fifths the signature of a mode, by its first three letters, lies above that of
+the major key with the same tonic."""
+ALTERATION_TEXT = {2: "^^", 1: "^", 0: "=", -1: "_", -2: "__"}
+MAJOR_KEYS = {
+    fifths: "FCGDAEB"[(fifths + 1) % 7] + ("b" if fifths < -1 else "#" if fifths > 5 else "")
+    for fifths in range(-7, 8)
+}
+"""Name of the major key with so many sharps (flats where negative)."""
 _SHARPS = "FCGDAEB"
-_ALTERATION = {"^": 1, "^^": 2, "_": -1, "__": -2, "=": 0}
+ALTERATION = {"^": 1, "^^": 2, "_": -1, "__": -2, "=": 0}
+_KEY_NAME = re.compile(r"\s*([A-G])([#b]?)\s*([A-Za-z]*)")
 _TONIC = re.compile(r"([A-G])([#b]?)")
 _MODE = re.compile(r"\s*(major|minor|m(?![a-z])|[A-Za-z]{3,12})", re.IGNORECASE)
 _ACCIDENTAL = re.compile(r"(\^\^?|__?|=)([A-Ga-g])(?![A-Za-z])")
@@ -55,8 +64,51 @@ class Key:
     given: bool = True
 
 
+def key_fifths(key: str) -> int:
+    """Return the sharps (flats where negative) in the signature of a key such as ``Gm``.
+
+    ``none`` and keys that can't be read count as C major; explicit accidentals are ignored.
+
+    Examples
+    --------
+    >>> [key_fifths(key) for key in ("C", "Gm", "F#min", "D Dorian", "none")]
+    [0, -2, 3, 0, 0]
+    """
+    match = _KEY_NAME.match(key)
+    if not match or key.strip().lower().startswith(("none", "hp")):
+        return 0
+    letter, sign, mode = match.groups()
+    mode = mode.lower()
+    shift = FIFTHS_OF_MODE.get("m" if mode == "m" else mode[:3], 0)
+    return FIFTHS_OF_LETTER[letter] + {"#": 7, "b": -7, "": 0}[sign] + shift
+
+
+def transpose_key(key: str, fifths: int) -> str:
+    """Return the key so many fifths further up the circle, its mode kept.
+
+    Examples
+    --------
+    >>> transpose_key("Gm", 1), transpose_key("B", 1), transpose_key("none", 3)
+    ('Dm', 'F#', 'none')
+    """
+    match = _KEY_NAME.match(key)
+    if not match or key.strip().lower().startswith("none"):
+        return key
+    letter, sign, mode = match.groups()
+    tonic = FIFTHS_OF_LETTER[letter] + {"#": 7, "b": -7, "": 0}[sign] + fifths
+    octave, place = divmod(tonic + 1, 7)
+    name = "FCGDAEB"[place] + ("#" * octave if octave >= 0 else "b" * -octave)
+    return name + mode + key[match.end() :]
+
+
 def signature(fifths: int) -> Alterations:
-    """Return the alterations of a signature with so many sharps (flats where negative)."""
+    """Return the alterations of a signature with so many sharps (flats where negative).
+
+    Examples
+    --------
+    >>> signature(2)
+    (1, 0, 0, 1, 0, 0, 0)
+    """
     altered = dict.fromkeys(LETTERS, 0)
     for index in range(abs(fifths)):
         letter = _SHARPS[index % 7] if fifths > 0 else _SHARPS[6 - index % 7]
@@ -85,15 +137,15 @@ def read_key(text: str) -> Key | None:
     first = re.split(r"[\s=]", text, maxsplit=1)[0]
     if tonic is None or first.lower().rstrip("+-0123456789") in CLEF_NAMES:
         return _explicit_only(text)
-    fifths = _FIFTHS_OF_LETTER[tonic[1]] + {"#": 7, "b": -7, "": 0}[tonic[2]]
+    fifths = FIFTHS_OF_LETTER[tonic[1]] + {"#": 7, "b": -7, "": 0}[tonic[2]]
     position, name = tonic.end(), tonic[0]
     mode = _MODE.match(text, position)
     explicit = False
     if mode is not None and not re.match(r"\s*=", text[mode.end() :]):
         word = mode[1].lower()
         short = "m" if word == "m" else word[:3]
-        if short in _FIFTHS_OF_MODE:
-            fifths += _FIFTHS_OF_MODE[short]
+        if short in FIFTHS_OF_MODE:
+            fifths += FIFTHS_OF_MODE[short]
             position, name = mode.end(), text[: mode.end()]
         elif short == "exp":
             explicit = True
@@ -124,7 +176,7 @@ def _apply_accidentals(text: str, altered: list[int]) -> str:
     """Write the explicit accidentals of `text` into `altered`; return the text without them."""
 
     def take(match: re.Match[str]) -> str:
-        altered[LETTERS.index(match[2].upper())] = _ALTERATION[match[1]]
+        altered[LETTERS.index(match[2].upper())] = ALTERATION[match[1]]
         return ""
 
     if "^" not in text and "_" not in text and "=" not in text:

@@ -7,7 +7,6 @@ doesn't fit stays exact all the same: it is then a Fraction of ticks.
 
 from __future__ import annotations
 
-import re
 from fractions import Fraction
 
 Ticks = int | Fraction
@@ -19,7 +18,9 @@ WHOLE: int = 2**12 * 3**4 * 5**2 * 7**2 * 11 * 13 * 17 * 19
 MAX_DIGITS = 4
 """Longest number taken as part of a duration; more is a fault, and would cost time."""
 
-LENGTH = re.compile(r"(\d*)((?:/+\d*)?)")
+_MOST_DIGITS = 1000
+"""Longest number that is read of a text that need not be sound."""
+_MOST_SLASHES = 1000
 
 
 class _Wholes(dict):
@@ -45,8 +46,36 @@ def scale(ticks: Ticks, numerator: int, denominator: int) -> Ticks:
     return value.numerator if value.denominator == 1 else value
 
 
+def length_in_units(text: str) -> Fraction:
+    """Return a length as far as it can be read, in units of ``L:``.
+
+    For conversion and training, which measure faulty text too; :func:`read_length` is for
+    judging. A denominator may be any number, and one of 0 counts as not written.
+
+    Examples
+    --------
+    >>> [str(length_in_units(text)) for text in ("", "3", "3/2", "/", "//", "/3", "2/0")]
+    ['1', '3', '3/2', '1/2', '1/4', '1/3', '1']
+    """
+    number, slash, rest = text.partition("/")
+    digits = rest.strip("/")
+    value = Fraction(int(number[:_MOST_DIGITS]) if number else 1)
+    if not slash:
+        return value
+    if digits and (below := int(digits[:_MOST_DIGITS])):
+        return value / below
+    return value / 2 ** (1 + min(rest.count("/"), _MOST_SLASHES))
+
+
 def read_length(text: str) -> tuple[int, int] | None:
     """Return a length such as ``3/2``, ``/``, ``//``, ``/4`` as numerator and denominator.
+
+    Examples
+    --------
+    >>> [read_length(text) for text in ("", "3", "3/2", "/", "//", "/4")]
+    [(1, 1), (3, 1), (3, 2), (1, 2), (1, 4), (1, 4)]
+    >>> [read_length(text) for text in ("0", "/3", "//4", "12345")]
+    [None, None, None, None]
 
     Returns
     -------

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from scoregate.abc.keys import SEMITONES
+from scoregate.abc.keys import ALTERATION, SEMITONES
 from scoregate.abc.lengths import Ticks, read_length, scale
 from scoregate.abc.lexer import CHORD_PARTS, NOTE_PARTS
 
 MAX_OCTAVE_MARKS = 9
 """More than any pitch needs."""
 
-_ALTERATION = {"^": 1, "^^": 2, "_": -1, "__": -2, "=": 0, "": None, None: None}
+_ALTERATION = {**ALTERATION, "": None, None: None}
 
 
 class Note(NamedTuple):

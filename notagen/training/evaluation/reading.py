@@ -12,7 +12,8 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from scoregate.convert.notation import key_fifths, midi_pitch
+from scoregate.abc.keys import key_fifths
+from scoregate.convert.bar_events import midi_pitch
 from scoregate.notagen.training.encode import leading_tone
 from scoregate.notagen.training.measures import read_lines
 
