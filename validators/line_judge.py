@@ -11,10 +11,10 @@ from collections import OrderedDict
 from fractions import Fraction
 
 from scoregate.abc.body import Body, TooMuchError
+from scoregate.abc.finding_collector import FindingCollector
 from scoregate.abc.header import read_header
 from scoregate.abc.lexer import STREAM_MARK
 from scoregate.abc.reader import split_lines
-from scoregate.abc.remarks import Remarks
 from scoregate.abc.score import Bar
 
 _KEPT = 128
@@ -28,7 +28,7 @@ class _State:
 
     __slots__ = ("body", "remarks", "right", "short")
 
-    def __init__(self, body: Body, remarks: Remarks) -> None:
+    def __init__(self, body: Body, remarks: FindingCollector) -> None:
         self.body = body
         self.remarks = remarks
         self.right = ""
@@ -86,7 +86,7 @@ def _remember(text: str, state: _State) -> None:
 def _read(text: str) -> _State:
     """Read a text from its beginning, without judging it."""
     lines = split_lines(text)
-    remarks = Remarks()
+    remarks = FindingCollector()
     head = read_header(lines, remarks)
     state = _State(Body(head, remarks, interleaved=True), remarks)
     for number, line in enumerate(lines[head.body :], head.body + 1):
@@ -100,7 +100,7 @@ def _read(text: str) -> _State:
 
 
 def _copy(state: _State) -> _State:
-    remarks = Remarks()
+    remarks = FindingCollector()
     copied = _State(state.body.copy(remarks), remarks)
     copied.right, copied.short = state.right, state.short
     return copied

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from scoregate.abc.fields import read_metre, read_properties, read_unit
+from scoregate.abc.finding_collector import MAX_FAULTS, FindingCollector
 from scoregate.abc.header import (
     FIELD_LINE,
     Header,
@@ -17,12 +18,11 @@ from scoregate.abc.header import (
     split_comment,
     unusable_transposition,
 )
-from scoregate.abc.inline import take_field
+from scoregate.abc.inline_fields import take_field
 from scoregate.abc.keys import read_key
 from scoregate.abc.lengths import wholes
 from scoregate.abc.lexer import MUSIC, STREAM_MARK, VOICE_MARK
-from scoregate.abc.remarks import MAX_FAULTS, Remarks
-from scoregate.abc.voice import VoiceReader
+from scoregate.abc.voice_reader import VoiceReader
 
 MAX_VOICES = 1000
 """Voices of one tune; the largest real scores have about 60."""
@@ -90,12 +90,12 @@ class Body:
     Parameters
     ----------
     head : Header
-    remarks : Remarks
+    remarks : FindingCollector
     interleaved : bool
         Whether a line of music is one bar of every voice, numbered by the line.
     """
 
-    def __init__(self, head: Header, remarks: Remarks, interleaved: bool) -> None:
+    def __init__(self, head: Header, remarks: FindingCollector, interleaved: bool) -> None:
         self.head = head
         self.remarks = remarks
         self.interleaved = interleaved
@@ -137,7 +137,7 @@ class Body:
         self.voices[name] = got
         return got
 
-    def copy(self, remarks: Remarks) -> Body:
+    def copy(self, remarks: FindingCollector) -> Body:
         """Return a body that reads on from here by itself, and remarks into `remarks`."""
         new = copy(self)
         new.remarks = remarks

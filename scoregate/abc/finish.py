@@ -20,7 +20,7 @@ from fractions import Fraction
 from functools import cached_property
 
 from scoregate.abc.body import RowNote
-from scoregate.abc.ending import Mark, check_marks, remark_on_silent_voice
+from scoregate.abc.finding_collector import FindingCollector
 from scoregate.abc.header import FIELD_LINE, Header, block_opened, read_header, split_comment
 from scoregate.abc.lexer import STREAM_MARK, VOICE_MARK
 from scoregate.abc.reader import (
@@ -34,8 +34,8 @@ from scoregate.abc.reader import (
     read_tune,
     split_lines,
 )
-from scoregate.abc.remarks import Remarks
 from scoregate.abc.score import Score
+from scoregate.abc.whole_tune_checks import Mark, check_marks, remark_on_silent_voice
 from scoregate.abc.writing import rest_text
 from scoregate.findings import Finding
 
@@ -170,12 +170,12 @@ def finish(text: str | bytes, *, whole: bool = True) -> Finished:
     >>> finish(finish(raw).text).text == finish(raw).text
     True
     """
-    remarks = Remarks()
+    remarks = FindingCollector()
     try:
         _, lines = open_text(text, remarks)
     except RefusedError:
         return _unchanged(text if isinstance(text, str) else text.decode("latin-1"))
-    head = read_header(lines, Remarks())
+    head = read_header(lines, FindingCollector())
     if not whole and lines[-1] and len(lines) > head.body:
         lines[-1] = ""
     stop = end_of_tune(lines, head)
@@ -237,7 +237,7 @@ def _markers(lines: list[str], begin: int, stop: int) -> tuple[list[Mark], list[
     return marks, rows
 
 
-def _remark_on_empty(empty: set[int], rows: list[int], remarks: Remarks) -> None:
+def _remark_on_empty(empty: set[int], rows: list[int], remarks: FindingCollector) -> None:
     """Remark on lines that hold a marker and no music; they are left out."""
     for number in sorted(empty):
         remarks.add(
@@ -322,7 +322,7 @@ class _Writer:
         if all(len(found) == len(every) for found in present if found):
             return
         try:
-            tune = read_tune(self.lines, Remarks(), note_rows=True)
+            tune = read_tune(self.lines, FindingCollector(), note_rows=True)
         except RefusedError:
             return  # The gates refuse the finished text as well.
         if tune.interleaved:

@@ -18,9 +18,9 @@ from scoregate.abc.fields import (
     tempo_fault,
     unreadable,
 )
+from scoregate.abc.finding_collector import FindingCollector
 from scoregate.abc.keys import PLAIN, Key, read_key
 from scoregate.abc.lengths import WHOLE, Ticks
-from scoregate.abc.remarks import Remarks
 
 FIELD_LINE = re.compile(r"([A-Za-z+]):(?![|:\]])")
 """A line that is a field; ``A:|`` and ``c::`` are music."""
@@ -103,14 +103,14 @@ def looks_like_music(line: str) -> bool:
     return "|" in line or line.startswith(("[V:", "[r:", "[M:", "[K:", "[L:", "[Q:", "[I:", "[P:"))
 
 
-def read_header(lines: list[str], remarks: Remarks) -> Header:
+def read_header(lines: list[str], remarks: FindingCollector) -> Header:
     """Read lines up to the first one of music.
 
     Parameters
     ----------
     lines : list of str
         The whole text, without line ends.
-    remarks : Remarks
+    remarks : FindingCollector
         Takes what can't be read.
     """
     head = Header()
@@ -191,7 +191,7 @@ def _settle(head: Header) -> None:
         head.unit = WHOLE // 16 if below else WHOLE // 8
 
 
-def _directive(head: Header, text: str, number: int, remarks: Remarks) -> str:
+def _directive(head: Header, text: str, number: int, remarks: FindingCollector) -> str:
     """Take a ``%%`` line; return the kind of block that it opens, or ``""``."""
     word, _, rest = text.strip().partition(" ")
     if word in ("score", "staves"):
@@ -205,7 +205,7 @@ def _directive(head: Header, text: str, number: int, remarks: Remarks) -> str:
     return ""
 
 
-def _field(head: Header, letter: str, value: str, number: int, remarks: Remarks) -> None:
+def _field(head: Header, letter: str, value: str, number: int, remarks: FindingCollector) -> None:
     if letter == "X":
         if head.has_reference:
             remarks.add("second-reference", "a second X: in the header", line=number, column=1)
@@ -256,7 +256,7 @@ def _field(head: Header, letter: str, value: str, number: int, remarks: Remarks)
         )
 
 
-def remark_on_tempo(value: str, number: int, column: int, remarks: Remarks) -> None:
+def remark_on_tempo(value: str, number: int, column: int, remarks: FindingCollector) -> None:
     """Remark on a tempo that can't be read or played."""
     fault = tempo_fault(value)
     if fault:
@@ -265,7 +265,7 @@ def remark_on_tempo(value: str, number: int, column: int, remarks: Remarks) -> N
         )
 
 
-def _key(head: Header, value: str, number: int, remarks: Remarks) -> None:
+def _key(head: Header, value: str, number: int, remarks: FindingCollector) -> None:
     key = read_key(value)
     if key is None:
         message = unreadable("K", value)
@@ -289,7 +289,7 @@ def _key(head: Header, value: str, number: int, remarks: Remarks) -> None:
 
 
 def declare(
-    voices: dict[str, Declared], value: str, number: int, remarks: Remarks
+    voices: dict[str, Declared], value: str, number: int, remarks: FindingCollector
 ) -> Declared | None:
     """Take the content of a ``V:`` field into `voices`; None where it has no id."""
     parts = value.split(None, 1)
@@ -316,7 +316,7 @@ def declare(
 
 
 def unusable_transposition(
-    properties: Properties, number: int, remarks: Remarks, voice: str | None = None
+    properties: Properties, number: int, remarks: FindingCollector, voice: str | None = None
 ) -> None:
     """Remark on octaves and transpositions that can't be meant: every pitch would be wrong."""
     for word in properties.unusable[:3]:

@@ -17,14 +17,14 @@ from bisect import bisect_left
 from dataclasses import dataclass
 
 from scoregate.abc.body import Body, TooMuchError, is_interleaved
-from scoregate.abc.complete import complete
-from scoregate.abc.ending import check_ending, check_sense, check_silent
+from scoregate.abc.finding_collector import MAX_FAULTS, FindingCollector, abridge
 from scoregate.abc.header import FIELD_LINE, Header, looks_like_music, read_header
+from scoregate.abc.implied_rests import complete
 from scoregate.abc.lengths import wholes
 from scoregate.abc.lexer import VOICE_MARK
-from scoregate.abc.remarks import MAX_FAULTS, Remarks, abridge
 from scoregate.abc.score import Score, Voice
-from scoregate.abc.voice import VoiceReader
+from scoregate.abc.voice_reader import VoiceReader
+from scoregate.abc.whole_tune_checks import check_ending, check_sense, check_silent
 from scoregate.findings import Finding
 
 MAX_BYTES = 16 * 2**20
@@ -53,7 +53,7 @@ def read(text: str | bytes) -> Score:
         (`MAX_BYTES`, `MAX_LINE`, ``MAX_EVENTS``, ``MAX_VOICES``) comes back without
         voices and with a finding ``syntax.refused``.
     """
-    remarks = Remarks()
+    remarks = FindingCollector()
     opened = text if isinstance(text, str) else ""
     try:
         opened, lines = open_text(text, remarks)
@@ -86,17 +86,17 @@ class RefusedError(Exception):
     ----------
     finding : Finding
         ``syntax.refused``, with the reason.
-    remarks : Remarks or None
+    remarks : FindingCollector or None
         What was found before the text was refused.
     """
 
-    def __init__(self, why: str, remarks: Remarks | None = None) -> None:
+    def __init__(self, why: str, remarks: FindingCollector | None = None) -> None:
         super().__init__(why)
         self.finding = Finding("syntax", REFUSED, "critical", f"not judged further: {why}")
         self.remarks = remarks
 
 
-def open_text(text: str | bytes, remarks: Remarks) -> tuple[str, list[str]]:
+def open_text(text: str | bytes, remarks: FindingCollector) -> tuple[str, list[str]]:
     """Decode a text and split it into lines.
 
     Raises
@@ -133,7 +133,7 @@ class Tune:
         Whether a line holds one bar of all voices.
     stream : bool
         Whether it is text as a model writes it: see :class:`scoregate.abc.score.Score`.
-    remarks : Remarks
+    remarks : FindingCollector
     """
 
     head: Header
@@ -141,17 +141,17 @@ class Tune:
     stop: int
     interleaved: bool
     stream: bool
-    remarks: Remarks
+    remarks: FindingCollector
 
 
-def read_tune(lines: list[str], remarks: Remarks, *, note_rows: bool = False) -> Tune:
+def read_tune(lines: list[str], remarks: FindingCollector, *, note_rows: bool = False) -> Tune:
     """Read header and body of a tune.
 
     Parameters
     ----------
     lines : list of str
         The whole text, without line ends.
-    remarks : Remarks
+    remarks : FindingCollector
         Takes what can't be read.
     note_rows : bool
         Whether the body keeps what finishing needs of each row (``Body.row_notes``).
@@ -170,7 +170,7 @@ def read_tune(lines: list[str], remarks: Remarks, *, note_rows: bool = False) ->
         body = _read_body(lines, head, stop, remarks, interleaved, note_rows)
         if interleaved and not body.marks and (several := _several_bars_a_cell(body)):
             # Perhaps ordinary text after all.
-            others = Remarks()
+            others = FindingCollector()
             other_head = read_header(lines, others)
             other = _read_body(lines, other_head, stop, others, False, note_rows)
             if several > 1 or _fits_together(other, others):
@@ -206,7 +206,7 @@ def split_tunes(text: str) -> list[str]:
     return [text[a:b] for a, b in zip(starts, [*starts[1:], len(text)], strict=True)]
 
 
-def _decode(data: bytes, remarks: Remarks) -> str:
+def _decode(data: bytes, remarks: FindingCollector) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -246,7 +246,7 @@ def end_of_tune(lines: list[str], head: Header) -> int:
     return len(lines)
 
 
-def _what_follows(lines: list[str], stop: int, body: Body, remarks: Remarks) -> None:
+def _what_follows(lines: list[str], stop: int, body: Body, remarks: FindingCollector) -> None:
     """Remark on what stands behind the blank line that ends the tune."""
     for index in range(stop, len(lines)):
         line = lines[index]
@@ -284,7 +284,7 @@ def _read_body(
     lines: list[str],
     head: Header,
     stop: int,
-    remarks: Remarks,
+    remarks: FindingCollector,
     interleaved: bool,
     note_rows: bool,
 ) -> Body:
@@ -315,7 +315,7 @@ def _several_bars_a_cell(body: Body) -> int:
     return 1
 
 
-def _fits_together(body: Body, remarks: Remarks) -> bool:
+def _fits_together(body: Body, remarks: FindingCollector) -> bool:
     """Whether text whose lines are of both kinds makes sense read voice by voice."""
     lengths = {len(voice.bars) for voice in body.voices.values()}
     return len(lengths) == 1 and not any(f.severity == "critical" for f in remarks.findings)
@@ -391,7 +391,7 @@ def _instruments(voices: list[Voice], head: Header) -> None:
             voice.instrument = by_brace.get(voice.brace, "")
 
 
-def _check_header(lines: list[str], head: Header, stream: bool, remarks: Remarks) -> None:
+def _check_header(lines: list[str], head: Header, stream: bool, remarks: FindingCollector) -> None:
     empty = not any(line.strip() for line in lines)
     if empty:
         remarks.add("empty", "there is nothing to read", line=1, column=1)
@@ -409,7 +409,7 @@ def _check_header(lines: list[str], head: Header, stream: bool, remarks: Remarks
         remarks.add("metre-missing", "no M: field in the header", "warning", line=1, column=1)
 
 
-def _control_characters(lines: list[str], body: Body, remarks: Remarks) -> None:
+def _control_characters(lines: list[str], body: Body, remarks: FindingCollector) -> None:
     """Remark on control characters that stand where no music is read."""
     told = {(f.line, f.column) for f in remarks.findings if f.code == "syntax.control-character"}
     for number, line in enumerate(lines, 1):

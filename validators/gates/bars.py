@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from fractions import Fraction
 
-from scoregate.abc.remarks import Remarks
+from scoregate.abc.finding_collector import FindingCollector
 from scoregate.abc.score import Bar, Score, Voice
 from scoregate.findings import Outcome
 from scoregate.validators.registry import FunctionGate, Measure
@@ -39,7 +39,7 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
         Measures: ``bars.count``; ``bars.equal``, the share of bars in which all voices
         are equally long; ``bars.full``, the share that are also as long as the metre.
     """
-    remarks = Remarks(NAME)
+    remarks = FindingCollector(NAME)
     outcome = Outcome(NAME, VERSION)
     voices = [voice for voice in score.voices if voice.bars]
     columns = _columns(score, voices, remarks)
@@ -70,7 +70,7 @@ Cells = list[tuple[Voice, Bar]]
 """One bar: the voices that have it, each with its own."""
 
 
-def _columns(score: Score, voices: list[Voice], remarks: Remarks) -> list[Cells]:
+def _columns(score: Score, voices: list[Voice], remarks: FindingCollector) -> list[Cells]:
     """Return the bars of the piece, each with all voices that have it."""
     counts = Counter(len(voice.bars) for voice in voices)
     if len(counts) > 1:
@@ -116,7 +116,7 @@ def show(duration: Fraction, metre: str = "") -> str:
     return f"{duration * beats}/{beats}" if beats % duration.denominator == 0 else str(duration)
 
 
-def _agree(cells: Cells, remarks: Remarks) -> tuple[Fraction, bool]:
+def _agree(cells: Cells, remarks: FindingCollector) -> tuple[Fraction, bool]:
     """Find the length that most voices give a bar, and report those that deviate."""
     first = cells[0][1].duration
     if all(bar.duration == first for _, bar in cells):
@@ -152,7 +152,7 @@ def _adapts(bar: Bar) -> bool:
     return len(bar.events) == 1 and bar.events[0].text[:1] in ("Z", "X")
 
 
-def _barlines(cells: Cells, remarks: Remarks) -> None:
+def _barlines(cells: Cells, remarks: FindingCollector) -> None:
     """Report a voice whose barline is missing or repeats where the others don't."""
     rights = Counter(bar.right for _, bar in cells)
     if len(rights) == 1 and not any(bar.inner for _, bar in cells):
@@ -186,7 +186,7 @@ def _barlines(cells: Cells, remarks: Remarks) -> None:
             )
 
 
-def _layers(cells: Cells, remarks: Remarks) -> None:
+def _layers(cells: Cells, remarks: FindingCollector) -> None:
     """Report a layer after ``&`` that is longer or shorter than its bar."""
     for voice, bar in cells:
         if not bar.events or not bar.events[-1].overlay:
@@ -210,7 +210,7 @@ def _layers(cells: Cells, remarks: Remarks) -> None:
                 )
 
 
-def _usual_length(lengths: list[tuple[Fraction, Bar]], remarks: Remarks) -> None:
+def _usual_length(lengths: list[tuple[Fraction, Bar]], remarks: FindingCollector) -> None:
     """Report a metre under which most bars are short in the same way.
 
     Short bars in a row complete one another two by two, so that a piece of 2/4 bars under
@@ -238,7 +238,9 @@ def _usual_length(lengths: list[tuple[Fraction, Bar]], remarks: Remarks) -> None
             )
 
 
-def _metre(columns: list[Cells], lengths: list[tuple[Fraction, Bar]], remarks: Remarks) -> None:
+def _metre(
+    columns: list[Cells], lengths: list[tuple[Fraction, Bar]], remarks: FindingCollector
+) -> None:
     """Report every bar that is longer or shorter than the metre in force, without excuse."""
     for index, (length, bar) in enumerate(lengths):
         metre = bar.metre
@@ -264,7 +266,7 @@ def _metre(columns: list[Cells], lengths: list[tuple[Fraction, Bar]], remarks: R
 
 
 def _breaks_off(
-    columns: list[Cells], lengths: list[tuple[Fraction, Bar]], remarks: Remarks
+    columns: list[Cells], lengths: list[tuple[Fraction, Bar]], remarks: FindingCollector
 ) -> None:
     """Report a short last bar that neither a final barline nor a pickup explains.
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from scoregate.abc.body import Body
+from scoregate.abc.finding_collector import FindingCollector
 from scoregate.abc.header import Header
-from scoregate.abc.remarks import Remarks
 from scoregate.abc.score import Score
 from scoregate.findings import Severity
 
@@ -16,7 +16,7 @@ Mark = tuple[int, int, int]
 _GROUPS = re.compile(r"(?:%%|I:)\s*(?:score|staves)\b")
 
 
-def check_ending(score: Score, body: Body, remarks: Remarks) -> None:
+def check_ending(score: Score, body: Body, remarks: FindingCollector) -> None:
     """Remark on a stream that breaks off and on a tune without a final barline."""
     if not score.text.strip():
         return
@@ -43,7 +43,7 @@ def check_ending(score: Score, body: Body, remarks: Remarks) -> None:
         )
 
 
-def check_silent(score: Score, head: Header, lines: list[str], remarks: Remarks) -> None:
+def check_silent(score: Score, head: Header, lines: list[str], remarks: FindingCollector) -> None:
     """Remark on voices that the header declares and no line of music names.
 
     To be asked before the voices that a line leaves out are filled in. A model's stream
@@ -58,7 +58,7 @@ def check_silent(score: Score, head: Header, lines: list[str], remarks: Remarks)
 
 
 def remark_on_silent_voice(
-    name: str, head: Header, lines: list[str], severity: Severity, remarks: Remarks
+    name: str, head: Header, lines: list[str], severity: Severity, remarks: FindingCollector
 ) -> None:
     """Remark on a voice that no line of music names."""
     declared = head.voices.get(name)
@@ -73,7 +73,7 @@ def remark_on_silent_voice(
     )
 
 
-def check_sense(score: Score, remarks: Remarks) -> None:
+def check_sense(score: Score, remarks: FindingCollector) -> None:
     """Remark on a text in which so much means nothing that it can't be music."""
     strange = remarks.seen("letter-unknown", "warning") + remarks.seen("character", "critical")
     if strange < 5 or remarks.seen("not-music", "critical"):
@@ -100,7 +100,7 @@ def _groups_line(lines: list[str]) -> int:
     return next((n for n, line in enumerate(lines, 1) if _GROUPS.match(line)), 1)
 
 
-def check_marks(marks: list[Mark], rows: dict[int, int], remarks: Remarks) -> None:
+def check_marks(marks: list[Mark], rows: dict[int, int], remarks: FindingCollector) -> None:
     """Hold the ``[r:i/j]`` markers to their order: i counts up from 0, j down to 0.
 
     Parameters
@@ -109,7 +109,7 @@ def check_marks(marks: list[Mark], rows: dict[int, int], remarks: Remarks) -> No
         Index of the line, lines left, and number of the line in the text.
     rows : dict of int to int
         Number of the bar of each line of music, by the line's number.
-    remarks : Remarks
+    remarks : FindingCollector
     """
     total = marks[0][0] + marks[0][1]
     for position, (index, left, line) in enumerate(marks):

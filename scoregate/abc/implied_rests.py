@@ -6,11 +6,11 @@ from collections import Counter
 from fractions import Fraction
 
 from scoregate.abc.body import Body
-from scoregate.abc.remarks import Remarks
+from scoregate.abc.finding_collector import FindingCollector
 from scoregate.abc.score import Bar, Event, Score, Voice
 
 
-def complete(score: Score, body: Body, remarks: Remarks) -> None:
+def complete(score: Score, body: Body, remarks: FindingCollector) -> None:
     """Join the bars of one cell, and fill in the voices that a line leaves out.
 
     In text as the model writes it a voice that rests is left out; in finished text that
@@ -46,7 +46,7 @@ def complete(score: Score, body: Body, remarks: Remarks) -> None:
         _report(missing, body, remarks)
 
 
-def _report(missing: dict[int, list[str]], body: Body, remarks: Remarks) -> None:
+def _report(missing: dict[int, list[str]], body: Body, remarks: FindingCollector) -> None:
     """Remark on every voice that a line of finished text lacks."""
     declared = {voice for voices in body.row_voices for voice in voices}
     never = [name for name in body.voices if name not in declared]

@@ -12,13 +12,13 @@ and a hostile text brings millions."""
 
 
 MAX_FAULTS = 5_000
-"""Remarks after which a text counts as no ABC at all and is read no further."""
+"""FindingCollector after which a text counts as no ABC at all and is read no further."""
 
 NOT_MUSIC = "syntax.not-music"
 """Code of the finding on words and noise where music should stand."""
 
 
-class Remarks:
+class FindingCollector:
     """The reader's findings, bounded in number, in the order they were made."""
 
     def __init__(self, gate: str = "syntax") -> None:

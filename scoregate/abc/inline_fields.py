@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from scoregate.abc.fields import read_metre, read_properties, read_unit, tempo_fault, unreadable
 from scoregate.abc.keys import read_key
-from scoregate.abc.notes import tokens_of
+from scoregate.abc.note_tokens import tokens_of
 
 if TYPE_CHECKING:
-    from scoregate.abc.voice import VoiceReader
+    from scoregate.abc.voice_reader import VoiceReader
 
 _SILENT = frozenset("ABCDEFGHINOPRSTWrsw")
 """Fields that change nothing of what the gates look at."""

@@ -6,15 +6,15 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from scoregate.abc.inline import take_field
+from scoregate.abc.finding_collector import MAX_FAULTS
+from scoregate.abc.inline_fields import take_field
 from scoregate.abc.lengths import read_length, scale, tuplet_ratio, wholes
 from scoregate.abc.lexer import ERROR_SPAN, MUSIC
-from scoregate.abc.notes import Note, chord_of
-from scoregate.abc.remarks import MAX_FAULTS
+from scoregate.abc.note_tokens import Note, chord_of
 from scoregate.abc.score import Event
 
 if TYPE_CHECKING:
-    from scoregate.abc.voice import VoiceReader
+    from scoregate.abc.voice_reader import VoiceReader
 
 _BROKEN = {1: ((3, 2), (1, 2)), 2: ((7, 4), (1, 4)), 3: ((15, 8), (1, 8))}
 """Factors of both notes by the number of signs; `<` takes them in the other order."""

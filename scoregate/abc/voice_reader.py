@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 from scoregate.abc.fields import Metre, Properties
+from scoregate.abc.finding_collector import FindingCollector
 from scoregate.abc.keys import PLAIN, Alterations
 from scoregate.abc.lengths import Ticks, scale, wholes
 from scoregate.abc.lexer import MUSIC
-from scoregate.abc.notes import Chord, Note, tokens_of
-from scoregate.abc.rare import RARE, read_error
-from scoregate.abc.remarks import Remarks
+from scoregate.abc.note_tokens import Chord, Note, tokens_of
 from scoregate.abc.score import Bar, Event
+from scoregate.abc.special_tokens import RARE, read_error
 from scoregate.abc.ties import Tie, Ties, copy_ties
 from scoregate.findings import Severity
 
@@ -27,7 +27,7 @@ class VoiceReader:
     unit : int or Fraction
         Ticks of ``L:``.
     metre : Metre
-    remarks : Remarks
+    remarks : FindingCollector
         Takes the faults of this voice.
     propagate : {'octave', 'pitch', 'not'}
         How far an accidental holds within its bar: for its octave, for all octaves, or
@@ -46,7 +46,12 @@ class VoiceReader:
     )  # fmt: skip
 
     def __init__(
-        self, id: str, unit: Ticks, metre: Metre, remarks: Remarks, propagate: str = "octave"
+        self,
+        id: str,
+        unit: Ticks,
+        metre: Metre,
+        remarks: FindingCollector,
+        propagate: str = "octave",
     ) -> None:
         self.id = id
         self.remarks = remarks
@@ -95,7 +100,7 @@ class VoiceReader:
         self.start_metre = self.metre
         self.start_key = self.key_name
 
-    def copy(self, remarks: Remarks) -> VoiceReader:
+    def copy(self, remarks: FindingCollector) -> VoiceReader:
         """Return a reader that goes on from the last barline, and remarks into `remarks`."""
         new = VoiceReader.__new__(VoiceReader)
         for name in VoiceReader.__slots__:
