@@ -45,7 +45,7 @@ def files_below(folder: Path) -> list[str]:
     return sorted(
         str(path.relative_to(folder))
         for path in folder.rglob("*")
-        if path.is_file() and not path.name.startswith("catalog.sqlite")
+        if path.is_file() and not path.name.startswith(("catalog.sqlite", "format.json"))
     )
 
 
@@ -140,10 +140,10 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
         written.append(path.name)
         path.write_bytes(content)
 
-    monkeypatch.setattr(atomic, "_write_synced", full)
+    monkeypatch.setattr(atomic, "_write_new", full)
     with pytest.raises(ArchiveError, match="No space left on device"):
         store.add({"score.abc": TEXT + "%\n", "score.mid": b"x"}, passing())
-    assert written == ["score.abc", "score.mid"]
+    assert written == ["batch.json", "score.abc", "score.mid"]
     assert files_below(tmp_path) == before
     assert list(store.incoming.iterdir()) == []
     assert list(store.ids()) == [kept.piece_id]
@@ -157,7 +157,7 @@ def test_a_full_disk_keeps_the_older_run_record(tmp_path, monkeypatch):
         path.write_bytes(content[:3])
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(atomic, "_write_synced", full)
+    monkeypatch.setattr(atomic, "_write_new", full)
     with pytest.raises(ArchiveError):
         store.write_run(RunRecord(run_id="r", missing=0))
     assert [path.name for path in folder.iterdir()] == ["run.json"]
@@ -165,36 +165,43 @@ def test_a_full_disk_keeps_the_older_run_record(tmp_path, monkeypatch):
 
 
 FILL = """
-import sys
+import os, sys
+from scoregate.archive import catalog, query
 from scoregate.archive.records import PieceReport
 from scoregate.archive.store import Archive
+from scoregate.archive.verify import verify
 from scoregate.errors import ArchiveError
 store = Archive(sys.argv[1])
+ballast = os.path.join(sys.argv[1], "ballast")
+with open(ballast, "wb") as file:
+    file.write(bytes(500_000))
 kept = 0
 try:
     while True:
-        files = {"score.abc": f"X:1\\nK:C\\nC|]%{kept}", "score.mid": bytes(20_000)}
+        files = {"score.abc": f"X:1\\nK:C\\nC|]%{kept}", "score.mid": bytes(50_000)}
         store.add(files, PieceReport(status="passed"))
         kept += 1
 except ArchiveError as error:
-    from scoregate.archive.verify import verify
+    os.remove(ballast)
+    with catalog.opened(store) as connection:
+        rows = query.count(connection)
     unfinished = len(list(store.incoming.iterdir()))
-    print(kept, len(list(store.ids())), len(list(verify(store))), unfinished)
+    print(kept, len(list(store.ids())), rows, len(list(verify(store))), unfinished)
     print(error.problem)
 """
 
 
 def test_a_really_full_disk(tmp_path):
     """On a small filesystem of its own, where the machine lets us mount one."""
-    mount = f"mount -t tmpfs -o size=400k tmpfs {tmp_path}"
+    mount = f"mount -t tmpfs -o size=2m tmpfs {tmp_path}"
     command = f"{mount} && exec {sys.executable} -c '{FILL}' {tmp_path}"
     done = subprocess.run(
         ["unshare", "-rm", "sh", "-c", command], capture_output=True, text=True, cwd=ROOT
     )
     if not done.stdout:
         pytest.skip(f"can't mount here: {done.stderr.strip()[-100:]}")
-    kept, there, problems, unfinished = map(int, done.stdout.splitlines()[0].split())
-    assert kept == there > 3
+    kept, there, rows, problems, unfinished = map(int, done.stdout.splitlines()[0].split())
+    assert kept == there == rows > 3
     assert (problems, unfinished) == (0, 0)
     assert "No space left on device" in done.stdout
 

@@ -4,9 +4,11 @@ import os
 
 import pytest
 
+from scoregate.archive import catalog, query
 from scoregate.archive.records import PieceReport, RunRecord
 from scoregate.archive.store import Archive
 from scoregate.archive.verify import verify
+from scoregate.errors import ArchiveError
 
 TEXT = "X:1\nL:1/4\nK:C\nCDEF|]\n"
 
@@ -123,16 +125,75 @@ def test_a_killed_writer_leaves_only_an_unfinished_folder(store):
     if child == 0:
         from scoregate.archive import atomic
 
-        real = atomic._write_synced
+        real = atomic._write_new
 
         def die_at_the_report(path, content):
             if path.name == "report.json":
                 os._exit(9)
             real(path, content)
 
-        atomic._write_synced = die_at_the_report
+        atomic._write_new = die_at_the_report
         store.add({"score.abc": TEXT + "%\n"}, PieceReport(status="passed"))
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
     assert sorted(store.ids()) == before
     assert kinds(store) == ["unfinished"]
+
+
+def killed(store, name: str, texts: list[str]) -> None:
+    """Add texts as one batch in a process that dies when it calls a function of this name."""
+    child = os.fork()
+    if child == 0:
+        from scoregate.archive import atomic, schema
+
+        module = schema if hasattr(schema, name) else atomic
+        setattr(module, name, lambda *_: os._exit(9))
+        store.add_all([({"score.abc": text}, PieceReport(status="passed")) for text in texts])
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+
+
+BATCH = [f"{TEXT}% batch {number}\n" for number in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("step", "placed"), [("_sync_filesystem", 0), ("_rename_folder", 0), ("insert_piece", 5)]
+)
+def test_a_batch_that_is_killed_leaves_whole_pieces_with_their_rows(store, step, placed):
+    before = set(store.ids())
+    killed(store, step, BATCH)
+    assert len(set(store.ids()) - before) == placed
+    with catalog.opened(store) as connection:
+        assert query.count(connection, query.Filter(status="passed")) == 3 + placed
+    assert set(kinds(store)) == (set() if placed else {"unfinished"})
+    entries = store.add_all([({"score.abc": text}, PieceReport(status="passed")) for text in BATCH])
+    assert [entry.new for entry in entries] == [not placed] * 5
+    with catalog.opened(store) as connection:
+        assert query.count(connection, query.Filter(status="passed")) == 8
+
+
+def test_a_piece_twice_in_a_batch_is_one_entry(store):
+    passing, failing = PieceReport(status="passed"), PieceReport(status="rejected", run_id="r")
+    files = {"score.abc": BATCH[0]}
+    entries = store.add_all([(files, passing), (files, failing), (files, passing)])
+    assert [entry.new for entry in entries] == [True, True, False]
+    assert entries[0].path == entries[2].path
+    assert entries[1].path.parent == store.rejected / "r"
+    assert kinds(store) == []
+
+
+def test_a_batch_with_a_forbidden_name_stores_nothing(store):
+    before = set(store.ids())
+    batch = [({"score.abc": BATCH[0]}, PieceReport(status="passed")),
+             ({"score.abc": BATCH[1], "x.sh": b""}, PieceReport(status="passed"))]  # fmt: skip
+    with pytest.raises(ArchiveError):
+        store.add_all(batch)
+    assert set(store.ids()) == before
+
+
+def test_an_archive_of_a_newer_version_is_refused_with_a_word(store):
+    (store.root / "format.json").write_text('{"format": 2}')
+    for attempt in (store.check_writable, lambda: store.add({"score.abc": TEXT}, PieceReport(
+            status="passed")), lambda: catalog.connect(store), lambda: list(verify(store))):  # fmt: skip
+        with pytest.raises(ArchiveError, match="newer Scoregate"):
+            attempt()

@@ -10,8 +10,8 @@ import symusic
 from scoregate.abc.reader import read
 from scoregate.abc.score import Voice
 from scoregate.render.midi import key_of, metre_of, midi_of, sounding_seconds
-from scoregate.render.programs import programs_of
 from scoregate.render.midi_file import CHANNELS, Conductor, Note, Track, assign_channels, midi_bytes
+from scoregate.render.programs import programs_of
 
 HEAD = "X:1\nL:1/4\nQ:1/4=60\nM:4/4\nK:C\n"
 REAL = Path(__file__).parents[2] / "shared" / "real-notagen"

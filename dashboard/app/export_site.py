@@ -31,8 +31,8 @@ _STYLES = ("static/app.css", "vendor/eb-garamond-normal.woff2", "vendor/eb-garam
 _LICENCES = ("LICENSE-FluidR3Mono.md", "LICENSE-spessasynth.txt", "LICENSE-stb-vorbis.txt",
              "LICENSE-EB-Garamond.txt")  # fmt: skip
 POLICY = (
-    "default-src 'none'; script-src 'self' file: blob: 'wasm-unsafe-eval'; "
-    "worker-src 'self' blob:; style-src 'self' file:; font-src 'self' file:; "
+    "default-src 'none'; script-src 'self' file: data: 'wasm-unsafe-eval'; "
+    "worker-src 'self' data:; style-src 'self' file:; font-src 'self' file:; "
     "img-src 'self' data:; base-uri 'none'; form-action 'none'"
 )
 _OFFERED = ("score.abc", "raw.abc", "score.mid", "score.musicxml", "report.json")

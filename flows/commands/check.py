@@ -73,7 +73,8 @@ def command(
         task = bar.add_task("judging", total=len(files))
         for name in files:
             try:
-                checked = check_bytes(name, _content(name), style, novelty)
+                content = _content(name)
+                checked = check_bytes(name, content, style, novelty)
             except ScoregateError as error:
                 unreadable += 1
                 problem = plain_reason(name, error)
@@ -93,7 +94,7 @@ def command(
             if html is not None:
                 from scoregate.flows.check_page import write_page
 
-                write_page(checked, html)
+                write_page(checked, html, content)
                 typer.echo(f"    page: {html}", err=as_json)
     if not as_json and len(files) > 1:
         counts = ", ".join(f"{count} {status}" for status, count in tally.items() if count)

@@ -34,7 +34,7 @@ const Player = (() => {
     context = new AudioContext({ latencyHint: "interactive" });
     const files = window.scoregateFiles;
     const worklet = files
-      ? URL.createObjectURL(new Blob([files.worklet], { type: "text/javascript" }))
+      ? `data:text/javascript;charset=utf-8,${encodeURIComponent(files.worklet)}`
       : document.body.dataset.worklet;
     const font = files
       ? Promise.resolve(bytes(files.font))
