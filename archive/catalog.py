@@ -16,6 +16,8 @@ The database is in WAL mode: readers do not wait for a writer, nor a writer for 
 from __future__ import annotations
 
 import fcntl
+import json
+import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -24,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from scoregate.archive import schema
-from scoregate.archive.atomic import told_as_archive_error
+from scoregate.archive.atomic import MANIFEST, told_as_archive_error, unfinished_folders
 from scoregate.archive.records import PieceReport, RunRecord
 from scoregate.errors import ArchiveError, CorruptError
 
@@ -36,6 +38,11 @@ WAIT_S = 30.0
 """How long a connection waits for another process's transaction."""
 
 _Answer = TypeVar("_Answer")
+_log = logging.getLogger(__name__)
+
+
+class _NotWritable(ArchiveError):
+    """There is no folder that a catalog could be written into."""
 
 
 def path_of(store: Archive) -> Path:
@@ -55,16 +62,23 @@ def connect(store: Archive) -> sqlite3.Connection:
     ArchiveError
         A newer Scoregate wrote the catalog.
     """
-    connection = _sound(store)
-    if connection is None:
-        try:
+    store.check_version()
+    connection = None
+    try:
+        connection = _sound(store)
+        if connection is None:
             reindex(store, only_if_needed=True)
             connection = _sound(store)
-        except (ArchiveError, sqlite3.OperationalError):
-            connection = None
+    except sqlite3.OperationalError as error:
+        _log.warning("The catalog of %s can't be used (%s); one is built in memory.",
+                     store.out, error)  # fmt: skip
+    except _NotWritable:
+        pass  # Read-only archives are served from memory.
     if connection is None:
         connection = _configured(sqlite3.connect(":memory:", check_same_thread=False))
         _fill(connection, store, None)
+    elif any(unfinished_folders(store.incoming)):
+        _finish_batches(store, connection)
     connection.execute("PRAGMA query_only = 1")
     return connection
 
@@ -123,11 +137,11 @@ def reindex(
     """
     path = path_of(store)
     if not store.root.is_dir():
-        raise ArchiveError(f"There is no archive in {store.out}.", "Name its folder with --out.")
+        raise _NotWritable(f"There is no archive in {store.out}.", "Name its folder with --out.")
     try:
         lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise ArchiveError(
+        raise _NotWritable(
             f"The catalog {path} can't be written: {error.strerror}.",
             "Make the folder writable; without it a catalog is built in memory for each query.",
         ) from error
@@ -217,6 +231,10 @@ def _sound(store: Archive) -> sqlite3.Connection | None:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version == schema.VERSION:
             return _configured(connection) if writable else connection
+    except sqlite3.OperationalError:
+        if connection is not None:
+            connection.close()
+        raise  # Locked, or the disk is full: the file itself may be sound.
     except sqlite3.DatabaseError:
         version = 0
     if connection is not None:
@@ -255,6 +273,27 @@ def _configured(connection: sqlite3.Connection) -> sqlite3.Connection:
     return connection
 
 
+def _finish_batches(store: Archive, connection: sqlite3.Connection) -> None:
+    """Insert the rows of batches whose writer died after it had put folders in place."""
+    from scoregate.archive.integrity import read_report
+
+    for batch in unfinished_folders(store.incoming):
+        try:
+            names = json.loads((batch / MANIFEST).read_bytes())["folders"]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # It died before the manifest was complete: nothing was in place yet.
+        with suppress(sqlite3.OperationalError), _transaction(connection):
+            for name in names:
+                folder = store.out / name
+                if store.is_entry(folder):
+                    with suppress(CorruptError):
+                        schema.insert_piece(connection, read_report(folder), Path(name))
+            # Only folders that were never put in place are left; `archive gc` deletes them.
+            (batch / MANIFEST).unlink(missing_ok=True)
+            with suppress(OSError):
+                batch.rmdir()
+
+
 def _rebuild(path: Path, store: Archive, progress: Callable[[int], None] | None) -> int:
     connection = _configured(_opened_file(path))
     try:
@@ -280,7 +319,7 @@ def _fill(
 
 
 def _entries(store: Archive) -> Iterator[tuple[PieceReport, Path]]:
-    from scoregate.archive.store import read_report
+    from scoregate.archive.integrity import read_report
 
     for folder in store.folders():
         with suppress(CorruptError):

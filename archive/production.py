@@ -17,7 +17,7 @@ from scoregate.archive.records import (
     RunRecord,
     now,
 )
-from scoregate.archive.store import Archive, new_run_id
+from scoregate.archive.store import Archive, Entry, new_run_id
 from scoregate.errors import ArchiveError
 from scoregate.findings import Status
 from scoregate.piece import Piece
@@ -105,8 +105,15 @@ class ProductionRun:
         """
         row = RoundRecord(round=number, seeds=[piece.seed for piece in pieces], drawn=len(pieces))
         try:
-            for piece in pieces:
-                self._add(row, piece)
+            entries = self.store.add_all(
+                (
+                    {"score.abc": piece.text, "raw.abc": piece.raw, **piece.files},
+                    report_of(piece, self.record.run_id),
+                )
+                for piece in pieces
+            )
+            for piece, entry in zip(pieces, entries, strict=True):
+                self._count(row, piece, entry)
             row.seconds = since(self._booked)
             self.record.rounds.append(row)
             self.record.missing = self.missing
@@ -134,22 +141,17 @@ class ProductionRun:
             total - sum(each for stage, each in seconds.items() if stage != "report"), 3
         )
 
-    def _add(self, row: RoundRecord, piece: Piece) -> None:
-        files: dict[str, bytes | str] = {"score.abc": piece.text, "raw.abc": piece.raw}
-        files |= piece.files
-        report = report_of(piece, self.record.run_id)
+    def _count(self, row: RoundRecord, piece: Piece, entry: Entry) -> None:
         if piece.passed:
-            entry = self.store.add(files, report)
             row.passed += 1
             self._passed.add(entry.piece_id)
         else:
-            entry = self.store.reject(self.record.run_id, files, report)
             row.rejected += piece.status == Status.REJECTED
             row.not_judged += piece.status != Status.REJECTED
         self.record.pieces.append(
             PieceRow(
                 piece_id=entry.piece_id,
-                status=report.status,
+                status=piece.status or Status.NOT_JUDGED,
                 style=piece.style,
                 seed=piece.seed,
                 round=piece.round,

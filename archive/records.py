@@ -13,7 +13,7 @@ import json
 import math
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -48,11 +48,10 @@ class Sealed(Record):
         text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def as_sealed_json(self) -> bytes:
-        """Return the record as JSON with its seal filled in."""
-        # Through JSON first, so that the seal is over what a reader will see.
+    def sealed(self) -> Self:
+        """Return the record as a reader will see it, with its seal filled in."""
         read = type(self).model_validate_json(self.as_json())
-        return read.model_copy(update={"seal": read.computed_seal()}).as_json()
+        return read.model_copy(update={"seal": read.computed_seal()})
 
 
 class FindingRecord(Record):

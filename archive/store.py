@@ -1,52 +1,58 @@
-"""The archive: passing pieces by their content, rejected ones apart, runs beside them.
+"""The archive: pieces that passed by their content, the others by run, and the runs.
 
 ::
 
     out/
       archive/pieces/<first two hex>/<piece id>/   score.abc, raw.abc, score.mid, ..., report.json
-      archive/incoming/                            folders in the making
-      archive/damaged/                             set aside when a sound copy came in again
+      archive/incoming/                            folders that are being written
+      archive/damaged/                             damaged folders that a sound copy replaced
       archive/catalog.sqlite                       can be deleted: it is rebuilt
-      rejected/<run id>/<piece id>/                the same files, with the findings that say why
+      archive/format.json                          version of this layout
+      rejected/<run id>/<piece id>/                the same files of pieces that did not pass
       runs/<run id>/                               run.json, report.html
-      index.html                                   all runs and pieces at a glance
+      index.html                                   page of all runs and pieces
 
-A piece's id is the SHA-256 of its finished ABC text, so the same piece is one entry
-however often it is drawn; the provenance of the first stays. A folder appears whole or
-not at all, and its ``report.json``, written last, holds the hash of every other file and
-a seal over itself. Names in the archive come from a fixed list, never from a title or
-from any other text of the piece.
+The id of a piece is the SHA-256 of its finished ABC text. The same piece is therefore one entry
+however often it is generated, with the provenance of the first time. A folder appears complete or
+not at all. Its ``report.json`` holds the hash of every other file and a seal over itself. File
+names come from the table of artefacts, never from the text of a piece.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
+import logging
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from scoregate.archive import catalog, schema
-from scoregate.archive.atomic import told_as_archive_error, write_file, write_folder
+from scoregate.archive.atomic import told_as_archive_error, write_file, write_folders
+from scoregate.archive.integrity import hash_of, is_sound, read_bytes, read_report
 from scoregate.archive.names import name_of_summary
-from scoregate.archive.records import PieceReport, RunRecord, now, parse_report, parse_run
-from scoregate.errors import ArchiveError, CorruptError, RequestError
+from scoregate.archive.records import FORMAT, PieceReport, RunRecord, now, parse_run
+from scoregate.errors import ArchiveError, RequestError
 from scoregate.findings import Status
 from scoregate.render import artefacts
 
 PIECE_ID = re.compile(r"[0-9a-f]{64}")
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Where a piece lies.
+    """Where a piece is stored.
 
-    Parameters
+    Attributes
     ----------
     piece_id : str
     path : Path
@@ -70,14 +76,29 @@ def new_run_id() -> str:
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A piece that is ready to be written."""
+
+    identifier: str
+    target: Path
+    files: dict[str, bytes]
+    report: PieceReport
+
+
 class Archive:
-    """The archive below one folder.
+    """The archive in one folder.
 
     Parameters
     ----------
     out : str or Path
-        The folder that holds ``archive/``, ``rejected/`` and ``runs/``. Nothing is
-        made before something is written.
+        The folder that holds ``archive/``, ``rejected/`` and ``runs/``. Nothing is created
+        before something is written.
+
+    Attributes
+    ----------
+    out, root, pieces, incoming, damaged, rejected, runs : Path
+        ``out`` and the folders in it; see the module.
     """
 
     def __init__(self, out: str | os.PathLike[str]) -> None:
@@ -94,8 +115,9 @@ class Archive:
     def check_writable(self) -> None:
         """Raise ArchiveError now if nothing could be written later.
 
-        Worth calling before an hour of generation.
+        Call it before a long generation.
         """
+        self.check_version()
         probe = self.incoming / f".probe-{secrets.token_hex(6)}"
         with told_as_archive_error(self.root):
             self.incoming.mkdir(parents=True, exist_ok=True)
@@ -110,10 +132,10 @@ class Archive:
         Parameters
         ----------
         files : mapping of str to bytes or str
-            By name: ``score.abc`` (needed: the finished text) and any of ``raw.abc``,
-            ``score.mid``, ``score.musicxml``, ``score-<page>.svg``, ``preview.ogg``.
+            By name: ``score.abc``, which is needed, and any of the table of artefacts
+            (docs/render.md).
         report : PieceReport
-            ``piece_id``, ``created``, ``files`` and ``seal`` are filled in here.
+            ``piece_id``, ``name``, ``created``, ``files`` and ``seal`` are filled in here.
 
         Returns
         -------
@@ -122,56 +144,99 @@ class Archive:
         Raises
         ------
         ArchiveError
-            The piece did not pass, a name isn't allowed, or the disk won't take it.
+            The piece did not pass, a file name isn't allowed, or the disk can't be written.
         """
         if report.status != Status.PASSED:
             raise ArchiveError(
                 f"A piece that is '{report.status}' was handed to the archive.",
                 "Only passing pieces are archived; keep others with Archive.reject.",
             )
-        catalog.create_if_new(self)
-        identifier, contents = _prepared(files, report)
-        target = self.path_of(identifier)
-        while not write_folder(target, contents, self.incoming):
-            if _is_sound(target, identifier):
-                return Entry(identifier, target, new=False)
-            self._set_aside(target)
-        self._insert_rows(target)
-        return Entry(identifier, target)
+        return self.add_all([(files, report)])[0]
 
     def reject(self, run_id: str, files: Mapping[str, bytes | str], report: PieceReport) -> Entry:
-        """Keep a piece that did not pass, apart from the archive, with its findings.
+        """Keep a piece that did not pass, apart from those that passed, with its findings.
 
-        Parameters and errors are those of :meth:`add`; the same text twice in a run is
-        one entry.
+        The same text twice in a run is one entry.
+
+        Parameters
+        ----------
+        run_id : str
+            Run that it belongs to.
+        files, report
+            As for :meth:`add`.
         """
         if report.status == Status.PASSED:
             raise ArchiveError(
                 "A passing piece was handed over as rejected.", "Archive it with Archive.add."
             )
-        catalog.create_if_new(self)
-        identifier, contents = _prepared(files, report)
-        target = self.rejected / _safe_run_id(run_id) / identifier
-        entry = Entry(identifier, target, new=write_folder(target, contents, self.incoming))
-        if entry.new:
-            self._insert_rows(target)
-        return entry
+        return self.add_all([(files, report.model_copy(update={"run_id": run_id}))])[0]
+
+    def add_all(
+        self, pieces: Iterable[tuple[Mapping[str, bytes | str], PieceReport]]
+    ) -> list[Entry]:
+        """Store a batch of pieces: each where its status and run say that it belongs.
+
+        The batch is made durable as a whole, so that a hundred pieces take little longer than
+        one. Every piece appears complete or not at all, whatever happens on the way.
+
+        Parameters
+        ----------
+        pieces : iterable of (files, report)
+            As for :meth:`add` and :meth:`reject`.
+
+        Returns
+        -------
+        list of Entry
+            In the order of the pieces.
+
+        Raises
+        ------
+        ArchiveError
+            A file name isn't allowed or the disk can't be written.
+        """
+        prepared = [self._prepared(files, report) for files, report in pieces]
+        if not prepared:
+            return []
+        self._begin_writing()
+        entries: dict[int, Entry] = {}
+        left = list(range(len(prepared)))
+        while left:
+            placed = self._place([prepared[index] for index in left])
+            again = []
+            for index, new in zip(left, placed, strict=True):
+                piece = prepared[index]
+                if new or is_sound(piece.target, piece.identifier):
+                    entries[index] = Entry(piece.identifier, piece.target, new)
+                else:
+                    self._set_aside(piece.target)
+                    again.append(index)
+            left = again
+        return [entries[index] for index in range(len(prepared))]
 
     def write_run(self, run: RunRecord, page: str | None = None) -> Path:
-        """Write ``run.json`` (and ``report.html``) of a run; return its folder.
+        """Write ``run.json`` of a run, and ``report.html`` where given; return its folder.
 
-        May be called after every round: what stood there is replaced in one step.
+        It may be called after every round: each file is replaced in one step.
+
+        Parameters
+        ----------
+        run : RunRecord
+        page : str, optional
+            The run's page as HTML.
         """
         folder = self.run_folder(run.run_id)
-        catalog.create_if_new(self)
+        self._begin_writing()
         report = folder / "report.html"
         if page is not None:
             write_file(report, encoded(page))
         files = {report.name: hash_of(report)} if report.is_file() else {}
-        write_file(folder / "run.json", run.model_copy(update={"files": files}).as_sealed_json())
-        with catalog.insertion(self) as connection:
-            if connection is not None:
-                schema.insert_run(connection, run)
+        write_file(folder / "run.json", run.model_copy(update={"files": files}).sealed().as_json())
+        try:
+            with catalog.insertion(self) as connection:
+                if connection is not None:
+                    schema.insert_run(connection, run)
+        except sqlite3.Error as error:
+            _log.warning("The row of run %s could not be written (%s).", run.run_id, error)
         return folder
 
     def write_index(self, page: str) -> Path:
@@ -189,6 +254,14 @@ class Archive:
     def run_folder(self, run_id: str) -> Path:
         """Return the folder of a run, there or not."""
         return self.runs / _safe_run_id(run_id)
+
+    def is_entry(self, folder: Path) -> bool:
+        """Return whether this is the folder of a piece, in its place in the archive."""
+        if not PIECE_ID.fullmatch(folder.name) or not folder.is_dir():
+            return False
+        if folder == self.path_of(folder.name):
+            return True
+        return folder.parent.parent == self.rejected and bool(RUN_ID.fullmatch(folder.parent.name))
 
     def ids(self) -> Iterator[str]:
         """Yield the ids of all archived pieces, sorted."""
@@ -262,10 +335,86 @@ class Archive:
         yield from map(self.path_of, self.ids())
         yield from self._rejected_folders()
 
-    def _insert_rows(self, folder: Path) -> None:
-        with catalog.insertion(self) as connection:
-            if connection is not None:
-                schema.insert_piece(connection, read_report(folder), folder.relative_to(self.out))
+    def check_version(self) -> None:
+        """Raise ArchiveError if a newer Scoregate wrote the archive in another layout."""
+        path = self.root / "format.json"
+        try:
+            version = json.loads(path.read_bytes())["format"]
+        except (FileNotFoundError, NotADirectoryError):
+            return  # Archives up to 0.1 have no such file; the layout is the same.
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            raise ArchiveError(
+                f"{path} is damaged: {error}.",
+                f'Write {{"format": {FORMAT}}} into it if no newer Scoregate was in use here.',
+            ) from error
+        if version > FORMAT:
+            raise ArchiveError(
+                f"{self.root} was written by a newer Scoregate (format {version}).",
+                "Update Scoregate to use this archive.",
+            )
+
+    def _begin_writing(self) -> None:
+        self.check_version()
+        marker = self.root / "format.json"
+        if not marker.exists():
+            write_file(marker, json.dumps({"format": FORMAT}).encode() + b"\n")
+        catalog.create_if_new(self)
+
+    def _prepared(self, files: Mapping[str, bytes | str], report: PieceReport) -> _Prepared:
+        if "score.abc" not in files:
+            raise ArchiveError("A piece without score.abc can't be archived.", "Hand in its text.")
+        contents = {name: encoded(content) for name, content in files.items()}
+        for name in contents:
+            if artefacts.of_file(name) is None:
+                raise ArchiveError(
+                    f"{name!r} is no name of a file in the archive.",
+                    "docs/render.md lists the names.",
+                )
+        identifier = hashlib.sha256(contents["score.abc"]).hexdigest()
+        hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+        sealed = report.model_copy(
+            update={
+                "piece_id": identifier,
+                "created": report.created or now(),
+                "name": report.name or name_of_summary(report.style, report.summary),
+                "files": hashes,
+                "seal": "",
+            }
+        ).sealed()
+        if report.status == Status.PASSED:
+            target = self.path_of(identifier)
+        else:
+            target = self.rejected / _safe_run_id(report.run_id) / identifier
+        return _Prepared(identifier, target, {**contents, "report.json": sealed.as_json()}, sealed)
+
+    def _place(self, pieces: list[_Prepared]) -> list[bool]:
+        """Write a batch and insert its rows; return which pieces were not there before."""
+        placed: list[bool] = []
+
+        def insert_rows(result: list[bool]) -> None:
+            placed.extend(result)
+            with catalog.insertion(self) as connection:
+                for piece, new in zip(pieces, result, strict=True):
+                    if new and connection is not None:
+                        folder = piece.target.relative_to(self.out)
+                        schema.insert_piece(connection, piece.report, folder)
+
+        folders = [piece.target.relative_to(self.out).as_posix() for piece in pieces]
+        try:
+            write_folders(
+                [(piece.target, piece.files) for piece in pieces],
+                self.incoming,
+                manifest=json.dumps({"folders": folders}).encode(),
+                on_placed=insert_rows,
+            )
+        except sqlite3.Error as error:
+            _log.warning(
+                "The rows of %d pieces could not be written (%s). The pieces are in the archive, "
+                "and the next reader of the catalog inserts their rows.",
+                sum(placed),
+                error,
+            )
+        return placed
 
     def _set_aside(self, folder: Path) -> None:
         with told_as_archive_error(self.damaged):
@@ -275,100 +424,9 @@ class Archive:
                 os.rename(folder, self.damaged / f"{folder.name}.{secrets.token_hex(4)}")
 
 
-def read_report(folder: Path) -> PieceReport:
-    """Read the ``report.json`` of a piece's folder.
-
-    Raises
-    ------
-    CorruptError
-        It is missing or damaged.
-    """
-    path = folder / "report.json"
-    return parse_report(read_bytes(path), str(path))
-
-
-def read_bytes(path: Path) -> bytes:
-    """Read a file that ought to be in the archive; CorruptError where it is not."""
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise CorruptError(
-            f"{path} is missing.", "Run `scoregate archive verify` to see what else is."
-        ) from error
-    except OSError as error:
-        raise ArchiveError(
-            f"{path} can't be read: {error.strerror}.", "Check its permissions and the disk."
-        ) from error
-
-
-def faults_of(folder: Path, identifier: str) -> Iterator[tuple[str, str]]:
-    """Re-hash a piece's folder and yield what is wrong as (kind, sentence).
-
-    Kinds are ``missing``, ``damaged`` and ``foreign``.
-    """
-    try:
-        report = read_report(folder)
-    except CorruptError as error:
-        missing = not (folder / "report.json").exists()
-        yield ("missing" if missing else "damaged"), error.problem
-        return
-    if report.seal != report.computed_seal():
-        yield "damaged", f"{folder / 'report.json'} was changed after it was written."
-    if report.piece_id != identifier:
-        yield "damaged", f"{folder / 'report.json'} belongs to another piece."
-    if report.files.get("score.abc") != identifier:
-        yield "damaged", f"{folder} doesn't hold the text that its id stands for."
-    for name, expected in sorted(report.files.items()):
-        path = folder / name
-        if artefacts.of_file(name) is None:
-            yield "damaged", f"{folder / 'report.json'} names a file that can't be there."
-        elif path.is_symlink() or not path.is_file():
-            yield "missing", f"{path} is missing."
-        elif hash_of(path) != expected:
-            yield "damaged", f"{path} is not what was archived."
-    for path in sorted(folder.iterdir()):
-        if path.name != "report.json" and path.name not in report.files:
-            yield "foreign", f"{path} was not put there by the archive."
-
-
-def hash_of(path: Path) -> str:
-    """Return the SHA-256 of a file that ought to be in the archive."""
-    return hashlib.sha256(read_bytes(path)).hexdigest()
-
-
 def encoded(text: str | bytes) -> bytes:
-    """Return text as UTF-8; lone surrogates, which it can't hold, as escapes."""
+    """Return text as UTF-8, with lone surrogates, which UTF-8 can't hold, as escapes."""
     return text if isinstance(text, bytes) else text.encode("utf-8", "backslashreplace")
-
-
-def _prepared(
-    files: Mapping[str, bytes | str], report: PieceReport
-) -> tuple[str, dict[str, bytes]]:
-    if "score.abc" not in files:
-        raise ArchiveError("A piece without score.abc can't be archived.", "Hand in its text.")
-    contents = {name: encoded(content) for name, content in files.items()}
-    for name in contents:
-        if artefacts.of_file(name) is None:
-            raise ArchiveError(
-                f"{name!r} is no name of a file in the archive.",
-                "docs/render.md lists the names.",
-            )
-    identifier = hashlib.sha256(contents["score.abc"]).hexdigest()
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-    filled = report.model_copy(
-        update={
-            "piece_id": identifier,
-            "created": report.created or now(),
-            "name": report.name or name_of_summary(report.style, report.summary),
-            "files": hashes,
-            "seal": "",
-        }
-    )
-    return identifier, {**contents, "report.json": filled.as_sealed_json()}
-
-
-def _is_sound(folder: Path, identifier: str) -> bool:
-    return not any(kind != "foreign" for kind, _ in faults_of(folder, identifier))
 
 
 def _safe_run_id(run_id: str) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scoregate.archive.atomic import unfinished_folders
-from scoregate.archive.store import PIECE_ID, RUN_ID, Archive, faults_of, hash_of
+from scoregate.archive.integrity import faults_of, hash_of
+from scoregate.archive.store import PIECE_ID, RUN_ID, Archive
 from scoregate.errors import CorruptError
 
 KINDS = ("missing", "damaged", "foreign", "unfinished")
@@ -35,6 +36,7 @@ def verify(store: Archive) -> Iterator[Problem]:
 
     Nothing is changed. An archive that doesn't exist has no problems.
     """
+    store.check_version()
     yield from _verify_shelves(store)
     yield from _verify_rejected(store)
     for run_id in store.run_ids():

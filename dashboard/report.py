@@ -10,8 +10,9 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from scoregate.archive.integrity import read_report
 from scoregate.archive.records import PieceReport, PieceRow, RunRecord
-from scoregate.archive.store import Archive, read_report
+from scoregate.archive.store import Archive
 from scoregate.dashboard.cards import Card, card_of, limits_of, stored_card
 from scoregate.dashboard.formatting import (
     MEASURES,
