@@ -101,6 +101,11 @@ class ProduceRequest(Request):
         default=True,
         description="Resample a bar while its voices disagree or its metre is wrong.",
     )
+    counterpoint: bool = Field(
+        default=True,
+        description="Where lines are repaired and the style is for a choir: resample a bar also "
+        "for parallels, forbidden leaps, lost sevenths and doubled leading tones.",
+    )
     allow_untrained: bool = Field(
         default=False,
         description="Accept a style the weights were not trained on; the pieces are labelled so.",

@@ -17,7 +17,7 @@ from scoregate.progress import report
 from scoregate.requests import ProduceRequest
 from scoregate.sampling import Sampling
 from scoregate.timing import spent
-from scoregate.validators.line_judge import accept_line
+from scoregate.validators.counterpoint_judge import line_judge
 
 
 @lru_cache(maxsize=2)
@@ -109,7 +109,9 @@ def generate(request: ProduceRequest, number: int, seeds: list[int]) -> tuple[Ba
                     max_seconds=60 * request.max_minutes if request.max_minutes else None,
                     batch_size=request.batch,
                 ),
-                accept_line=accept_line if request.repair_lines else None,
+                accept_line=line_judge(request.style, request.counterpoint)
+                if request.repair_lines
+                else None,
                 on_progress=_show,
             )
         except Interrupted as interrupted:
@@ -122,6 +124,7 @@ def generate(request: ProduceRequest, number: int, seeds: list[int]) -> tuple[Ba
             "max_steps": request.max_steps,
             "max_minutes": request.max_minutes,
             "repair_lines": request.repair_lines,
+            "counterpoint": request.counterpoint,
             "run_seed": request.seed,
         }
         return Batch(Piece(request.style, number, each, origin) for each in written), stopped
