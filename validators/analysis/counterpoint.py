@@ -1,15 +1,16 @@
-"""Voices against each other: crossings, parallel fifths and octaves.
+"""Counterpoint: crossings, and parallel fifths and octaves.
 
-For music in voices of single notes, such as chorales. At every moment at which some voice
-begins a note, the pitch of each voice is looked at.
+For music in voices of single notes, such as chorales. The pitch of each voice is compared at
+every moment at which some voice begins a note.
 
-- Crossing: a voice lies below the one that stands under it in the score.
+- Crossing: a voice is lower than the next one below it in the score.
 - Parallels: two voices move at the same moment, in the same direction, from a perfect
   fifth to a perfect fifth, or from an octave or unison to an octave or unison.
 
-Both blur which voice is which, which is why writers avoid them: D. Huron, Tone and voice:
-a derivation of the rules of voice-leading from perceptual principles, Music Perception 19
-(2001). Masters write them now and then, so they are counted, not forbidden.
+Both make it harder to hear the voices apart, which is why writers avoid them: D. Huron, Tone
+and voice: a derivation of the rules of voice-leading from perceptual principles, Music
+Perception 19 (2001). Good composers write them occasionally, so they are counted and not
+forbidden.
 """
 
 from __future__ import annotations
@@ -25,14 +26,15 @@ from scoregate.abc.score import Score
 from scoregate.validators.analysis.sounding import notes
 
 SILENT = -1
+"""Pitch of a voice that rests."""
 _HIGHEST = 999
 
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """What each voice sounds at every moment at which something begins.
+    """What each voice sounds at every moment at which a note begins.
 
-    Parameters
+    Attributes
     ----------
     pitch : ndarray of int64, shape (voices, moments)
         MIDI numbers, `SILENT` for a resting voice; of a chord the lowest note.
@@ -52,7 +54,16 @@ class Moments:
 
 @dataclass(frozen=True, slots=True)
 class Clash:
-    """One crossing or parallel: the rows of its two voices and the bar's index, from 0."""
+    """One crossing or parallel.
+
+    Attributes
+    ----------
+    kind : {'crossing', 'fifths', 'octaves'}
+    upper, lower : int
+        Rows of the two voices in `Moments`.
+    bar : int
+        Index of the bar, from 0.
+    """
 
     kind: str
     upper: int
@@ -67,7 +78,7 @@ def moments(score: Score, voices: Sequence[int] | None = None) -> Moments:
     ----------
     score : Score
     voices : sequence of int, optional
-        Indices of the voices to look at, from the highest staff down; all by default.
+        Indices of the voices to compare, from the highest staff down; all by default.
     """
     every = notes(score)
     chosen = list(range(len(score.voices)) if voices is None else voices)
@@ -95,7 +106,7 @@ def moments(score: Score, voices: Sequence[int] | None = None) -> Moments:
 
 
 def crossings(found: Moments) -> list[Clash]:
-    """Return where a voice lies below the next one, once for each bar and pair."""
+    """Return where a voice is lower than the next one, once for each bar and pair."""
     clashes = []
     for upper in range(len(found.pitch) - 1):
         one, other = found.pitch[upper], found.pitch[upper + 1]

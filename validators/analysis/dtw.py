@@ -1,9 +1,9 @@
-"""How far apart two bars are: dynamic time warping over their slices.
+"""Distance between bars, by dynamic time warping over their slices.
 
-Two slices are as far apart as their sets of sounding pitches, 1 - |A and B| / |A or B|
-(Jaccard); two silent slices are equal. The cheapest warping path from the first pair of
-slices to the last is divided by its length, so that a distance lies in [0, 1]: 0 for the
-same notes, about .1 where one note of four was changed for a quarter of the bar.
+The distance of two slices is that of their sets of sounding pitches, 1 - |A and B| / |A or B|
+(Jaccard); two silent slices are equal. The cost of the cheapest warping path from the first
+pair of slices to the last is divided by its length, so that a distance lies in [0, 1]: 0 for
+the same notes, about .1 where one note of four is changed for a quarter of the bar.
 
 Sakoe and Chiba, Dynamic programming algorithm optimization for spoken word recognition,
 IEEE Transactions on Acoustics, Speech and Signal Processing 26 (1978).
@@ -15,15 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 CHUNK = 2048
-"""Pairs worked on at once, which bounds the memory to some tens of megabytes."""
+"""Pairs that are computed at once, which limits the memory to some tens of megabytes."""
 TABLE = 2048
-"""Different sets for which all distances are worked out beforehand."""
+"""Number of different sets up to which all their distances are computed beforehand."""
 _WHOLE = 720720
 """The cost 1 as an integer. All numbers up to 16 divide it, so that the Jaccard distances
-of up to 16 pitches are exact, and of paths that cost the same none wins by rounding."""
+of up to 16 pitches are exact, and rounding does not choose between paths of equal cost."""
 _STEPS = 5
 """Bits below the cost in which the steps of a path are counted: 31 at most."""
 _WALL = np.int32(2**30)
+"""Cost of a cell outside the matrix."""
 
 
 def slice_costs(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.int32]:
@@ -81,7 +82,7 @@ def bar_distances(
 
 
 def _different(bars: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Return each different slice once, and which of them each slice is."""
+    """Return the different slices, and the index among them of each slice."""
     count, width, words = bars.shape
     flat = bars.reshape(count * width, words)
     key = np.zeros(len(flat), dtype=np.int64)
@@ -93,18 +94,18 @@ def _different(bars: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np
 
 
 def _keys(cost: NDArray[np.int32]) -> NDArray[np.int32]:
-    """A cell's cost and its step in one number, so that one minimum compares both."""
+    """Return the cost of a cell and its step in one number, so that one minimum compares both."""
     return (cost << _STEPS) + 1
 
 
 def _warp(cost: NDArray[np.int32], width: int) -> NDArray[np.float64]:
-    """Return cost of the cheapest path over its length, for every pair at once.
+    """Return the cost of the cheapest path divided by its length, for every pair.
 
     Parameters
     ----------
     cost : ndarray of int32, shape (width * width, pairs)
-        Keys of the cells, row by row. Those of an antidiagonal, which do not depend on one
-        another, lie width - 1 apart.
+        Keys of the cells, row by row. The cells of an antidiagonal, which do not depend on
+        one another, are width - 1 apart.
     width : int
 
     Notes
@@ -112,7 +113,7 @@ def _warp(cost: NDArray[np.int32], width: int) -> NDArray[np.float64]:
     Of paths of equal cost the shortest is taken.
     """
     pairs = cost.shape[1]
-    # Cell (i, j) stands in row i + 1 of its antidiagonal; row 0 is a wall.
+    # Cell (i, j) is row i + 1 of its antidiagonal; row 0 is outside the matrix.
     before_last, last, here = (np.full((width + 1, pairs), _WALL) for _ in range(3))
     last[1] = cost[0]
     for diagonal in range(1, 2 * width - 1):

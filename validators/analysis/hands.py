@@ -1,8 +1,8 @@
-"""Keyboards and harps: can two hands reach the notes that are struck at once?
+"""Chords of keyboards and harps that two hands can't reach.
 
-All notes that one player strikes at the same time must fall into two groups, the lower
-for the left hand and the upper for the right, neither wider than a hand. Held notes don't
-count (a pedal may hold them), nor do grace notes and rolled chords.
+The notes that one player strikes at the same time must fall into two groups, the lower for
+the left hand and the upper for the right, neither wider than a hand. Held notes are left
+out, because a pedal may hold them, and so are grace notes and rolled chords.
 """
 
 from __future__ import annotations
@@ -18,28 +18,29 @@ from scoregate.validators.analysis.instruments import Instrument, pitch_name
 from scoregate.validators.analysis.sounding import notes
 
 REACH = 16
-"""Semitones that a hand spans: a major tenth, which a large hand strikes.
+"""Semitones that a hand spans: a major tenth, which a large hand can strike.
 R. Parncutt and others, An ergonomic model of keyboard fingering for melodic fragments,
 Music Perception 14 (1997), gives a tenth to a twelfth as the limit of practical spans for
 large hands."""
 FINGERS = 10
 _MOST = 20
+"""Chords that are reported."""
 _ROLLED = re.compile(r"!(?:arpeggio|roll)!")
 
 
 def check_hands(score: Score, parts: list[Instrument | None]) -> list[Finding]:
-    """Warn of each moment at which a player would need a third hand.
+    """Report each moment at which a player would need a third hand.
 
     Parameters
     ----------
     score : Score
     parts : list of Instrument or None
-        What plays each voice.
+        What each voice is written for (:mod:`scoregate.validators.analysis.parts`).
 
     Returns
     -------
     list of Finding
-        Warnings: editions write such stretches, for players to roll or leave out.
+        Warnings, because editions print such chords and players roll them.
     """
     players: dict[tuple[str, int], list[int]] = {}
     for index, (voice, part) in enumerate(zip(score.voices, parts, strict=True)):
@@ -79,7 +80,7 @@ def _player(score: Score, voices: list[int]) -> list[Finding]:
 
 
 def reachable(chord: list[int]) -> bool:
-    """Tell whether two hands reach a chord, its pitches in ascending order."""
+    """Return whether two hands reach a chord, whose pitches are in ascending order."""
     if len(set(chord)) > FINGERS:
         return False
     return any(
@@ -89,7 +90,7 @@ def reachable(chord: list[int]) -> bool:
 
 
 def rolled(score: Score, bar: Bar, chord: Event) -> bool:
-    """Tell whether a chord is marked to be rolled: what stands since the event before it."""
+    """Return whether a chord is marked to be rolled, between the event before it and itself."""
     line = split_lines(score.text)[chord.line - 1]
     earlier = [event for event in bar.events if event.column < chord.column]
     begin = max(line.rfind(mark, 0, chord.column) for mark in ("|", "[V:"))

@@ -1,10 +1,10 @@
-"""From the name of a part to what its player or singer can reach.
+r"""Names of instruments and voices, and the range that each can play or sing.
 
-Names come as publishers write them: ``2 Clarinetti in B``, ``Violino I.``,
-``Singstimme\\nVoice``, ``Corni in Es``, ``Flauto e Oboe``, ``Pno.``. They are folded to
-plain lower case, freed of numbers, keys and epithets, and looked up in
-``instruments.toml``; what is not there is put to music21's own resolver, which is
-imported only then. The limits and their sources stand in the table.
+Names are those that publishers print: ``2 Clarinetti in B``, ``Violino I.``,
+``Singstimme\nVoice``, ``Corni in Es``, ``Flauto e Oboe``, ``Pno.``. They are put into lower
+case, without accents, numbers, keys and epithets, and looked up in ``instruments.toml``. For
+names that are not there music21's own resolver is asked, which is imported only then. The
+table gives the source of each range.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """An entry of the table; pitches are sounding MIDI numbers, limits included.
+    """An entry of the table. Pitches are sounding pitches, as MIDI numbers.
 
-    Parameters
+    Attributes
     ----------
     key : str
-        Its name in the table: ``violin``.
+        Name in the table: ``violin``.
     family : str
         ``woodwind``, ``brass``, ``percussion``, ``strings``, ``keyboard``, ``voice``,
         ``folk``.
     low, high : int
-        The professional limits.
+        Lowest and highest pitch that a trained player or singer can produce.
     comfort_low, comfort_high : int
-        What parts are usually written in.
+        Range in which parts are usually written.
     octave : int
-        Semitones from written to sounding where scores tend to leave that unsaid.
+        Semitones from written to sounding pitch where scores often leave them unsaid.
     hands : bool
-        One player's two hands.
+        Whether one player plays it with two hands.
     pitched : bool
-        False where the note heads name no pitch.
+        False for percussion without pitch.
     """
 
     key: str
@@ -58,7 +58,13 @@ Alternatives = tuple[Instrument, ...]
 
 
 def midi_number(name: str) -> int:
-    """Return the MIDI number of a pitch such as ``C4``, ``F#3``, ``Bb1`` (C4 = 60)."""
+    """Return the MIDI number of a pitch such as ``C4``, ``F#3``, ``Bb1`` (C4 = 60).
+
+    Raises
+    ------
+    ValueError
+        The name is not such a pitch.
+    """
     match = re.fullmatch(r"([A-G])(#|b)?(-?\d)", name)
     if match is None:
         raise ValueError(f"{name!r} is no pitch name such as C4, F#3 or Bb1")
@@ -128,7 +134,7 @@ _KEY = (  # "in Es", "en si b", "in B basso", "in D.A."
 _KEY_AT_END = re.compile(_KEY)
 _KEY_IN_FRONT = re.compile(r"^(?:[a-g]\s*(?:b|#|flat|sharp|es|is|s)?|es|as)\s+(?=\w{4})")
 _EPITHETS = frozenset(
-    # One string: a hundred quoted words could not be read.
+    # One string, because a hundred quoted words are hard to read.
     "primo prima secondo seconda terzo terza quarto quarta first second third fourth erste "  # noqa: SIM905
     "erster erstes zweite zweiter zweites dritte dritter vierte premier premiere premiers "
     "premieres deuxieme seconde troisieme obligato obbligato obligat concertato concertante "
@@ -144,7 +150,7 @@ _JOINERS = re.compile(r"\s*(?:[/+&,;\n|]|\b(?:und|and|ed|et|oder|or|ou|e|u|o)\b)
 
 
 def _fold(name: str) -> str:
-    """Lower case, without accents, full stops, hyphens and brackets."""
+    """Return a name in lower case, without accents, full stops, hyphens and brackets."""
     text = unicodedata.normalize("NFKD", name.translate(_LETTERS).lower().translate(_LETTERS))
     text = "".join(letter for letter in text if not unicodedata.combining(letter))
     text = text.replace("\\n", "\n")
@@ -153,7 +159,7 @@ def _fold(name: str) -> str:
 
 
 def _strip(name: str) -> str:
-    """Take off the key, numbers and epithets."""
+    """Remove the key, numbers and epithets."""
     name = _KEY_AT_END.sub("", name).strip()
     words = [word for word in name.split() if not _COUNTER.fullmatch(word)]
     words = [_ATTACHED.sub("", word) if word not in _EPITHETS else word for word in words]
@@ -170,7 +176,7 @@ def _look_up(phrase: str) -> Alternatives:
 
 
 def _longest_within(phrase: str) -> Alternatives:
-    """The longest run of words in a longer name that the table knows."""
+    """Return the longest run of words in a name that the table has an entry for."""
     words = _strip(phrase).split()
     for length in range(len(words) - 1, 0, -1):
         runs = (" ".join(words[i : i + length]) for i in range(len(words) - length + 1))
@@ -182,7 +188,7 @@ def _longest_within(phrase: str) -> Alternatives:
 
 @functools.lru_cache(maxsize=4096)
 def resolve(name: str) -> tuple[Alternatives, ...]:
-    """Return what a part's name stands for.
+    """Return the instruments that the name of a part stands for.
 
     Parameters
     ----------
@@ -194,7 +200,7 @@ def resolve(name: str) -> tuple[Alternatives, ...]:
     tuple of tuple of Instrument
         One item for each instrument that shares the part (``Flauto e Oboe`` has two);
         each item holds what that word can mean (``Basso``: a voice or the bass part).
-        Empty when nothing is known by that name.
+        Empty when the name is unknown.
     """
     folded = _fold(name[:200])
     if not folded:
@@ -211,7 +217,7 @@ def resolve(name: str) -> tuple[Alternatives, ...]:
 
 
 def _ask_music21(name: str) -> Instrument | None:
-    """music21's resolver, for names that the table lacks."""
+    """Ask music21 for a name that the table does not have."""
     import warnings
 
     with warnings.catch_warnings():
@@ -222,7 +228,7 @@ def _ask_music21(name: str) -> Instrument | None:
         try:
             answer = instrument.fromString(name)
         except (Music21Exception, ValueError, KeyError, IndexError, AttributeError, TypeError):
-            return None  # it knows no such name, or trips over it
+            return None  # it does not know the name, or fails over it
     class_name = type(answer).__name__
     known = _by_class().get(class_name)
     if known is not None:

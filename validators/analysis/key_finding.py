@@ -1,4 +1,4 @@
-"""The key of a piece, by its field and by its notes."""
+"""The key of a piece, from its key field and from its notes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
+from scoregate.abc.keys import FIFTHS_OF_MODE
 from scoregate.abc.score import Score
 from scoregate.validators.analysis.sounding import notes
 
@@ -21,9 +22,6 @@ KEY_PROFILES = np.array(
 
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _SIGNATURE = re.compile(r"([A-G])([#b]?)\s*(maj|min|mix|dor|phr|lyd|loc|aeo|ion|m)?", re.IGNORECASE)
-# Semitones from the tonic of a mode down to that of the major key of its signature.
-_MODES = {"": 0, "maj": 0, "ion": 0, "m": 9, "min": 9, "aeo": 9, "dor": 2, "phr": 4, "lyd": 5}
-_MODES |= {"mix": 7, "loc": 11}
 
 
 def key_correlations(score: Score) -> NDArray[np.float64] | None:
@@ -58,10 +56,10 @@ _PROFILES = _normalised()
 
 
 def tonic_of(score: Score) -> int | None:
-    """Return the pitch class of the tonic.
+    """Return the pitch class of the tonic; None without a readable key field.
 
-    Of the major and minor key (and the mode that is named) with the field's signature,
-    the one that the notes fit better; None without a readable key field.
+    For a major or minor key, the tonic of whichever of the two keys with that signature the
+    notes fit better. For another mode, the tonic that the field names.
     """
     match = _SIGNATURE.match(score.key.strip())
     correlations = key_correlations(score)
@@ -70,7 +68,7 @@ def tonic_of(score: Score) -> int | None:
     step, accidental, mode = match.groups()
     named = (_STEPS[step.upper()] + {"#": 1, "b": -1, "": 0}[accidental]) % 12
     mode = (mode or "").lower()
-    major = (named - _MODES[mode]) % 12
+    major = (named + 7 * FIFTHS_OF_MODE[mode]) % 12
     minor = (major + 9) % 12
     if mode not in ("", "maj", "ion", "m", "min", "aeo"):
         return named

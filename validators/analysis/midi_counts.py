@@ -1,4 +1,4 @@
-"""How many notes a MIDI file holds, track by track: just enough to compare."""
+"""The number of notes and the length of each track of a MIDI file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from scoregate.errors import GateError
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One track: its note-ons, and its length in ticks."""
+    """One track of a MIDI file.
+
+    Attributes
+    ----------
+    notes : int
+        Note-on events with a velocity above 0.
+    ticks : int
+        Length of the track.
+    """
 
     notes: int
     ticks: int
@@ -21,7 +29,7 @@ def tracks(midi: bytes) -> list[Track]:
     Raises
     ------
     GateError
-        When the bytes are no complete MIDI file.
+        When the bytes are not a complete MIDI file.
     """
     try:
         if midi[:4] != b"MThd":

@@ -1,12 +1,14 @@
-"""A single note an octave off: the commonest slip that every range lets through.
+"""Single notes of a choir that look an octave off.
 
-In a choir's voice a note that stands more than a fifth above (or below) both its
-neighbours, and would stand within a sixth of them an octave lower (higher), is a slip if
-it also lies wrong among the other voices (it crosses one, or leaves a gap of more than
-a ninth within the upper voices), and would not an octave away; or, above the bass, if it
-leaps by a sixth on both sides and by more on one. Basses do leap by octaves.
+Such notes usually stay within their range. In a voice of a choir, a note that is more than a
+fifth above (or below) both its neighbours, and would be within a sixth of them an octave
+lower (higher), is a slip if it also is wrong among the other voices (it crosses one, or
+leaves a gap of more than a ninth within the upper voices) and would not be an octave away;
+or, above the bass, if it leaps by a sixth on both sides and by more on one. Basses do leap
+by octaves.
 
-A heuristic, so it warns: docs/ranges.md has its rate of hits and false alarms.
+This is a heuristic, so it gives warnings: docs/ranges.md has its rate of hits and of false
+alarms.
 """
 
 from __future__ import annotations
@@ -17,11 +19,11 @@ from scoregate.validators.analysis.counterpoint import SILENT, Moments
 
 OCTAVE = 12
 LEAP = 8
-"""Semitones that a slip leaps at least, on both sides: a minor sixth."""
+"""Smallest leap of a slip on both sides, in semitones: a minor sixth."""
 NEAR = 6
-"""Semitones from the neighbours within which the note lies once it is put right."""
+"""Largest distance from the neighbours once the note is corrected, in semitones."""
 GAP = 14
-"""Semitones between neighbouring upper voices that are still close; above the bass 24."""
+"""Largest distance between neighbouring upper voices, in semitones; above the bass 24."""
 
 
 def octave_slips(found: Moments) -> list[tuple[int, int, int]]:
@@ -30,24 +32,24 @@ def octave_slips(found: Moments) -> list[tuple[int, int, int]]:
     Parameters
     ----------
     found : Moments
-        Of the choir's voices, the highest first.
+        Of the voices of the choir, the highest first.
 
     Returns
     -------
     list of (int, int, int)
-        Row of the voice, moment, and the octave that is too much: 12 or -12.
+        Row of the voice, moment, and by how much the note is off: 12 or -12.
     """
     slips = []
     for voice in range(len(found.pitch)):
         places = np.flatnonzero(found.begins[voice])
-        line = found.pitch[voice, places]
-        if len(line) < 3:
+        melody = found.pitch[voice, places]
+        if len(melody) < 3:
             continue
-        step = np.diff(line)
+        step = np.diff(melody)
         for octave in (OCTAVE, -OCTAVE):
-            # At the ends of the line the next two notes stand for both neighbours.
-            before = np.concatenate(([line[0] - line[2]], step)) * np.sign(octave)
-            after = np.append(-step, line[-1] - line[-3]) * np.sign(octave)
+            # At the ends of the voice the next two notes stand for both neighbours.
+            before = np.concatenate(([melody[0] - melody[2]], step)) * np.sign(octave)
+            after = np.append(-step, melody[-1] - melody[-3]) * np.sign(octave)
             smaller, larger = np.minimum(before, after), np.maximum(before, after)
             fits = (smaller >= LEAP) & (np.abs(smaller - OCTAVE) <= NEAR)
             fits &= np.abs(larger - OCTAVE) <= NEAR
@@ -63,7 +65,7 @@ def octave_slips(found: Moments) -> list[tuple[int, int, int]]:
 
 
 def _misplaced(found: Moments, voice: int, moment: int, shift: int) -> int:
-    """Semitones by which a note crosses a neighbour or stands too far from one."""
+    """Return by how many semitones a note crosses a neighbour or is too far from one."""
     pitch = int(found.pitch[voice, moment]) + shift
     rows = len(found.pitch)
     worst = 0

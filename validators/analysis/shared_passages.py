@@ -1,9 +1,9 @@
-"""A piece as a row of symbols that stay the same in every key, to find what two share.
+"""A piece as symbols that are the same in every key, to find passages that two pieces share.
 
-At every moment at which a note begins, the texture is put into one number: how long it is
-until the next moment, by how much the highest note moved, and which notes lie how far
-below it. The melody alone (the first voice) is put into numbers likewise. Barlines play no
-part, as editions set them differently, nor do keys, names and words.
+At every moment at which a note begins, the texture is encoded as one number: the time until
+the next moment, by how much the highest note moved, and how far below it the other notes
+are. The melody alone (the first voice) is encoded likewise. Barlines are left out, because
+editions set them differently, and so are keys, names and words.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from scoregate.abc.score import Score
 from scoregate.validators.analysis.sounding import notes
 
 GRAM = 6
-"""Symbols that two passages must share before they count at all."""
+"""Length of the shortest passage that counts as shared, in symbols."""
 _TICKS = 960
-"""Of a whole note: fine enough for every tuplet that occurs."""
+"""Ticks of a whole note: fine enough for every tuplet that occurs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A row of symbols.
+    """The symbols of a piece.
 
-    Parameters
+    Attributes
     ----------
     symbols : ndarray of uint32, shape (moments,)
     times : ndarray of float64, shape (moments,)
@@ -41,17 +41,17 @@ class Passage:
 
 
 def texture(score: Score) -> Passage:
-    """Put all that sounds into symbols."""
+    """Encode everything that sounds."""
     every = notes(score)
     return _symbols(score, ~every.grace)
 
 
 def melody(score: Score) -> Passage:
-    """Put the first voice into symbols; of its chords the highest note."""
+    """Encode the first voice; of its chords the highest note."""
     every = notes(score)
     first = int(every.voice.min()) if len(every.voice) else 0
-    mine = ~every.grace & (every.voice == first)
-    return _symbols(score, mine, top_only=True)
+    in_melody = ~every.grace & (every.voice == first)
+    return _symbols(score, in_melody, top_only=True)
 
 
 def _symbols(score: Score, chosen: NDArray[np.bool_], top_only: bool = False) -> Passage:
@@ -85,7 +85,7 @@ def _symbols(score: Score, chosen: NDArray[np.bool_], top_only: bool = False) ->
 
 
 def grams(symbols: NDArray[np.uint32]) -> NDArray[np.uint64]:
-    """Put every `GRAM` symbols in a row into one number; the first symbol's move is left in.
+    """Hash every run of `GRAM` symbols into one number.
 
     Returns
     -------
@@ -99,7 +99,7 @@ def grams(symbols: NDArray[np.uint32]) -> NDArray[np.uint64]:
 
 
 def _mix(value: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Scatter the bits: the finaliser of splitmix64 (Steele, Lea and Flood 2014)."""
+    """Mix the bits of a number: the finaliser of splitmix64 (Steele, Lea and Flood 2014)."""
     value = (value + np.uint64(0x9E3779B97F4A7C15)).astype(np.uint64)
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

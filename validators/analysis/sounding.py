@@ -1,8 +1,8 @@
-"""The score as arrays of sounding notes: what the gates that count and compare work on.
+"""The sounding notes of a score as arrays, for the gates that count and compare.
 
-Worked out once for a score and kept in ``score.derived``, so that no gate walks through
-the events again. Times are floats of a whole note here: good enough to compare and to
-count, while everything that must be exact stays with the Fractions of the bars gate.
+The arrays are computed once for a score and cached in ``score.derived``, so that no gate
+walks through the events again. Times are floats in whole notes, which is exact enough to
+compare and to count; the gate ``bars`` works with the exact fractions of the score.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ _NEARLY = 1e-6
 class Notes:
     """Every sounding note, in the order of voices, bars and events.
 
-    Parameters
+    Attributes
     ----------
     voice, bar, pitch : ndarray of int64, shape (notes,)
         Index of the voice and of the bar, both from 0; MIDI number.
     onset, end : ndarray of float64, shape (notes,)
-        From the beginning of the bar, in whole notes; equal for grace notes.
+        In whole notes from the beginning of the bar; equal for grace notes.
     starts : ndarray of bool, shape (notes,)
         False where a tie carries the note over from the event before.
     grace : ndarray of bool, shape (notes,)
     bar_length : ndarray of float64, shape (bars,)
-        Of the longest voice in that bar, in whole notes.
+        Length of the longest voice in that bar, in whole notes.
     """
 
     voice: NDArray[np.int64]
@@ -52,7 +52,7 @@ class Notes:
 
 
 def notes(score: Score) -> Notes:
-    """Return the score's notes as arrays, from the store when they are there already."""
+    """Return the notes of a score as arrays; they are cached."""
     known = score.derived.get("notes")
     if known is None:
         known = score.derived["notes"] = _collect(score)
@@ -86,10 +86,10 @@ def _collect(score: Score) -> Notes:
 
 
 def slices(score: Score) -> NDArray[np.uint64]:
-    """Return what sounds in each of the sixteen slices of each bar.
+    """Return what sounds in each of the sixteen slices of each bar; it is cached.
 
-    A slice holds the notes that sound at its beginning; grace notes have no duration and
-    stand in none.
+    A slice has the notes that sound at its beginning. Grace notes have no duration and are
+    in no slice.
 
     Returns
     -------
@@ -119,7 +119,7 @@ def slices(score: Score) -> NDArray[np.uint64]:
 
 
 def beginnings(score: Score) -> NDArray[np.uint64]:
-    """Return in which of the slices of each bar notes begin: its rhythm.
+    """Return in which slices of each bar notes begin: its rhythm.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Does the piece go round in circles? Loops and recurrence of its bars.
+"""The gate ``repetition``: whether the piece loops.
 
 Every bar is compared with the bars before it by dynamic time warping
 (:mod:`scoregate.validators.analysis.dtw`). Bars that only rest are left out.
@@ -6,18 +6,18 @@ Every bar is compared with the bars before it by dynamic time warping
 - Loop share Ld: the longest stretch of bars that repeat those p bars before them, at
   least three periods and five bars long, over the number of bars. Over the stretch the
   distance from the bar p before is at most .17 on average, and never more than .7, so that
-  a changed note here and there does not hide a loop. It is not much more from the bar 2 p
-  before: bars in pairs (AABBCC, a canon on such a tune) are no loop. As warping hides the
-  rhythm, two bars are also as far apart as the places at which their notes begin
-  (Jaccard). A model that is stuck in a decoding loop shows here; written-out repeats, AABB
-  forms and strophes don't, as they come once or twice and not three times without a break.
-  Periods reach up to a third of the piece.
-- An ostinato that opens the piece and is left after eight bars at most, and four bars that
-  are alike, count in no share; they are warnings.
+  a few changed notes do not hide a loop. The distance from the bar 2 p before is limited as
+  well: bars in pairs (AABBCC, a canon on such a tune) are no loop. Because warping hides the
+  rhythm, the distance of two bars is at least that of the times at which their notes begin
+  (Jaccard). A model that is stuck in a decoding loop has a high loop share; written-out
+  repeats, AABB forms and strophes do not, because they come once or twice and not three
+  times without a break. Periods of up to a third of the piece are looked for.
+- An ostinato that opens the piece and ends after eight bars at most, and four equal bars, do
+  not count in the share; they are warnings.
 - Recurrence R: the mean over the bars of 1 - the distance to the most similar bar before.
 - Copies U: 1 - different bars / all bars, by equality.
 
-Neither R nor U can tell a loop from form, so only Ld rejects.
+Neither R nor U can tell a loop from musical form, so only Ld rejects.
 """
 
 from __future__ import annotations
@@ -41,25 +41,26 @@ VERSION = "2"
 ALIKE = 0.17
 """Mean distance of a loop's bars from those a period before."""
 FARTHEST = 0.70
-"""Largest distance of a single bar: with few notes in it, one other note is that far."""
+"""Largest distance of a single bar: in a bar of few notes one other note makes that much."""
 AT_THE_ENDS = 0.50
 """Largest distance of a loop's first and last bar: a loop does not end in another bar."""
 AGAIN = 0.25
 """Mean distance of a loop's bars from those two periods before."""
 COUNTED = 0.60
-"""What a bar's distance counts at most in the mean."""
+"""Limit of a bar's distance in the mean."""
 _ROUNDING = 1e-6
 PERIODS = 3
-"""Periods that a stretch must last to be a loop: two are a repeat, as music has them."""
+"""Periods that a stretch must last to be a loop: two are an ordinary repeat."""
 SHORTEST_LOOP = 5
-"""Bars that a loop must have: a phrase of four bars on one figure is none."""
-SHORTEST_TOLD = 4
-"""Bars alike that are worth a warning: a last chord held over three bars is not."""
+"""Bars that a loop must have: a phrase of four bars on one figure is not a loop."""
+SHORTEST_REPORTED = 4
+"""Equal bars that give a warning: a last chord held over three bars does not."""
 LONGEST_OPENING = 8
-"""Bars of an ostinato that may open a piece which then goes on to something else."""
+"""Longest ostinato that may open a piece, in bars."""
 PAIRS = 100_000
-"""Pairs of bars compared at most; in longer pieces each bar looks back less far."""
+"""Pairs of bars that are compared; in longer pieces bars are compared less far back."""
 NARROWEST = 16
+"""Bars that each bar is compared with at least, however long the piece is."""
 LONGEST = 20_000
 """Bars of the longest piece that is judged."""
 
@@ -71,13 +72,13 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
     ----------
     score : Score
     style : str, optional
-        Whose thresholds for ``repetition.loop_share`` and ``repetition.recurrence`` decide
-        the severities.
+        Style whose thresholds for ``repetition.loop_share`` and ``repetition.recurrence``
+        decide the severities.
 
     Returns
     -------
     Outcome
-        With the measures ``repetition.loop_share``, ``repetition.recurrence`` and
+        Measures ``repetition.loop_share``, ``repetition.recurrence`` and
         ``repetition.copies``; all 0 for fewer than two sounding bars.
 
     Raises
@@ -85,7 +86,7 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
     GateError
         For more than 20,000 bars.
     """
-    limits = for_style(style)
+    thresholds = for_style(style)
     outcome = Outcome(NAME, VERSION)
     everything = slices(score)
     sounding = np.flatnonzero(everything.any(axis=(1, 2)))
@@ -97,19 +98,19 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
     kind, different = _kinds(everything[sounding])
     found = _Distances(different, kind, beginnings(score)[sounding])
     count = len(kind)
-    told = _longest(found, count)
-    share = told.length / count if told.loop else 0.0
+    stretch = _longest(found, count)
+    share = stretch.length / count if stretch.loop else 0.0
     recurrence = found.recurrence()
     outcome.measures = {
         "repetition.loop_share": share,
         "repetition.recurrence": recurrence,
         "repetition.copies": 1 - len(different) / count if count else 0.0,
     }
-    severity = limits.severity("repetition.loop_share", told.length / max(count, 1))
+    severity = thresholds.severity("repetition.loop_share", stretch.length / max(count, 1))
     if severity:
-        severity = severity if told.loop else "warning"
-        outcome.findings.append(_finding(score, told, sounding, severity, limits))
-    severity = limits.severity("repetition.recurrence", recurrence)
+        severity = severity if stretch.loop else "warning"
+        outcome.findings.append(_finding(score, stretch, sounding, severity, thresholds))
+    severity = thresholds.severity("repetition.recurrence", recurrence)
     if severity:
         outcome.findings.append(
             Finding(
@@ -118,14 +119,14 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
                 severity,
                 "the pitches of nearly every bar resemble those of an earlier one",
                 found=f"{recurrence:.2f}",
-                expected=f"below {limits.bound('repetition.recurrence', severity):.2f}",
+                expected=f"below {thresholds.bound('repetition.recurrence', severity):.2f}",
             )
         )
     return outcome
 
 
 def _kinds(bars: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-    """Number the different bars: the kind of each bar, and one bar of each kind."""
+    """Count the different bars; return the kind of each bar, and one bar of each kind."""
     numbers: dict[bytes, int] = {}
     kind = [numbers.setdefault(bar.tobytes(), len(numbers)) for bar in bars]
     different = np.frombuffer(b"".join(numbers), dtype=np.uint64)
@@ -133,7 +134,19 @@ def _kinds(bars: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.uint
 
 
 class _Distances:
-    """Distances of each bar from those before it, as far back as is looked."""
+    """Distances of each bar from the bars before it, as far back as they are compared.
+
+    Attributes
+    ----------
+    kind : ndarray of int64, shape (bars,)
+        Equal bars have the same kind.
+    rhythm : ndarray of uint64, shape (bars,)
+        Slices in which notes begin, as bits.
+    reach : int
+        How many bars back are compared.
+    back : ndarray of float32, shape (bars, reach + 1)
+        Column p: distance from the bar p before; 2 where there is none.
+    """
 
     def __init__(
         self,
@@ -156,14 +169,14 @@ class _Distances:
         unlike = left != right
         values = np.zeros(len(pair), dtype=np.float32)
         values[unlike] = bar_distances(different, left[unlike], right[unlike])
-        # Row: the later bar. Column p: its distance from the bar p before it; 2 where none.
         self.back = np.full((count, self.reach + 1), 2, dtype=np.float32)
         self.back[later, later - earlier] = values[place]
 
     def from_before(self, period: int) -> NDArray[np.float64]:
-        """Distance of every bar from the one a period before, in notes and in rhythm.
+        """Return the distance of every bar from the one a period before.
 
-        2 where there is none. Beyond the reach the notes are equal or not.
+        The larger of the distances in notes and in rhythm; 2 where there is no such bar.
+        Beyond the reach the distance in notes is 0 for equal bars and 2 for others.
         """
         if period <= self.reach:
             distance = self.back[:, period].astype(np.float64)
@@ -177,35 +190,47 @@ class _Distances:
         return distance
 
     def recurrence(self) -> float:
+        """Return the mean of 1 - the distance to the most similar bar before."""
         if len(self.kind) < 2:
             return 0.0
         nearest = self.back[1:].min(axis=1)
         _, first_seen = np.unique(self.kind, return_index=True)
         seen_before = np.ones(len(self.kind), dtype=bool)
         seen_before[first_seen] = False
-        nearest[seen_before[1:]] = 0  # also beyond the reach
+        nearest[seen_before[1:]] = 0  # equal bars beyond the reach included
         return float(1 - np.minimum(nearest, 1).mean())
 
 
 class Stretch(NamedTuple):
-    """Bars that repeat those a period before: the first, and the one after the last."""
+    """Bars that repeat those a period before.
+
+    Attributes
+    ----------
+    first, end : int
+        Index of the first bar, and of the one after the last.
+    period : int
+        In bars.
+    loop : bool
+        False for what is too short to be a loop, and for an ostinato that opens the piece.
+    exact : bool
+        Whether every bar equals the one a period before, and is not only similar to it.
+    """
 
     first: int = 0
     end: int = 0
     period: int = 1
     loop: bool = False
-    """False for what is too short to be a loop, or an ostinato that opens the piece."""
     exact: bool = True
-    """Whether every bar equals the one a period before, and is not only near it."""
 
     @property
     def length(self) -> int:
+        """Number of bars."""
         return self.end - self.first
 
 
 def _longest(found: _Distances, count: int) -> Stretch:
-    """Return the longest loop; where there is none, the longest stretch that is told."""
-    loop = told = Stretch()
+    """Return the longest loop; where there is none, the longest stretch to be reported."""
+    loop = longest = Stretch()
     for period in range(1, count // PERIODS + 1):
         distance = found.from_before(period)
         near = distance <= FARTHEST + _ROUNDING
@@ -213,10 +238,10 @@ def _longest(found: _Distances, count: int) -> Stretch:
         twice = _sums(found.from_before(2 * period))
         edges = np.flatnonzero(np.diff(np.concatenate(([0], near.view(np.int8), [0])))).tolist()
         for begin, end in zip(edges[::2], edges[1::2], strict=True):
-            enough = max(PERIODS * period, SHORTEST_TOLD, loop.length + 1) - period
-            # An ostinato ends where it is left, not in a bar that is near it.
+            enough = max(PERIODS * period, SHORTEST_REPORTED, loop.length + 1) - period
+            # An ostinato ends with its last repetition, not in a bar that is only similar.
             at_the_ends = ALIKE if begin == period else AT_THE_ENDS
-            # The worse end is taken off until the rest is alike.
+            # The end with the larger distance is removed until the rest is similar enough.
             while end - begin >= enough and (
                 max(distance[begin], distance[end - 1]) > at_the_ends
                 or total[end] - total[begin] > ALIKE * (end - begin)
@@ -231,45 +256,46 @@ def _longest(found: _Distances, count: int) -> Stretch:
             first, length = begin - period, end - begin + period
             opening = first == 0 and end < count and length <= LONGEST_OPENING
             is_loop = length >= SHORTEST_LOOP and not opening
-            if is_loop or length > told.length:
+            if is_loop or length > longest.length:
                 exact = not distance[begin:end].any()
-                told = Stretch(first, end, period, is_loop, exact)
-                loop = told if is_loop else loop
-    return loop if loop.length else told
+                longest = Stretch(first, end, period, is_loop, exact)
+                loop = longest if is_loop else loop
+    return loop if loop.length else longest
 
 
 def _sums(distance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sums of the distances before each bar, of which none counts for too much."""
+    """Return the sums of the distances before each bar, each limited to `COUNTED`."""
     return np.concatenate(([0.0], np.cumsum(np.minimum(distance, COUNTED))))
 
 
 def _finding(
     score: Score,
-    told: Stretch,
+    stretch: Stretch,
     sounding: NDArray[np.int64],
     severity: Severity,
-    limits: Thresholds,
+    thresholds: Thresholds,
 ) -> Finding:
-    begin, end = int(sounding[told.first]) + 1, int(sounding[told.end - 1]) + 1
+    begin, end = int(sounding[stretch.first]) + 1, int(sounding[stretch.end - 1]) + 1
     line, column = _place(score, begin)
-    share = told.length / len(sounding)
-    bars = "the same bar" if told.period == 1 else f"the same {told.period} bars"
+    share = stretch.length / len(sounding)
+    bars = "the same bar" if stretch.period == 1 else f"the same {stretch.period} bars"
     return Finding(
         NAME,
-        "repetition.loop" if told.loop else "repetition.ostinato",
+        "repetition.loop" if stretch.loop else "repetition.ostinato",
         severity,
-        f"bars {begin}-{end} repeat with period {told.period}: "
-        f"{'' if told.exact else 'nearly '}{bars} "
-        f"{round(told.length / told.period, 1):g} times, {share:.0%} of the piece",
+        f"bars {begin}-{end} repeat with period {stretch.period}: "
+        f"{'' if stretch.exact else 'nearly '}{bars} "
+        f"{round(stretch.length / stretch.period, 1):g} times, {share:.0%} of the piece",
         bar=begin,
         line=line,
         column=column,
         found=f"{share:.2f}",
-        expected=f"below {limits.bound('repetition.loop_share', severity):.2f}",
+        expected=f"below {thresholds.bound('repetition.loop_share', severity):.2f}",
     )
 
 
 def _place(score: Score, bar: int) -> tuple[int | None, int | None]:
+    """Return the line and column at which a bar is written."""
     for voice in score.voices:
         for candidate in voice.bars:
             if candidate.number == bar and not candidate.implied:

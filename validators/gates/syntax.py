@@ -1,17 +1,16 @@
-"""Is it ABC? The reader's findings, and abc2midi as a second opinion.
+"""The gate ``syntax``: whether the text can be read, by the reader and by abc2midi.
 
-The reader has already read the piece; what it could not read is this gate's first word.
-abc2midi, which thousands of people's scores have gone through, is the second. It is
-judged by what it says and by the MIDI it writes, never by its exit code, which is 0 for
-nearly everything. Its messages are sorted: errors of notation are findings, its own limits
-(sixteen MIDI channels, decorations it does not know) are not the piece's fault, and what
-other gates judge better (the length of bars) is left to them.
+The findings of the reader come first. abc2midi, an independent and widely used program, is
+then judged by its messages and by the MIDI it writes; its exit code is 0 for nearly every
+faulty text. Messages about errors of notation become findings. Messages about limits of
+abc2midi (sixteen MIDI channels, unknown decorations) are no fault of the piece, and those
+about what other gates judge better (the length of bars) are left to these gates.
 
-abc2midi is handed the finished piece with some marks blanked out, each by as many
-spaces, so that its columns stay right: repeat signs and endings, as a repeated bar would
-count twice among the notes, trills, which it writes out as many notes, chord symbols, of
-which it makes an accompaniment, and dotted ties, which it doesn't know. Dynamics are
-switched off because its diminuendos fade notes to a velocity of 0, which is silence.
+abc2midi gets the finished piece with some marks replaced by as many spaces, so that its
+columns stay right: repeat signs and endings, because a repeated bar would count twice among
+the notes; trills, which it writes out as many notes; chord symbols, from which it makes an
+accompaniment; and dotted ties, which it does not know. Dynamics are switched off because its
+diminuendos fade notes to a velocity of 0, which is silence. docs/abc2midi.md has the details.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from bisect import bisect_right
 
 import numpy as np
 
-from scoregate.abc.remarks import NOT_MUSIC
+from scoregate.abc.finding_collector import NOT_MUSIC
 from scoregate.abc.score import Score
 from scoregate.findings import Finding, Outcome
 from scoregate.validators import abc2midi
@@ -33,13 +32,13 @@ NAME = "syntax"
 VERSION = "1"
 
 _MOST = 8
-"""Findings taken over from abc2midi; a broken piece brings hundreds of the same."""
+"""Findings that are made of abc2midi's messages; a broken piece has hundreds of them."""
 
 _MESSAGES = re.compile(r"(Error|Warning) in line-char (\d+)-(\d+) : (.{0,200})")
 
-# What is no fault of the piece, or another gate's business.
-_NOT_OURS = re.compile(
-    # Its own limits and habits.
+# Messages that are about no fault of the piece, or about what another gate judges.
+_IGNORED = re.compile(
+    # Limits and habits of abc2midi.
     r"Channel limit exceeded|All 16 MIDI channels|Exceeded maximum note denominator"
     r"|I: key .* not recognized|instruction !.*! (?:ignored|is deprecated)|Extending"
     r"|Rolls and trills not supported|V:.* out of sequence|First V: field|Slur within slur"
@@ -49,7 +48,7 @@ _NOT_OURS = re.compile(
     r"|Ignoring string .* in K:|clef .* not recognized|malformed Q:|Expecting = in tempo"
     # The reader judges broken rhythm, and knows what may stand between > and its note.
     r"|Cannot apply broken rhythm"
-    # Repeats are blanked out before; what it says of them is not about the piece.
+    # Repeats are blanked out before, so messages about them are not about the piece.
     r"|repeat|:\||\|:|variant ending|multiple endings"
     # The bars gate judges bars, and knows pickups and split bars.
     r"|Track \d+ Bar \d+ has|Track \d+ is .* quarter notes long",
@@ -69,7 +68,7 @@ _FAULTS = tuple(
         ("unclosed", r"double quote|closing"),
     )
 )
-# Said as warnings, yet the notes are not what the text says.
+# Warnings after which the notes are not those of the text.
 _SERIOUS_WARNING = re.compile(r"Bad tie|[Uu]nequal notes in chord|Sustained notes beyond")
 
 _UNSAFE = re.compile(
@@ -82,8 +81,8 @@ _UNSAFE = re.compile(
 _FIELD = re.compile(r"[A-Za-z]:|%")
 # A roll or a trill becomes several notes, P: an order of parts, a volta a second pass.
 _PLAYED_OUT = re.compile(r"~|[!+](?:roll|trill)|^P:.*\)?\d|\[[1-9]", re.MULTILINE)
-# What abc2midi is not shown. Fields and decorations are matched whole, so that their
-# letters are not taken for marks of one character.
+# What is blanked out before abc2midi reads the text. Fields and decorations are matched whole,
+# so that their letters are not taken for marks of one character.
 _BLANKED = re.compile(
     r"(?P<field>\[[A-Za-z]:[^\]\[]*\])"
     r"|(?P<decoration>![A-Za-z][^!|\s]{0,30}!)"
@@ -105,11 +104,14 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
     Parameters
     ----------
     score : Score
+    style : str or None
+        Not used: the rules are the same in every style.
 
     Returns
     -------
     Outcome
-        Not judged when abc2midi crashed or met one of its limits.
+        Not judged when abc2midi crashed or reached a limit. Measures ``syntax.notes_read``
+        and ``syntax.notes_heard``, where no finding is critical.
 
     Raises
     ------
@@ -139,7 +141,7 @@ def unsafe_directives(text: str) -> list[Finding]:
     """Find directives that make a program read or write files, or run code.
 
     abc2midi reads any file by ``%%abc-include`` and opens one by ``%%MIDI ptstress``;
-    other programs run PostScript or JavaScript. No such text is handed on.
+    other programs run PostScript or JavaScript. No program is run over such a text.
     """
     found = []
     for match in _UNSAFE.finditer(text):
@@ -161,13 +163,14 @@ def unsafe_directives(text: str) -> list[Finding]:
 
 
 def _for_abc2midi(text: str, voices: int) -> tuple[str, list[int]]:
-    """Blank out repeats and trills; give each voice a channel where they are too many.
+    """Blank out what abc2midi would play; give each voice a channel where there are many.
 
     Returns
     -------
     str
+        The text for abc2midi.
     list of int
-        Numbers of the lines that were put in, ascending.
+        Numbers of the lines that were inserted, ascending.
     """
     lines, added = [], []
     crowded, channel, body = voices > 14, 0, False
@@ -185,6 +188,7 @@ def _for_abc2midi(text: str, voices: int) -> tuple[str, list[int]]:
 
 
 def _blank(match: re.Match[str]) -> str:
+    """Replace a mark by spaces, unless it is one that abc2midi does not play."""
     if match[0][:2] in _ANNOTATIONS:
         return match[0]
     if match["field"] and match["field"][1] not in _TEXT_FIELDS:
@@ -195,8 +199,9 @@ def _blank(match: re.Match[str]) -> str:
 
 
 def _take_messages(outcome: Outcome, messages: str, added: list[int], score: Score) -> None:
-    said: set[tuple[str, int, int]] = set()
-    # Where the reader has found a fault of the header, that there is no tune follows from it.
+    """Make findings of the messages that tell of a fault of the piece."""
+    seen: set[tuple[str, int, int]] = set()
+    # Where the reader has found a fault of the header, abc2midi finds no tune because of it.
     faulty = any(finding.severity == "critical" for finding in score.findings)
     places = None
     for kind, number, character, message in _MESSAGES.findall(messages):
@@ -204,14 +209,14 @@ def _take_messages(outcome: Outcome, messages: str, added: list[int], score: Sco
         if fault is None or (fault == "no-tune" and faulty):
             continue
         line, column = int(number) - bisect_right(added, int(number)), int(character) + 1
-        if (fault, line, column) in said:
+        if (fault, line, column) in seen:
             continue
-        said.add((fault, line, column))
+        seen.add((fault, line, column))
         places = places or _places(score)
         voice, bar = _where(places, line, column)
         if any(_same_place(known, line, voice, column) for known in score.findings):
             continue
-        if len(said) > _MOST:
+        if len(seen) > _MOST:
             break
         outcome.findings.append(
             Finding(
@@ -228,17 +233,18 @@ def _take_messages(outcome: Outcome, messages: str, added: list[int], score: Sco
 
 
 def _fault(kind: str, message: str) -> str | None:
-    """Return the code of a fault of the piece; None for all else."""
-    if _NOT_OURS.search(message) or (kind == "Warning" and not _SERIOUS_WARNING.search(message)):
+    """Return the code of the fault that a message is about; None for no fault."""
+    if _IGNORED.search(message) or (kind == "Warning" and not _SERIOUS_WARNING.search(message)):
         return None
     return next((code for code, pattern in _FAULTS if pattern.search(message)), "error")
 
 
 Places = dict[int, list[tuple[int, str, int]]]
+"""By line of the text: the column, voice and number of each bar that begins on it."""
 
 
 def _places(score: Score) -> Places:
-    """For each line of the text: where on it which voice has which bar."""
+    """Return where the bars of a score begin in its text."""
     places: Places = {}
     for voice in score.voices:
         for bar in voice.bars:
@@ -250,6 +256,7 @@ def _places(score: Score) -> Places:
 
 
 def _where(places: Places, line: int, column: int) -> tuple[str | None, int | None]:
+    """Return the voice and the bar at a position of the text."""
     row = places.get(line)
     if not row:
         return None, None
@@ -259,6 +266,7 @@ def _where(places: Places, line: int, column: int) -> tuple[str | None, int | No
 
 
 def _same_place(known: Finding, line: int, voice: str | None, column: int) -> bool:
+    """Return whether the reader has reported a fault at this position."""
     if known.severity == "info" or known.line != line:
         return False
     if known.voice is not None and voice is not None:
@@ -267,15 +275,15 @@ def _same_place(known: Finding, line: int, voice: str | None, column: int) -> bo
 
 
 def _plays_more(score: Score) -> bool:
-    """Whether more is played than written: repeats, parts in an order, ornaments spelt out."""
+    """Return whether more is played than written: repeats, order of parts, ornaments."""
     repeated = any(":" in bar.right + bar.left for voice in score.voices for bar in voice.bars)
     return repeated or _PLAYED_OUT.search(score.text) is not None
 
 
 def _compare_notes(outcome: Outcome, midi: bytes, score: Score) -> None:
-    """Say so when abc2midi heard fewer notes than the reader read, or more."""
-    every = notes(score)
-    read = int(np.count_nonzero(every.starts & ~every.grace))
+    """Report when abc2midi plays fewer notes than the reader read, or more."""
+    sounding = notes(score)
+    read = int(np.count_nonzero(sounding.starts & ~sounding.grace))
     heard = sum(track.notes for track in tracks(midi)) if midi else 0
     outcome.measures["syntax.notes_read"] = float(read)
     outcome.measures["syntax.notes_heard"] = float(heard)
@@ -294,7 +302,7 @@ def _compare_notes(outcome: Outcome, midi: bytes, score: Score) -> None:
 
 
 class SyntaxGate:
-    """The gate as the registry holds it; its version includes that of abc2midi."""
+    """The gate; a class, because its version depends on the abc2midi that is found."""
 
     name = NAME
     asks = "Can the text be read, by the reader and by abc2midi?"
@@ -306,7 +314,7 @@ class SyntaxGate:
 
     @property
     def version(self) -> str:
-        """Version of this module and of abc2midi, which judges as well.
+        """Version of this module and of abc2midi.
 
         Raises
         ------
