@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from scoregate.abc.lexer import split_barline
 from scoregate.convert.bar_events import Event, midi_pitch, parse_bar
 from scoregate.notagen.training.forbidden import forbidden_letters
 
@@ -24,7 +25,6 @@ LOWEST = 36  # MIDI pitch of class 1
 PITCHES = 50  # classes of an absolute pitch; class 0 is silence
 IGNORE = -1
 UNIT = re.compile(r"^(?P<lead>\|?[\]|:]*)(?P<mark>\[r:[^\]]*\])?\[V:(?P<voice>\d+)\]")
-BARLINE_AT_END = re.compile(r"(?:\[\||:*\|[|\]:]*|::)?\n?$")
 
 
 @dataclass(slots=True)
@@ -123,8 +123,7 @@ def read_unit(unit: str, alters: tuple[int, ...], memory: Memory) -> VoiceBar:
     assert match is not None
     voice, start = int(match["voice"]), match.end()
     music = unit[start:]
-    ending = BARLINE_AT_END.search(music)
-    music = music[: ending.start()] if ending else music
+    music, _ = split_barline(music)
     bar = parse_bar(music, alters, memory.ties.setdefault(voice, {}))
     length = int(max(bar.duration * 2, 0))
     size = max(length, TIMES) + 1

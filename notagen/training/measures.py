@@ -12,14 +12,20 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 
 from scoregate.abc.keys import key_fifths, signature
+from scoregate.abc.lexer import split_barline
 from scoregate.convert.bar_events import Event, midi_pitch, parse_bar, write_bar
+from scoregate.theory import (
+    MINOR_MAJOR_SEVENTH,
+    SEVENTHS,
+    TRIADS,
+    parts_of_chords,
+    pitch_class_set,
+)
 
-TRIADS = ((0, 4, 7), (0, 3, 7), (0, 3, 6), (0, 4, 8))
-SEVENTHS = ((0, 4, 7, 10), (0, 4, 7, 11), (0, 3, 7, 10), (0, 3, 6, 10), (0, 3, 6, 9), (0, 3, 7, 11))
-_CHORDS = {frozenset((r + t) % 12 for t in kind) for r in range(12) for kind in TRIADS + SEVENTHS}
-_CONSONANT = {frozenset((r + t) % 12 for t in kind) for r in range(12) for kind in TRIADS[:2]}
+_CHORDS = parts_of_chords((*TRIADS.values(), *SEVENTHS.values(), MINOR_MAJOR_SEVENTH))
+_CONSONANT = parts_of_chords((TRIADS["major"], TRIADS["minor"]))
 _BODY = re.compile(r"^(?:\[r:[^\]]*\])?(?=\[V:)")
-_CELL = re.compile(r"\[V:(\d+)\](.*?)([|:\]\[]*)(?=\[V:|$)")
+_CELL = re.compile(r"\[V:(\d+)\](.*?)(?=\[V:|$)")
 
 
 @dataclass(slots=True)
@@ -87,10 +93,10 @@ def read_lines(text: str) -> tuple[list[Line], Fraction, Fraction]:
         barline, closed = "", True
         for cell in _CELL.finditer(raw[start.end() :]):
             voice = int(cell[1])
-            bar = parse_bar(cell[2], alters, tied.setdefault(voice, {}))
-            closed = closed and bool(cell[3]) and voice not in voices
+            music, barline = split_barline(cell[2])
+            bar = parse_bar(music, alters, tied.setdefault(voice, {}))
+            closed = closed and bool(barline) and voice not in voices
             voices[voice], lengths[voice] = bar.events, bar.duration
-            barline = cell[3]
         lines.append(Line(voices, lengths, barline, closed))
     return lines, full / length, Fraction(1, 4) / length
 
@@ -121,8 +127,7 @@ def harmony_fit(lines: list[Line], beat: Fraction) -> tuple[int, int]:
             notes = sounding(line, at)
             if len(notes) >= 3:
                 counted += 1
-                classes = frozenset(n % 12 for n in notes)
-                fitting += any(classes <= chord for chord in _CHORDS)
+                fitting += bool(_CHORDS[pitch_class_set(notes)])
             at += beat
     return fitting, counted
 
@@ -194,8 +199,8 @@ def measure(text: str, copies: CopyIndex | None = None) -> PieceMeasures:
         ending = sounding(last, Fraction(quarter, 4) - Fraction(1, 8))
         if ending:
             break
-    classes = frozenset(n % 12 for n in ending)
-    triad = len(classes) >= 2 and any(classes <= chord for chord in _CONSONANT)
+    classes = pitch_class_set(ending)
+    triad = classes.bit_count() >= 2 and bool(_CONSONANT[classes])
     return PieceMeasures(
         len(lines), sum(equal) / len(lines), right / len(lines),
         fitting / counted if counted else None, triad,

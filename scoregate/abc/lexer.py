@@ -58,3 +58,19 @@ ERROR_SPAN = {
     "!": re.compile(r"![A-Za-z<>().]*+"),
     "{": re.compile(r"\{/?"),
 }
+
+_BARLINE_AT_END = re.compile(r"(?:(?:\[\|\]?|\.?:*\|++\]?:*|::++)\s*)++$")
+
+
+def split_barline(cell: str) -> tuple[str, str]:
+    """Split one voice's bar into its music and the barline at its end.
+
+    Examples
+    --------
+    >>> split_barline("C4 D4|"), split_barline("[C,E,]|"), split_barline("[CE]|]")
+    (('C4 D4', '|'), ('[C,E,]', '|'), ('[CE]', '|]'))
+    >>> split_barline("C8:|"), split_barline("[CE]"), split_barline("|]")
+    (('C8', ':|'), ('[CE]', ''), ('', '|]'))
+    """
+    match = _BARLINE_AT_END.search(cell)
+    return (cell[: match.start()], match[0].strip()) if match else (cell, "")

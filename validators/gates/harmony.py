@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 from scoregate.abc.score import Score
 from scoregate.findings import Finding, Outcome
-from scoregate.validators.analysis.chords import TRIADS, pitch_class_set
+from scoregate.theory import TRIADS, pitch_class_set
 from scoregate.validators.analysis.counterpoint import Clash, crossings, moments, parallels
 from scoregate.validators.analysis.key_finding import tonic_of
 from scoregate.validators.analysis.parts import assign, is_choral
