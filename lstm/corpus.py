@@ -14,6 +14,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -176,14 +177,16 @@ def _parse_all(files: list[tuple[Path, str]], on_file: Callable[[int, int], None
     results: dict[int, list[Piece | Loss]] = {}
     with ProcessPoolExecutor(max_workers=cores()) as pool:
         futures = {pool.submit(parse_file, path): number for number, (path, _) in enumerate(files)}
-        for done, future in enumerate(as_completed(futures), start=1):
-            number = futures[future]
+        for future in as_completed(futures):
             try:
-                results[number] = future.result()
-            except Exception as error:  # a file that kills its process must not end the corpus
-                results[number] = [Loss(files[number][0].name, f"{type(error).__name__}: {error}")]
+                results[futures[future]] = future.result()
+            except BrokenProcessPool:
+                continue  # a file killed its process, and the others of the pool with it
             if on_file:
-                on_file(done, len(files))
+                on_file(len(results), len(files))
+    for number, (path, _) in enumerate(files):
+        if number not in results:
+            results[number] = _parse_alone(path)
     corpus = Corpus()
     for number, (_, style) in enumerate(files):
         for found in results[number]:
@@ -192,6 +195,15 @@ def _parse_all(files: list[tuple[Path, str]], on_file: Callable[[int, int], None
             else:
                 corpus.pieces.append((style, found))
     return corpus
+
+
+def _parse_alone(path: Path) -> list[Piece | Loss]:
+    """Parse a file in a process of its own, which it may kill."""
+    with ProcessPoolExecutor(max_workers=1) as pool:
+        try:
+            return pool.submit(parse_file, path).result()
+        except BrokenProcessPool:
+            return [Loss(path.name, "music21's process was killed over it")]
 
 
 def parse_file(path: Path) -> list[Piece | Loss]:
