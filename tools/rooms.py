@@ -86,6 +86,6 @@ ROOMS = (
         8,
         ("the command line",),
         _names("archive dashboard dashboard.app flows lstm notagen render tasks validators"),
-        modules=("scoregate.flows.cli",),
+        modules=("scoregate.flows.check_page", "scoregate.flows.cli"),
     ),
 )
