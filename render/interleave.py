@@ -17,6 +17,7 @@ from fractions import Fraction
 from typing import Any
 
 from scoregate.abc.score import Bar, Score
+from scoregate.abc.writing import rest_text
 
 _VOICE = re.compile(r"\[V:\s*([^\]\s]*)[^\]]*\]")
 _PROTECTED = re.compile(r'("[^"]*"|![^!\s]*!|\[[A-Za-z]:[^\]]*\])')
@@ -71,7 +72,7 @@ def _row(
     segments = []
     for voice, bar in row:
         if bar is None or bar.implied:
-            music = f"x{_length(length / unit)}"
+            music = rest_text("x", length / unit)
         elif {(voice, bar.number), (None, bar.number)} & suspect:
             music = _from_notes(bar)
         else:
@@ -101,9 +102,3 @@ def _from_notes(bar: Bar) -> str:
 
 def _is_complete(token: str) -> bool:
     return bool(_TOKEN.fullmatch(token)) and token.count("[") == token.count("]")
-
-
-def _length(units: Fraction) -> str:
-    if units.denominator == 1:
-        return "" if units == 1 else str(units.numerator)
-    return f"{units.numerator}/{units.denominator}"

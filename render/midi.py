@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from scoregate.abc.keys import FIFTHS_OF_LETTER, FIFTHS_OF_MODE
 from scoregate.abc.score import Bar, Event, Score, Voice
 from scoregate.render.midi_file import Conductor, Note, Track, midi_bytes
 from scoregate.render.playing_order import playing_order
@@ -300,19 +301,14 @@ def metre_of(text: str) -> tuple[int, int] | None:
     return beats, unit
 
 
-_FIFTHS = {"F": -1, "C": 0, "G": 1, "D": 2, "A": 3, "E": 4, "B": 5}
-_MODES = {"maj": 0, "ion": 0, "mix": -1, "dor": -2, "m": -3, "min": -3, "aeo": -3, "phr": -4,
-          "loc": -5, "lyd": 1}  # fmt: skip
-
-
 def key_of(text: str) -> tuple[int, bool] | None:
     """Return sharps (flats negative) and minor of a key as written; None where there is none."""
     match = re.match(r"\s*([A-G])([#b]?)\s*([A-Za-z]*)", text)
     if not match:
         return None
     mode = match[3].lower()[:3]
-    shift = _MODES.get(mode, 0)
-    fifths = _FIFTHS[match[1]] + {"#": 7, "b": -7, "": 0}[match[2]] + shift
+    shift = FIFTHS_OF_MODE.get(mode, 0)
+    fifths = FIFTHS_OF_LETTER[match[1]] + {"#": 7, "b": -7, "": 0}[match[2]] + shift
     if not -7 <= fifths <= 7:
         return None
     return fifths, shift == -3
