@@ -13,7 +13,13 @@ from scoregate.abc.score import Score
 SVG = "http://www.w3.org/2000/svg"
 _g = f"{{{SVG}}}g"
 _path = f"{{{SVG}}}path"
+_PLACED = re.compile(r"translate\(-?[\d.]+,? (-?[\d.]+)\)")
+_PATH_POINT = re.compile(r"[ML]\s*-?[\d.]+[ ,](-?[\d.]+)")
+_POINT = re.compile(r"-?[\d.]+,(-?[\d.]+)")
 _STAFF_LINE = re.compile(r"M(-?\d+) (-?\d+) L(-?\d+) (-?\d+)")
+
+_PAD = 150
+"""Space between the outermost note and the box: nearly two note heads high."""
 
 MOST = 400
 """Boxes a piece gets at most: beyond that the page would be all boxes."""
@@ -92,20 +98,36 @@ def box(measure: ElementTree.Element, marks: Iterable[Mark]) -> None:
             continue
         left = min(line[0] for line in lines)
         right = max(line[2] for line in lines)
-        top = min(line[1] for line in lines)
-        bottom = max(line[3] for line in lines)
+        top, bottom = _extent(staves[staff], lines)
         critical = any(mark.severity == "critical" for mark in of_staff)
         box = ElementTree.Element(
             f"{{{SVG}}}rect",
             {
                 "class": "mark" if critical else "mark warning",
                 "x": str(left + 20),
-                "y": str(top - 300),
+                "y": str(top - _PAD),
                 "width": str(max(right - left - 40, 100)),
-                "height": str(bottom - top + 600),
+                "height": str(bottom - top + 2 * _PAD),
                 "rx": "90",
             },
         )
         title = ElementTree.SubElement(box, f"{{{SVG}}}title")
         title.text = "\n".join(dict.fromkeys(mark.text for mark in of_staff))
         measure.insert(0, box)
+
+
+def _extent(staff: ElementTree.Element, lines: list[tuple[int, ...]]) -> tuple[int, int]:
+    """Return the top and bottom of a staff with all its notes, in the units of the page.
+
+    Notes on ledger lines, stems and beams reach far beyond the staff's own lines.
+    """
+    heights = [float(y) for line in lines for y in (line[1], line[3])]
+    for element in staff.iter():
+        if match := _PLACED.match(element.get("transform", "")):
+            heights.append(float(match[1]))
+        heights += map(float, _PATH_POINT.findall(element.get("d", "")))
+        heights += map(float, _POINT.findall(element.get("points", "")))
+        if element.tag == f"{{{SVG}}}rect" and element.get("y") and element.get("height"):
+            top = float(element.get("y", 0))
+            heights += [top, top + float(element.get("height", 0))]
+    return round(min(heights)), round(max(heights))
