@@ -41,7 +41,8 @@ def _no_memory() -> None:
 def test_a_sound_score_converts(content: bytes, ending: str) -> None:
     score = finish(to_abc(content, ending, "score")).score()
     assert [event.pitches for bar in score.voices[0].bars for event in bar.events if event.pitches]
-    assert needs_conversion(ending) and not needs_conversion(".abc")
+    assert needs_conversion(ending)
+    assert not needs_conversion(".abc")
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,15 @@ class Metre:
 
 @lru_cache(maxsize=512)
 def read_metre(text: str) -> Metre | None:
-    """Read the content of an ``M:`` field; None where it is no time signature."""
+    """Read the content of an ``M:`` field; None where it is no time signature.
+
+    Examples
+    --------
+    >>> [read_metre(text).ticks == WHOLE for text in ("4/4", "C", "C|", "2/4+2/4", "(2+2)/4")]
+    [True, True, True, True, True]
+    >>> read_metre("6/8").compound, read_metre("none").ticks, read_metre("4/0")
+    (True, None, None)
+    """
     text = text.strip()
     if text in ("none", "None", ""):
         return Metre(text or "none", None)
@@ -70,7 +78,13 @@ def read_metre(text: str) -> Metre | None:
 
 @lru_cache(maxsize=512)
 def read_unit(text: str) -> Ticks | None:
-    """Read the content of an ``L:`` field, in ticks; None where it is no length."""
+    """Read the content of an ``L:`` field, in ticks; None where it is no length.
+
+    Examples
+    --------
+    >>> read_unit("1/8") == WHOLE // 8, read_unit("1") == WHOLE, read_unit("1/3")
+    (True, True, None)
+    """
     text = text.strip()
     if text == "1":
         return WHOLE
@@ -83,7 +97,13 @@ def read_unit(text: str) -> Ticks | None:
 
 
 def read_tempo(text: str) -> float | None:
-    """Return quarter notes a minute of a ``Q:`` field; None where it states none."""
+    """Return quarter notes a minute of a ``Q:`` field; None where it states none.
+
+    Examples
+    --------
+    >>> read_tempo("1/4=100"), read_tempo('"Allegro" 3/8=60'), read_tempo("120"), read_tempo('"A"')
+    (100.0, 90.0, 120.0, None)
+    """
     plain = _QUOTED.sub(" ", text).strip()
     if not plain:
         return None
@@ -172,6 +192,11 @@ def clef_shift(text: str) -> int | None:
 
     Only signed octave marks shift (``treble-8``): ``treble8``, ``treble^8`` and
     ``treble_8`` are drawn with an 8 and sound as written, as abc2midi has it.
+
+    Examples
+    --------
+    >>> clef_shift("treble-8"), clef_shift("bass"), clef_shift("treble_8"), clef_shift("piano")
+    (-12, 0, 0, None)
     """
     match = _CLEF.fullmatch(text)
     if match is None:
@@ -185,7 +210,16 @@ def clef_shift(text: str) -> int | None:
 
 @lru_cache(maxsize=1024)
 def read_properties(text: str) -> Properties:
-    """Read clef, ``octave=``, ``transpose=``, ``nm=`` ... of a field's rest."""
+    """Read clef, ``octave=``, ``transpose=``, ``nm=`` ... of a field's rest.
+
+    Examples
+    --------
+    >>> got = read_properties('bass octave=-1 transpose=-2 nm="Horn in F"')
+    >>> got.clef, got.octave_shift, got.transpose, got.names
+    ('bass', -12, -2, {'name': 'Horn in F'})
+    >>> read_properties("octave=12 wood").unusable, read_properties("octave=12 wood").unknown
+    (['octave=12'], ['wood'])
+    """
     got = Properties()
     for match in _PROPERTY.finditer(text):
         name, value, quoted, word = match[1], match[2], match[3], match[4]
@@ -250,6 +284,14 @@ def read_groups(text: str) -> tuple[dict[str, Place], str]:
         By voice id, in the order of the score.
     fault : str
         What is wrong with the brackets; ``""`` where nothing is.
+
+    Examples
+    --------
+    >>> places, fault = read_groups("{ ( 1 2 ) 3 } 4")
+    >>> {voice: (place.staff, place.brace) for voice, place in places.items()}, fault
+    ({'1': (0, 0), '2': (0, 0), '3': (1, 0), '4': (2, None)}, '')
+    >>> read_groups("{ ( 1 2 ) 3")[1]
+    "'{' is never closed"
     """
     places: dict[str, Place] = {}
     staff, braces = -1, 0

@@ -125,6 +125,15 @@ def read_key(text: str) -> Key | None:
     -------
     Key or None
         None where it is neither a key nor a clef nor properties.
+
+    Examples
+    --------
+    >>> read_key("G").alterations, read_key("D Mix").alterations
+    ((0, 0, 0, 1, 0, 0, 0), (0, 0, 0, 1, 0, 0, 0))
+    >>> read_key("C exp ^f _b").alterations, read_key("Am clef=bass").rest
+    ((0, 0, 0, 1, 0, 0, -1), 'clef=bass')
+    >>> read_key("bass").given, read_key("H")
+    (False, None)
     """
     text = text.strip()
     if not text or text.lower() == "none" or text.lower().startswith("none "):

@@ -120,6 +120,13 @@ def tuplet_ratio(p: int, q: int | None, compound: bool) -> tuple[int, int] | Non
     -------
     tuple of int, or None
         None for a tuplet that says nothing: p below 2, or a shorthand above 9.
+
+    Examples
+    --------
+    >>> tuplet_ratio(3, None, False), tuplet_ratio(5, None, False), tuplet_ratio(5, None, True)
+    ((2, 3), (2, 5), (3, 5))
+    >>> tuplet_ratio(13, 8, False), tuplet_ratio(13, None, False)
+    ((8, 13), None)
     """
     if p < 1 or p > 99 or (q is not None and not 1 <= q <= 99):
         return None

@@ -1,8 +1,20 @@
-"""Tokens of ABC music: one regular expression, linear in the text.
+r"""Tokens of ABC music: one regular expression, linear in the text.
 
 Every quantifier is possessive or bounded and every alternative begins differently or
 ends at a character that it can't contain, so no text makes it slow. What no rule takes is
 an ``error`` of one character: the reader names it and goes on behind it.
+
+Examples
+--------
+>>> [(match.lastgroup, match[0]) for match in MUSIC.finditer("^c'2- [CE]/|z4")]
+[('note', "^c'2-"), ('space', ' '), ('chord', '[CE]/'), ('bar', '|'), ('rest', 'z4')]
+>>> rare = '!p! "Am" (3 ( > . {d} [K:D] [1 Z2 y - & |: ::'
+>>> " ".join(match.lastgroup for match in MUSIC.finditer(rare) if match.lastgroup != "space")
+'decoration text tuplet slur broken ornament grace field ending multirest spacer tie overlay bar bar'
+>>> [match.lastgroup for match in MUSIC.finditer("2@[")]
+['error', 'error', 'error']
+>>> VOICE_MARK.match("[V:2 clef=bass]").groups(), STREAM_MARK.match("[r:3/12]").groups()
+(('2', ' clef=bass'), ('3', '12'))
 """
 
 from __future__ import annotations

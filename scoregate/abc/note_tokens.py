@@ -2,6 +2,19 @@
 
 What a token says depends only on its text and on the unit length, so each is worked out
 once and looked up afterwards.
+
+Examples
+--------
+>>> from scoregate.abc.lengths import WHOLE
+>>> tokens = tokens_of(WHOLE // 4)
+>>> note = tokens.note("^c'3/2-")
+>>> note.natural, note.alter, note.step, note.tie, note.ticks == WHOLE * 3 // 8
+(84, 1, 14, True, True)
+>>> tokens.note("C/3"), tokens.rest("z0")
+(None, None)
+>>> chord = tokens.chord("[C2E]3")
+>>> chord.ticks == WHOLE * 6 // 4, [note.natural for note in chord.notes]
+(True, [60, 64])
 """
 
 from __future__ import annotations

@@ -1,4 +1,78 @@
-"""The rarer tokens of a voice: slurs, tuplets, grace notes, overlays ... and faults."""
+r"""Tokens of a voice other than notes, rests, chords and barlines; and what can't be read.
+
+Examples
+--------
+Each token's rule, on a bar in C major with quarter notes as its unit:
+
+>>> from scoregate.abc import read
+>>> def tune(music):
+...     return read(f"X:1\nL:1/4\nM:none\nK:C\n{music}|]\n")
+>>> def lengths(music):
+...     return " ".join(str(4 * event.duration) for event in tune(music).voices[0].bars[0].events)
+>>> def pitches(music):
+...     return [event.pitches for event in tune(music).voices[0].bars[0].events]
+>>> def codes(music):
+...     return [finding.code for finding in tune(music).findings]
+
+A tuplet ``(p:q:r``: r notes, each q/p of its length. q and r may be left out.
+
+>>> lengths("(3CDE F"), lengths("(3:2:2C2D"), lengths("(5:4CDEFG")
+('2/3 2/3 2/3 1', '4/3 2/3', '4/5 4/5 4/5 4/5 4/5')
+>>> codes("(3CD"), codes("(3C(3DEF")
+(['syntax.tuplet-open'], ['syntax.tuplet-nested'])
+
+Broken rhythm ``>`` and ``<``: the one note is lengthened by what the other is shortened.
+
+>>> lengths("C>D E<F"), lengths("C>>D"), codes("C>D2")
+('3/2 1/2 1/2 3/2', '7/4 1/4', ['syntax.broken-rhythm'])
+
+Grace notes have no length and no ties.
+
+>>> lengths("{de}C2"), pitches("{d}C"), codes("{}C")
+('0 0 2', [(74,), (60,)], ['syntax.grace-content'])
+
+A slur has no effect; one that is never ended is a warning.
+
+>>> codes("(CD)"), codes("(CD"), codes("CD)")
+([], ['syntax.slur-open'], ['syntax.slur-close'])
+
+A tie may stand behind a space. It must lead to a note of the same pitch.
+
+>>> [event.tied_from for event in tune("C- C").voices[0].bars[0].events], codes("C -D")
+([False, True], ['syntax.tie-dangling'])
+
+A chord is as long as its first note. Decorations may stand in it.
+
+>>> lengths("[CE2]2"), pitches("[C!fermata!E]"), codes("[C|E]")
+('2', [(60, 64)], ['syntax.chord-open', 'syntax.chord-close'])
+
+``&`` begins another layer of the same bar, ``y`` is space, ``Z`` rests for whole bars.
+
+>>> bar = tune("C2 D2 & E4").voices[0].bars[0]
+>>> str(bar.duration), [(event.overlay, str(event.onset)) for event in bar.events]
+('1', [(0, '0'), (0, '1/2'), (1, '0')])
+>>> lengths("CyD")
+'1 0 1'
+>>> [str(bar.duration) for bar in read("X:1\nL:1/4\nM:3/4\nK:C\nZ2|C3|]\n").voices[0].bars]
+['3/4', '3/4', '3/4']
+
+A field in brackets holds from where it stands, for its voice.
+
+>>> pitches("F [K:D]F"), lengths("C [L:1/8]C"), codes("[K:nonsense]C")
+([(65,), (66,)], '1 1/2', ['syntax.key-unreadable'])
+
+A number behind a barline or a bracket begins an ending.
+
+>>> [bar.ending for bar in tune("C|1D:|2E").voices[0].bars]
+['', '1', '2']
+
+Letters without a meaning, and microtones, are warnings; other characters are faults.
+
+>>> codes("CqD"), codes("^/CD"), codes("C@D")
+(['syntax.letter-unknown'], ['syntax.microtone'], ['syntax.character'])
+>>> codes("C4 2"), codes('C"D'), codes("C!D"), codes("C^")
+(['syntax.length-stray'], ['syntax.quote-open'], ['syntax.decoration-open'], ['syntax.accidental-stray'])
+"""
 
 from __future__ import annotations
 
