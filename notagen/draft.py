@@ -38,6 +38,26 @@ MOST_CHARACTERS = 102_400
 FIRST_COUNTER = "[r:0/"
 _NO_LIMITS = Limits()
 _COUNTER = re.compile(r"\[r:(\d{1,6})/(\d{1,6})\]")
+_TIED_OVER = re.compile(r"-\s*[|:\[]")  # a note tied over the barline
+
+
+@dataclass(frozen=True, slots=True)
+class _LineStart:
+    """Where an accepted body line begins, so that it can be taken back.
+
+    Parameters
+    ----------
+    at : int
+        In the body's text.
+    mark : int
+        In the patches.
+    counter : tuple of int or None
+        Counter of the line before it.
+    """
+
+    at: int
+    mark: int
+    counter: tuple[int, int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +131,8 @@ class Draft:
         self._line_mark: int | None = 1  # ... and in the patches; None where a cut lost it
         self._counter: tuple[int, int] | None = None  # of the last accepted line
         self._tries = 0
+        self._tied: _LineStart | None = None  # the line before, where it ties a note over
+        self._taken_back: set[int] = set()  # numbers of the lines that were taken back
         self._opening = opening or Opening()
         self._fields = list(self._opening.fields)
         self._bars = list(self._opening.bars)
@@ -262,13 +284,33 @@ class Draft:
             if self._tries < self.rules.limits.line_tries and self._line_mark is not None:
                 self._tries += 1
                 self.resampled_lines += 1
+                self._take_line_before_back()
                 self._rewind()
                 self._set_start(self._next_counter())
                 return
             self.refused_lines += 1
         self._accept_line(whole)
 
+    def _take_line_before_back(self) -> None:
+        """Go back to the line before where a tie in it may be why this one is refused.
+
+        A tie that leads to no note is found in the line after it, but no other line after it need
+        be right. After half of the tries the line with the tie is resampled too, once.
+        """
+        before = self._tied
+        half = (self.rules.limits.line_tries + 1) // 2
+        if before is None or self._tries < half or self.bars - 1 in self._taken_back:
+            return
+        self.bars -= 1
+        self._taken_back.add(self.bars)
+        self.resampled_lines += 1
+        self._line_at, self._line_mark, self._counter = before.at, before.mark, before.counter
+        self._tied, self._tries = None, 0
+
     def _accept_line(self, line: str) -> None:
+        self._tied = None
+        if self._line_mark is not None and _TIED_OVER.search(line):
+            self._tied = _LineStart(self._line_at, self._line_mark, self._counter)
         counter = _COUNTER.match(line)
         self._counter = (int(counter[1]), int(counter[2])) if counter else None
         self.bars += 1
@@ -303,6 +345,7 @@ class Draft:
                 self.patches += encode_unit(unit)
             self.body += counted
             self._accept_line(counted)
+        self._tied = None  # what was asked for stays
         self.forced_bars = len(bars)
 
     def _check_limits(self) -> None:
@@ -322,6 +365,7 @@ class Draft:
             self._end("failed")
             return
         self.cuts += 1
+        self._tied = None
         self._kept_from = len(self.body) - len(cut.body)
         same = 0
         for old, new in zip(self.patches, cut.patches, strict=False):

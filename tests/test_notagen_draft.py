@@ -126,6 +126,52 @@ def test_refused_first_line_may_name_another_total():
     assert draft.bars_in_all == 5
 
 
+def refuse_after_tie(text_so_far, line):
+    """Refuse a line whose predecessor ties a note over, as one does where no note can follow."""
+    return "-|" not in text_so_far.splitlines()[-1]
+
+
+def test_line_before_is_taken_back_where_its_tie_makes_every_line_wrong():
+    draft = started(Rules(1024, Limits(line_tries=4), refuse_after_tie))
+    begin_body(draft, bar(0, 9))
+    first = draft.raw
+    say(draft, bar(1, 8, "C8-"))
+    for _ in range(2):
+        say(draft, bar(2, 7, "G8"))
+    assert draft.raw == first
+    assert decode(draft.patches) == first
+    assert draft.start == tuple(b"[r:1/8]")
+    assert (draft.bars, draft.resampled_lines) == (1, 3)
+    say(draft, bar(1, 8, "D8"))
+    say(draft, bar(2, 7, "G8"))
+    assert draft.raw == first + bar(1, 8, "D8") + bar(2, 7, "G8")
+    assert draft.bars == 3
+
+
+def test_a_line_is_taken_back_once_only():
+    draft = started(Rules(1024, Limits(line_tries=2), refuse_after_tie))
+    begin_body(draft, bar(0, 9))
+    for _ in range(2):
+        say(draft, bar(1, 8, "C8-"))
+        say(draft, bar(2, 7, "G8"))
+    # Now the line after it has its two tries, and stays where both are refused.
+    say(draft, bar(2, 7, "G8"))
+    say(draft, bar(2, 7, "G8"))
+    assert draft.bars == 3
+    assert draft.refused_lines == 1
+
+
+def test_a_forced_bar_is_not_taken_back():
+    opening = read_opening(HEADER + "[V:1]C8-|[V:2]C,8|\n", prompted=True)
+    draft = Draft(PROMPT, 1, Rules(1024, Limits(line_tries=2), refuse_after_tie), opening)
+    begin_body(draft, bar(0, 5))
+    assert draft.forced_bars == 1
+    before = draft.raw
+    say(draft, bar(1, 4, "G8"))
+    assert draft.raw == before
+    assert draft.bars == 1
+
+
 def test_line_that_is_refused_too_often_is_kept():
     draft = started(Rules(1024, Limits(line_tries=2), lambda *_: False))
     begin_body(draft, bar(0, 9))
