@@ -7,7 +7,7 @@ from an index; none walks the archive's folders.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,7 +90,10 @@ def rows(
         An unknown order.
     """
     joined, order, sort_values = _order(sort)
-    where, values = conditions(connection, wanted or Filter())
+    where, values = _joined(
+        condition.tested if _is_frequent(connection, condition) else condition.listed
+        for condition in _conditions(connection, wanted or Filter())
+    )
     # The page is cut out of the index first; whole rows are read for that page alone.
     query = (
         f"SELECT pieces.* FROM (SELECT number AS wanted FROM pieces {joined} WHERE {where} "
@@ -102,47 +105,106 @@ def rows(
 
 def count(connection: sqlite3.Connection, wanted: Filter | None = None) -> int:
     """Return how many pieces meet a filter."""
-    where, values = conditions(connection, wanted or Filter())
-    query = f"SELECT count(*) FROM pieces WHERE {where}"
+    found = list(_conditions(connection, wanted or Filter()))
+    if len(found) == 1 and found[0].source:
+        query = f"SELECT count(DISTINCT piece) FROM ({found[0].source})"
+        values = found[0].source_values
+    else:
+        where, values = _joined(condition.listed for condition in found)
+        query = f"SELECT count(*) FROM pieces WHERE {where}"
     return connection.execute(query, values).fetchone()[0]
 
 
 def conditions(connection: sqlite3.Connection, wanted: Filter) -> tuple[str, list[Any]]:
     """Return the SQL condition on ``pieces`` for a filter, and the values for its marks."""
+    return _joined(condition.listed for condition in _conditions(connection, wanted))
+
+
+@dataclass(frozen=True, slots=True)
+class _Condition:
+    """A condition on a row of ``pieces``.
+
+    Attributes
+    ----------
+    test : str
+        SQL that is true for a piece that meets it.
+    values : list
+        For the marks in ``test``.
+    source : str
+        Query for the ``piece`` numbers that meet it, from the index of another table; empty for
+        a condition on columns of ``pieces``.
+    source_values : list
+        For the marks in ``source``.
+    """
+
+    test: str
+    values: list[Any]
+    source: str = ""
+    source_values: list[Any] = field(default_factory=list)
+
+    @property
+    def listed(self) -> tuple[str, list[Any]]:
+        """The condition by a list of all numbers that meet it: quick where there are few."""
+        if not self.source:
+            return self.test, self.values
+        return f"number IN ({self.source})", self.source_values
+
+    @property
+    def tested(self) -> tuple[str, list[Any]]:
+        """The condition by a test of each piece: quick where a page is soon full."""
+        return self.test, self.values
+
+
+FREQUENT = 2_000
+"""A condition that more pieces meet is tested piece by piece, in the order of the list."""
+
+
+def _joined(parts: Iterable[tuple[str, list[Any]]]) -> tuple[str, list[Any]]:
     terms, values = ["1"], []
+    for term, of_term in parts:
+        terms.append(f"({term})")
+        values += of_term
+    return " AND ".join(terms), values
 
-    def require(term: str, *of_term: Any) -> None:
-        terms.append(term)
-        values.extend(of_term)
 
+def _is_frequent(connection: sqlite3.Connection, condition: _Condition) -> bool:
+    if not condition.source:
+        return True
+    query = f"SELECT count(*) FROM (SELECT 1 FROM ({condition.source}) LIMIT {FREQUENT})"
+    return connection.execute(query, condition.source_values).fetchone()[0] == FREQUENT
+
+
+def _conditions(connection: sqlite3.Connection, wanted: Filter) -> Iterator[_Condition]:
     for column, value in (
         ("status", wanted.status),
         ("run_id", wanted.run_id),
         ("weights", wanted.weights),
     ):
         if value:
-            require(f"{column} = ?", value)
+            yield _Condition(f"{column} = ?", [value])
     if wanted.style:
         found = [one for one in styles(connection) if wanted.style.lower() in one.lower()]
-        require(f"style IN ({', '.join('?' * len(found))})", *found)
+        yield _Condition(f"style IN ({', '.join('?' * len(found))})", found)
     if wanted.since:
-        require("created_utc >= ?", wanted.since)
+        yield _Condition("created_utc >= ?", [wanted.since])
     if wanted.until:
-        require("created_utc < ?", wanted.until)
-    if wanted.text.strip():
-        term, of_term = _search(wanted.text)
-        require(term, *of_term)
+        yield _Condition("created_utc < ?", [wanted.until])
+    yield from _search(wanted.text)
     if wanted.finding or wanted.severity:
-        term, of_term = _has_finding(wanted.finding, wanted.severity)
-        require(term, *of_term)
+        yield _has_finding(wanted.finding, wanted.severity)
     for name, (lowest, highest) in wanted.measures.items():
-        require(
-            "number IN (SELECT piece FROM measures WHERE name = ? AND value BETWEEN ? AND ?)",
+        where = "name = ? AND value BETWEEN ? AND ?"
+        values = [
             name,
             float("-inf") if lowest is None else lowest,
             float("inf") if highest is None else highest,
+        ]
+        yield _Condition(
+            f"EXISTS (SELECT 1 FROM measures WHERE piece = number AND {where})",
+            values,
+            f"SELECT piece FROM measures WHERE {where}",
+            values,
         )
-    return " AND ".join(terms), values
 
 
 def styles(connection: sqlite3.Connection) -> list[str]:
@@ -173,27 +235,32 @@ def _order(sort: str) -> tuple[str, str, Sequence[Any]]:
     return joined, f"sorted.value{direction}, number", (name,)
 
 
-def _search(text: str) -> tuple[str, list[Any]]:
+def _search(text: str) -> Iterator[_Condition]:
     words = text.split()
-    terms, values = [], []
-    searched = [word for word in words if len(word) >= SHORTEST_TERM]
-    if searched:
-        quoted = " AND ".join('"{}"'.format(word.replace('"', '""')) for word in searched)
-        terms.append("number IN (SELECT rowid FROM piece_search WHERE piece_search MATCH ?)")
-        values.append(quoted)
-    for word in words:
-        if len(word) < SHORTEST_TERM:
-            terms.append("instr(lower(name || ' ' || title || ' ' || style), lower(?))")
-            values.append(word)
-    term = " AND ".join(terms)
     beginning = text.strip().lower()
-    if all(digit in "0123456789abcdef" for digit in beginning):
-        term = f"({term} OR (id >= ? AND id < ?))"
-        values += [beginning, beginning + "g"]
-    return term, values
+    if len(words) == 1 and all(digit in "0123456789abcdef" for digit in beginning):
+        # The beginning of an id, unless the word stands in a name as well ("bach", "face").
+        named, of_named = _joined(condition.listed for condition in _contains(words))
+        yield _Condition(
+            f"(id >= ? AND id < ?) OR ({named})", [beginning, f"{beginning}g", *of_named]
+        )
+    else:
+        yield from _contains(words)
 
 
-def _has_finding(code: str, severity: str) -> tuple[str, list[Any]]:
+def _contains(words: list[str]) -> Iterator[_Condition]:
+    for word in words:
+        test = "instr(lower(name || ' ' || title || ' ' || style), lower(?))"
+        if len(word) < SHORTEST_TERM:
+            yield _Condition(test, [word])
+            continue
+        # In quotes, so that nothing in a word is an operator of FTS5.
+        quoted = '"{}"'.format(word.replace('"', '""'))
+        source = "SELECT rowid AS piece FROM piece_search WHERE piece_search MATCH ?"
+        yield _Condition(test, [word], source, [quoted])
+
+
+def _has_finding(code: str, severity: str) -> _Condition:
     severities = [severity] if severity else ["critical", "warning", "info"]
     where = f"severity IN ({', '.join('?' * len(severities))})"
     values: list[Any] = [*severities]
@@ -201,4 +268,9 @@ def _has_finding(code: str, severity: str) -> tuple[str, list[Any]]:
         # A gate's name stands for all codes that begin with it.
         where += " AND (code = ? OR (code >= ? AND code < ?))"
         values += [code, f"{code}.", f"{code}/"]
-    return f"number IN (SELECT piece FROM findings WHERE {where})", values
+    return _Condition(
+        f"EXISTS (SELECT 1 FROM findings WHERE piece = number AND {where})",
+        values,
+        f"SELECT piece FROM findings WHERE {where}",
+        values,
+    )

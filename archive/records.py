@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import PydanticSerializationError
 
 from scoregate.errors import CorruptError
 from scoregate.findings import Status
@@ -31,8 +32,12 @@ class Record(BaseModel):
 
     def as_json(self) -> bytes:
         """Return the record as indented UTF-8 JSON, ending with a newline."""
-        text = json.dumps(jsonable(self.model_dump()), ensure_ascii=False, indent=1)
-        return (text + "\n").encode()
+        try:
+            return self.model_dump_json(indent=1).encode() + b"\n"
+        except (PydanticSerializationError, UnicodeEncodeError):
+            # A lone surrogate, or a number of another library's type.
+            text = json.dumps(jsonable(self.model_dump()), ensure_ascii=False, indent=1)
+            return (text + "\n").encode()
 
 
 class Sealed(Record):
@@ -42,9 +47,12 @@ class Sealed(Record):
     seal: str = ""
 
     def computed_seal(self) -> str:
-        """Return the SHA-256 of the record without its seal, keys sorted."""
-        # Fields that the record's writer did not know are no part of its seal.
-        content = jsonable(self.model_dump(exclude={"seal"}, exclude_unset=True))
+        """Return the SHA-256 of the record without its seal, keys sorted.
+
+        The record has been read from JSON: its seal is over what stands there, so fields that
+        its writer did not know are no part of it.
+        """
+        content = self.model_dump(exclude={"seal"}, exclude_unset=True)
         text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
