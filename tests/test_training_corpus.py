@@ -1,6 +1,6 @@
 """The corpus: what contradicts its own metre leaves it, and nothing else moves."""
 
-from scoregate.notagen.training.corpus import OUT_OF_METRE, Corpus, Split, in_metre
+from scoregate.notagen.training.corpus import OUT_OF_METRE, Corpus, Split, in_metre, rejoin
 
 HEAD = "%%score [ 1 2 ]\nL:1/8\nM:4/4\nK:C\nV:1 treble\nV:2 bass\n"
 FULL = "[V:1]c2 d2 e2 f2|[V:2]C2 D2 E2 F2|\n"
@@ -17,3 +17,12 @@ def test_a_piece_with_a_bar_too_long_is_a_loss_and_the_others_keep_their_side():
     assert [(loss.name, loss.reason) for loss in corpus.losses] == [("d", OUT_OF_METRE)]
     in_metre(corpus, sides)
     assert len(corpus.losses) == 1
+
+
+def test_a_tune_on_several_sides_goes_to_training_as_a_whole():
+    sides = Split(["a", "b"], ["c"], ["d", "e"])
+    found = rejoin(sides, [("a", "d"), ("c",), ("x", "y")])
+    assert (found.train, found.validation, found.test) == (["a", "b", "d"], ["c"], ["e"])
+    found = rejoin(sides, [("c", "e")])
+    assert (found.train, found.validation, found.test) == (["a", "b", "c", "e"], [], ["d"])
+    assert rejoin(sides, []) == sides

@@ -106,6 +106,8 @@ def test_sevenths_of_chords_are_known_by_root_and_third():
     assert dissonance.seventh_of([7, 11, 2, 5]) == 5
     assert dissonance.seventh_of([0, 4, 7]) is None
     assert dissonance.seventh_of([7, 2, 5]) is None
+    assert dissonance.seventh_of([2, 5, 11]) is None  # a diminished triad, not half a seventh
+    assert dissonance.seventh_of([2, 5, 11, 8]) is not None
 
 
 def test_a_seventh_resolves_downwards_by_a_step():

@@ -8,6 +8,9 @@ from scoregate.convert.abc_text import read_abc
 from scoregate.convert.bar_events import midi_pitch
 from scoregate.convert.piece import aligned
 from scoregate.notagen.training.baselines import ngram_bits, unigram_bits
+from scoregate.notagen.training.evaluation import read_grid, rhythm
+from scoregate.notagen.training.evaluation.counterpoint import parallels
+from scoregate.notagen.training.evaluation.dissonance import sevenths
 from scoregate.notagen.training.measures import (
     CopyIndex,
     measure,
@@ -129,3 +132,16 @@ def test_voicings_hold_the_chord_with_its_bass():
     assert {m % 12 for row in midi for m in row} == {7, 11, 2}
     assert (steps[:, 0] > steps[:, 1]).all()
     assert midi_pitch((int(steps[0, 3]), 0)) == midi[0, 3]
+
+
+def test_rule_made_chorales_have_no_parallels_and_resolve_their_sevenths():
+    grids = [read_grid(chorale(seed)) for seed in range(30)]
+    assert sum(sum(parallels(grid)) for grid in grids) == 0
+    counted, lost = map(sum, zip(*map(sevenths, grids), strict=True))
+    assert counted > 30
+    assert lost / counted < 0.05
+
+
+def test_rule_made_chorales_keep_their_ornaments():
+    off = [rhythm.off_beat(read_grid(chorale(seed))) for seed in range(30)]
+    assert 0.15 < sum(off) / len(off) < 0.6

@@ -2,7 +2,9 @@
 
 import errno
 import json
+from collections import Counter
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,7 +13,13 @@ from scoregate.errors import RequestError, ScoregateError, WeightsError
 from scoregate.notagen.training import project
 from scoregate.notagen.training.corpus import Corpus
 from scoregate.notagen.training.encode import encode_example
-from scoregate.notagen.training.material import Material, moves_within
+from scoregate.notagen.training.material import (
+    RARE_KEYS,
+    Material,
+    key_shares,
+    moves_within,
+    signature_of,
+)
 from scoregate.notagen.training.measures import read_lines
 from scoregate.notagen.training.stream import stream_text, transpose_text
 from scoregate.notagen.training.synthetic import chorale
@@ -187,3 +195,48 @@ def test_keys_beyond_the_voices_are_not_drawn():
         assert min(sung) >= 38
         assert max(sung) <= 80
     assert moves_within(text, (60, 61)) == [(0, 0)]
+
+
+# --- material --------------------------------------------------------------------------------
+
+
+def keyed(key: str, metre: str = "4/4") -> str:
+    return f"%%score [ 1 ]\nL:1/8\nM:{metre}\nK:{key}\nV:1\n[V:1]c4 d4|\n[V:1]e8|]\n"
+
+
+def test_encoded_pieces_are_kept_up_to_a_number_of_bytes():
+    texts = {str(i): keyed("C") for i in range(20)}
+    one = encode_example(stream_text(keyed("C"))).nbytes
+    material = Material(texts, None, cache_bytes=5 * one)
+    for name in texts:
+        material.piece(name)
+    assert len(material._encoded) <= 5
+    assert material._encoded.size <= 5 * one
+    # What is dropped is encoded again, the same.
+    assert (material.piece("0").patches == encode_example(stream_text(keyed("C"))).patches).all()
+
+
+def test_keys_follow_the_corpus_where_it_is_asked_for():
+    texts = {"a": keyed("G"), "b": keyed("G"), "c": keyed("G"), "d": keyed("F")}
+    shares = key_shares(texts.values())
+    assert (shares[1], shares[-1], shares[6]) == (0.75, 0.25, RARE_KEYS)
+
+    def signatures(**more) -> Counter:
+        material = Material(texts, None, **more)
+        rng = np.random.default_rng(1)
+        found: Counter = Counter()
+        for _ in range(300):
+            text = "".join(chr(c) for c in material.draw(rng).patches.ravel() if c > 2)
+            found[signature_of(text)] += 1
+        return found
+
+    assert signatures(corpus_keys=True)[1] > 150
+    assert signatures()[1] < 60
+
+
+def test_pieces_in_triple_metre_can_be_drawn_more_often():
+    texts = {"a": keyed("C"), "b": keyed("C", "3/4").replace("c4 d4", "c4 d2").replace("e8", "e6")}
+    material = Material(texts, None, triple=3.0)
+    rng = np.random.default_rng(1)
+    rows = [bytes(material.draw(rng).patches.ravel().tolist()) for _ in range(200)]
+    assert 120 < sum(b"M:3/4" in row for row in rows) < 180

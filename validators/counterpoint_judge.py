@@ -206,12 +206,17 @@ def _beats(voices: list[list[_Note]]) -> list[_Beat]:
 
 
 def seventh_of(classes: set[int]) -> int | None:
-    """Return the seventh of a seventh chord as a pitch class; None for any other sound."""
+    """Return the seventh of a seventh chord as a pitch class; None for any other sound.
+
+    The fifth may be missing, except in a diminished seventh, which would be a triad without it.
+    """
     for root in classes:
         shape = {(x - root) % 12 for x in classes} - {0}
         for third, seventh in _SEVENTHS:
+            rest = shape - {third, seventh}
             fifths = {6, 7} if third == 3 else {7, 8}
-            if {third, seventh} <= shape and shape - {third, seventh} <= fifths:
+            whole = seventh != 9 or rest == {6}
+            if {third, seventh} <= shape and rest <= fifths and whole:
                 return (root + seventh) % 12
     return None
 

@@ -29,7 +29,9 @@ PERFECT = (0, 7)
 Motion = tuple[int, int, bool, int]
 _AUGMENTED = {(1, 3), (2, 5), (3, 6), (4, 8)}  # steps, semitones
 _DOUBTFUL = {size for _, size in _AUGMENTED}
-_THIRDS = {(4, 10), (3, 10), (4, 11), (3, 9)}  # third and seventh above the root
+# Third and seventh above the root. A diminished seventh is left out: without its fifth it sounds
+# like a diminished triad.
+_THIRDS = {(4, 10), (3, 10), (4, 11)}
 
 
 def forbidden_letters(

@@ -108,6 +108,7 @@ CADENCES_MINOR = (
     "i64 V7 i",
     "i V i",
 )
+AUGMENTED = ((1, 3), (2, 5), (3, 6), (4, 8))  # diatonic steps, semitones
 DEGREES = {"i": 0, "ii": 1, "iii": 2, "iv": 3, "v": 4, "vi": 5, "vii": 6}
 FIGURES = {"": 0, "6": 1, "64": 2, "7": 0, "65": 1, "43": 2, "2": 3}
 
@@ -239,11 +240,15 @@ def moves(a: Chord, b: Chord) -> np.ndarray:
             if j == i + 1:
                 cost += 6.0 * (midi_b[None, :, i] < midi_a[:, None, j])
                 cost += 6.0 * (midi_b[None, :, j] > midi_a[:, None, i])
+    semitones = np.abs(midi_b[None] - midi_a[:, None])
+    for steps, size in AUGMENTED:
+        cost += 12.0 * ((leap == steps) & (semitones == size)).sum(-1)
     if not same_chord:
-        for tone, up in ((a.leading, 1), (a.seventh, -1)):
+        # A leading tone in an inner voice may fall; a seventh may stay.
+        for tone, up, outer, inner in ((a.leading, 1, 5.0, 2.0), (a.seventh, -1, 20.0, 20.0)):
             if tone is not None:
                 wrong = (steps_a % 7 == tone)[:, None] & (step != up) & (step != 0)
-                cost += 5.0 * wrong[..., 0] + 2.0 * wrong[..., 1:].sum(-1)
+                cost += outer * wrong[..., 0] + inner * wrong[..., 1:].sum(-1)
     return cost
 
 
@@ -339,8 +344,53 @@ def chorale(seed: int) -> str:
         ends.add(len(names) - 1)
     chords = [chord_of(n, minor) for n in names]
     steps = voice(chords, numbers)
-    parts = [_line(steps[:, v], chords, holds, ends, v, rng) for v in range(4)]
+    parts = _ornamented(steps, chords, holds, ends, seed)
     return _write(parts, beats_in_bar, pickup, minor)
+
+
+def _ornamented(
+    steps: np.ndarray, chords: list[Chord], holds: list[int], ends: set[int], seed: int
+) -> list[list[Event]]:
+    """All four voices with their ornaments, less those that make parallels.
+
+    Each ornament is chosen by itself, so one can be left out without changing the others: where
+    two voices move in parallel fifths or octaves, both go without theirs on the two chords.
+    """
+    plain: set[tuple[int, int]] = set()
+    while True:
+        parts = [_line(steps[:, v], chords, holds, ends, v, seed, plain) for v in range(4)]
+        found = {
+            (v, i)
+            for upper, lower, chord in _parallels(parts, holds)
+            for v in (upper, lower)
+            for i in (chord - 1, chord)
+        }
+        if found <= plain:
+            return parts
+        plain |= found
+
+
+def _parallels(parts: list[list[Event]], holds: list[int]) -> list[tuple[int, int, int]]:
+    """Pairs of voices in parallel fifths or octaves, and the chord on which they arrive."""
+    length = 2 * sum(holds)
+    pitch = np.zeros((4, length), np.int64)
+    begins = np.zeros((4, length), np.bool_)
+    for voice_index, events in enumerate(parts):
+        at = 0
+        for event in events:
+            pitch[voice_index, at : at + int(event.duration)] = midi_pitch(event.pitches[0])
+            begins[voice_index, at] = True
+            at += int(event.duration)
+    chord_at = np.repeat(np.arange(len(holds)), 2 * np.array(holds))
+    motion = np.diff(pitch, axis=1) * begins[:, 1:]
+    found = []
+    for upper in range(4):
+        for lower in range(upper + 1, 4):
+            width = np.abs(pitch[upper] - pitch[lower]) % 12
+            same = (motion[upper] * motion[lower] > 0) & (width[1:] == width[:-1])
+            moments = np.flatnonzero(same & np.isin(width[1:], (0, 7))) + 1
+            found += [(upper, lower, int(chord_at[m])) for m in moments]
+    return found
 
 
 def _line(
@@ -349,9 +399,27 @@ def _line(
     holds: list[int],
     ends: set[int],
     voice_index: int,
-    rng: random.Random,
+    seed: int,
+    plain: set[tuple[int, int]],
 ) -> list[Event]:
-    """One voice as events in eighths, with passing notes, neighbours and suspensions."""
+    """One voice as events in eighths, with passing notes, neighbours and suspensions.
+
+    Parameters
+    ----------
+    steps : ndarray (chords,)
+        The voice's diatonic step in each chord.
+    chords : list of Chord
+    holds : list of int
+        Beats of each chord.
+    ends : set of int
+        Chords that carry a fermata.
+    voice_index : int
+        0 for the soprano to 3 for the bass.
+    seed : int
+        The piece's.
+    plain : set of (int, int)
+        Voice and chord that go without an ornament.
+    """
     events: list[Event] = []
     lively = (0.12, 0.3, 0.3, 0.4)[voice_index]
     for i, step in enumerate(steps):
@@ -362,6 +430,10 @@ def _line(
         fermata = i in ends
         following = int(steps[i + 1]) if i + 1 < len(steps) else step
         gap = following - step
+        if (voice_index, i) in plain:
+            events.append(_note(pitch, int(length), fermata))
+            continue
+        rng = random.Random(f"{seed}/{voice_index}/{i}")
         if not fermata and length == 2 and i + 1 < len(steps):
             later = dict(zip(chords[i + 1].letters, chords[i + 1].alters, strict=True))
             between = step + (1 if gap > 0 else -1)

@@ -22,15 +22,17 @@ def _classes(grid: VoiceGrid, moment: int) -> list[int]:
 def seventh_of(classes: list[int]) -> int | None:
     """Return the seventh of a seventh chord as a pitch class; None for any other sound.
 
-    The sound must be the chord and nothing else; the fifth may be missing or altered by the
-    diminished kinds.
+    The sound must be the chord and nothing else. The fifth may be missing, except in a
+    diminished seventh, which would be a diminished triad without it.
     """
     have = set(classes)
     for root in have:
         shape = {(x - root) % 12 for x in have} - {0}
         for third, seventh in SEVENTH_SHAPES:
+            rest = shape - {third, seventh}
             fifths = {6, 7} if third == 3 else {7, 8}
-            if {third, seventh} <= shape and shape - {third, seventh} <= fifths:
+            whole = seventh != 9 or rest == {6}
+            if {third, seventh} <= shape and rest <= fifths and whole:
                 return (root + seventh) % 12
     return None
 
