@@ -302,7 +302,6 @@ class _Call:
             ended = "failed" if ended == "finished" else ended
         self.done[piece.index] = Generation(
             raw=piece.style.prompt + text,
-            text=f"X:1\n{text}",
             ended=ended,
             seed=piece.seed,
             steps=piece.steps,

@@ -325,7 +325,7 @@ def test_a_page_without_boxes_speaks_of_none_and_counts_warnings_as_such():
     html = piece_page(said, [page.format('<rect class="mark warning" x="1"/>')])
     assert "boxed" in html
     assert "Warnings (1)" in html
-    assert "FindingCollector" not in html
+    assert "Remarks" not in html
 
 
 def test_a_rejected_piece_opens_at_the_page_that_shows_why():

@@ -12,7 +12,7 @@ and a hostile text brings millions."""
 
 
 MAX_FAULTS = 5_000
-"""FindingCollector after which a text counts as no ABC at all and is read no further."""
+"""Findings after which a text counts as no ABC at all and is read no further."""
 
 NOT_MUSIC = "syntax.not-music"
 """Code of the finding on words and noise where music should stand."""

@@ -8,9 +8,11 @@ Examples
 --------
 >>> [(match.lastgroup, match[0]) for match in MUSIC.finditer("^c'2- [CE]/|z4")]
 [('note', "^c'2-"), ('space', ' '), ('chord', '[CE]/'), ('bar', '|'), ('rest', 'z4')]
->>> rare = '!p! "Am" (3 ( > . {d} [K:D] [1 Z2 y - & |: ::'
->>> " ".join(match.lastgroup for match in MUSIC.finditer(rare) if match.lastgroup != "space")
-'decoration text tuplet slur broken ornament grace field ending multirest spacer tie overlay bar bar'
+>>> def kinds(text):
+...     return " ".join(m.lastgroup for m in MUSIC.finditer(text) if m.lastgroup != "space")
+>>> kinds('!p! "Am" (3 ( > . {d} [K:D]'), kinds("[1 Z2 y - & |: :: [C!p!]")
+('decoration text tuplet slur broken ornament grace field',
+ 'ending multirest spacer tie overlay bar bar mixed')
 >>> [match.lastgroup for match in MUSIC.finditer("2@[")]
 ['error', 'error', 'error']
 >>> VOICE_MARK.match("[V:2 clef=bass]").groups(), STREAM_MARK.match("[r:3/12]").groups()

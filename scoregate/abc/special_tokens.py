@@ -71,7 +71,8 @@ Letters without a meaning, and microtones, are warnings; other characters are fa
 >>> codes("CqD"), codes("^/CD"), codes("C@D")
 (['syntax.letter-unknown'], ['syntax.microtone'], ['syntax.character'])
 >>> codes("C4 2"), codes('C"D'), codes("C!D"), codes("C^")
-(['syntax.length-stray'], ['syntax.quote-open'], ['syntax.decoration-open'], ['syntax.accidental-stray'])
+(['syntax.length-stray'], ['syntax.quote-open'], ['syntax.decoration-open'],
+ ['syntax.accidental-stray'])
 """
 
 from __future__ import annotations
