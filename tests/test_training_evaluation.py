@@ -10,6 +10,7 @@ from scoregate.notagen.training.evaluation import (
     GROUPS,
     bootstrap,
     dissonance,
+    features,
     form,
     measure_piece,
     melody,
@@ -19,7 +20,6 @@ from scoregate.notagen.training.evaluation import (
     table,
 )
 from scoregate.notagen.training.evaluation import counterpoint as cp
-from scoregate.notagen.training.evaluation.classifier import features
 from scoregate.notagen.training.synthetic import chorale
 
 
@@ -224,7 +224,7 @@ def test_the_table_has_a_column_for_every_set():
 
 def test_like_sets_cannot_be_told_apart_and_unlike_ones_can():
     pytest.importorskip("sklearn")
-    rows = features([chorale(i) for i in range(40)], ("rhythm", "melody"))
+    rows = features([measure_piece(chorale(i)) for i in range(40)], ("rhythm", "melody"))
     assert 0.2 < separation(rows[::2], rows[1::2]).auc < 0.8
     shifted = [{**row, "rhythm: off-beat beats": 2.0} for row in rows[1::2]]
     found = separation(rows[::2], shifted)

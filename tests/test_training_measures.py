@@ -19,7 +19,8 @@ from scoregate.notagen.training.measures import (
     sounding,
     summary,
 )
-from scoregate.notagen.training.synthetic import RANGES, chorale, chord_of, voicings
+from scoregate.notagen.training.synthetic import chorale
+from scoregate.notagen.training.voicing import RANGES, chord_of, voicings
 
 HEAD = "%%score [ 1 2 3 ]\nL:1/8\nM:4/4\nK:C\nV:1\nV:2\nV:3\n"
 GOOD = (

@@ -53,7 +53,7 @@ class Split:
 
 
 def music21_files(name: str = "bach-chorales") -> list[Path]:
-    """The score files of a named collection in the installed music21 package.
+    """Return the score files of a named collection in the installed music21 package.
 
     The four kern files are left out: their terms reserve derived formats.
     """
@@ -120,7 +120,7 @@ def collect(
 
 
 def bach_chorales(cache: Path | None = None) -> Corpus:
-    """The Bach chorales of music21, four singers each; about ten seconds.
+    """Return the Bach chorales of music21, four singers each; about ten seconds.
 
     Parameters
     ----------

@@ -120,7 +120,7 @@ def makes_lost_seventh(pitch: int, motions: Sequence[Motion]) -> bool:
 
 @cache
 def _nearest(letter: int, own: int) -> int:
-    """The step that a letter names in the octave nearest to a pitch (the staff's middle for 0)."""
+    """Return the step that a letter names in the octave nearest to a pitch (middle C for 0)."""
     octaves = (0, -7, -14) if letter < 7 else (0, 7)
     middle = own or 60
     return min(
@@ -130,7 +130,7 @@ def _nearest(letter: int, own: int) -> int:
 
 
 def _spellings(pitch: int, alters: tuple[int, ...], signs: dict[int, int]) -> list[int]:
-    """Steps that may have sounded as a pitch under the signature and the accidentals."""
+    """Return steps that may have sounded as a pitch under the signature and the accidentals."""
     around = round((pitch - 60) * 7 / 12)
     return [
         step

@@ -268,7 +268,7 @@ def _forbid(
 
 
 def _next_pitch(bar: VoiceBar, tick: int) -> int:
-    """The next different pitch of a voice after a sixteenth, within the bar; 0 where unknown."""
+    """Return the next different pitch of a voice within the bar; 0 where there is none."""
     later = bar.pitch[tick : bar.length]
     moved = np.flatnonzero(later != bar.pitch[tick])
     return int(later[moved[0]]) if len(moved) else 0

@@ -30,7 +30,7 @@ class Cache:
         self._examples: OrderedDict[tuple, Example] = OrderedDict()
 
     def get(self, key: tuple, make: Callable[[], Example]) -> Example:
-        """The example of a key, made where it is not there."""
+        """Return the example of a key, made where it is not there."""
         found = self._examples.get(key)
         if found is None:
             found = self._examples[key] = make()
@@ -91,7 +91,7 @@ class Material:
         self._moves: dict[str, list[tuple[int, int]]] = {}
 
     def piece(self, name: str, fifths: int = 0, octaves: int = 0) -> Example:
-        """A piece moved by so many fifths, the nearest way, and by octaves."""
+        """Return a piece moved by so many fifths, the nearest way, and by octaves."""
         at = (name, fifths, octaves)
         return self._encoded.get(at, lambda: self._encode(self._stream(*at)))
 
@@ -102,7 +102,7 @@ class Material:
         return stream_text(transpose_text(self.texts[name], fifths, octaves), self.style)
 
     def at_home(self, name: str) -> Example:
-        """A piece in its own key, from its beginning, cut where the context ends."""
+        """Return a piece in its own key, from its beginning, cut where the context ends."""
         return self._encode(crop(self._stream(name, 0, 0), self.limit, 0.0))
 
     def draw(self, rng: np.random.Generator) -> Example:
@@ -120,7 +120,7 @@ class Material:
         return self._encode(crop(text, self.limit, float(rng.random())))
 
     def rule_made(self, rng: np.random.Generator, pool: int = 6000) -> Example:
-        """A rule-made chorale, under the same prompt."""
+        """Return a rule-made chorale, under the same prompt."""
         number = int(rng.integers(pool))
 
         def make() -> Example:

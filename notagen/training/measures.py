@@ -209,7 +209,7 @@ def measure(text: str, copies: CopyIndex | None = None) -> PieceMeasures:
 
 
 def shifted(text: str, beats: int = 3) -> str:
-    """A piece whose voices are moved against each other: what harmony chance gives.
+    """Return a piece whose voices are moved against each other: what harmony chance gives.
 
     Voice v begins ``beats * v`` quarters later than the first, bar lines kept; used for
     the harmony figure alone.

@@ -28,7 +28,7 @@ def fast_bfloat16(device: str) -> bool:
 
 
 def orthogonalise(stack: Tensor, steps: int = 4) -> Tensor:
-    """The polar factor of each matrix of a stack (n, rows, columns), rows <= columns, roughly."""
+    """Return the polar factor, roughly, of each matrix of a stack (n, rows <= columns)."""
     a, b, c = QUINTIC
     x = stack.bfloat16() if fast_bfloat16(stack.device.type) else stack.float()
     x = x / (x.float().norm(dim=(1, 2), keepdim=True) + 1e-7).to(x.dtype)
@@ -60,6 +60,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure=None) -> None:  # type: ignore[override]
+        """Update every weight from its gradient; ``closure`` is not called."""
         group = self.param_groups[0]
         lr, momentum = group["lr"], group["momentum"]
         by_shape: dict[tuple[int, int], list[tuple[nn.Parameter, Tensor, int, bool]]] = {}
@@ -88,7 +89,7 @@ class Muon(torch.optim.Optimizer):
 def optimisers(
     modules: list[nn.Module], lr: float, muon: bool, weight_decay: float = 0.1
 ) -> list[torch.optim.Optimizer]:
-    """The optimisers of a run: one, or AdamW and Muon.
+    """Return the optimisers of a run: one, or AdamW and Muon.
 
     Norms, biases and embeddings have no weight decay.
     """

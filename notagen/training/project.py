@@ -154,7 +154,7 @@ def write_pieces(prepared: Prepared, folder: Path) -> dict[str, int]:
 
 
 def read_initial(name_or_path: str | Path) -> dict[str, torch.Tensor]:
-    """The state dict of any NotaGen weights to go on from, in single precision.
+    """Return the state dict of any NotaGen weights to go on from, in single precision.
 
     Raises
     ------
@@ -175,7 +175,7 @@ def read_initial(name_or_path: str | Path) -> dict[str, torch.Tensor]:
 def fine_tuning(
     initial: dict[str, torch.Tensor], pieces: int, steps: int | None = None, seed: int = 1
 ) -> Settings:
-    """Settings for going on from weights, their shape taken from them.
+    """Return settings for going on from weights, their shape taken from them.
 
     A model that can write is to change its dialect, not to forget: the rate is half of the
     embedded model's for small weights, NotaGen's own for large ones. Without ``steps``, sixty
@@ -292,7 +292,7 @@ def last_validation(run: Run) -> float:
 
 
 def write_curve(folder: Path, curve: list[dict]) -> None:
-    """The curve as CSV and as a picture."""
+    """Write the curve as CSV."""
     if not curve:
         return
     with (folder / "curve.csv").open("w", newline="") as stream:
@@ -365,7 +365,7 @@ def write_result(
 def write_weights(
     path: Path, run: Run, name: str, styles: list[Style], trained_on: str, card: dict
 ) -> None:
-    """The averaged weights in half precision, with what a reader must know as metadata."""
+    """Write the averaged weights in half precision, with what a reader must know as metadata."""
     metadata = {
         "name": name,
         "styles": json.dumps([list(style) for style in styles]),
@@ -379,7 +379,7 @@ def write_weights(
 def model_card(
     name: str, prepared: Prepared, evaluation: Evaluation, run: Run, trained_on: str
 ) -> str:
-    """A model card in Markdown, figures raw."""
+    """Return a model card in Markdown, figures raw."""
     shape = run.settings.shape
     lost = "".join(f"\n  - {reason}: {n}" for reason, n in tally(prepared.losses).items())
     rows = "".join(f"| {key} | {value:.3f} |\n" for key, value in evaluation.raw.items())

@@ -96,7 +96,7 @@ def _attend(block: Block, packed: Tensor, rows: int, width: int, where: Tensor, 
 def char_states(
     model: NotaGen, encoded: Tensor, targets: np.ndarray, lengths: np.ndarray
 ) -> Tensor:
-    """Final states of the character level, one for each real target character.
+    """Return final states of the character level, one for each real target character.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ def _unlikelihood(logits: Tensor, forbidden: np.ndarray) -> Tensor:
 def _auxiliary(
     heads: AuxiliaryHeads, encoded: Tensor, states: Tensor, example: Example, real: np.ndarray
 ) -> Tensor:
-    """The auxiliary losses in one sum; the time reached counts .3.
+    """Return the auxiliary losses in one sum; the time reached counts .3.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ from scoregate.notagen.text.rests import leave_out_rests
 
 
 def prompt_lines(style: tuple[str, str, str]) -> str:
-    """The three prompt lines of a style and the ``%end`` that closes them."""
+    """Return the three prompt lines of a style and the ``%end`` that closes them."""
     return "".join(f"%{part}\n" for part in style) + "%end\n"
 
 
@@ -39,7 +39,7 @@ def stream_text(text: str, style: tuple[str, str, str] | None = None) -> str:
 
 
 def crop(text: str, limit: int, at: float) -> str:
-    """A stretch of a stream-form piece that fits a context: header and successive lines.
+    """Return a stretch of a stream-form piece that fits a context: header and successive lines.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def crop(text: str, limit: int, at: float) -> str:
 
 
 def transpose_text(text: str, fifths: int, octaves: int = 0) -> str:
-    """A whole piece, header included, moved by ``fifths`` on the circle of fifths.
+    """Return a whole piece, header included, moved by ``fifths`` on the circle of fifths.
 
     The nearest way up or down is taken; ``octaves`` adds to it.
     """

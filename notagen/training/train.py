@@ -122,7 +122,7 @@ def load_settings(path: Path) -> Settings:
 
 
 def settings_from(raw: dict) -> Settings:
-    """Settings from their plain form."""
+    """Return settings from their plain form."""
     settings = Settings(**{k: v for k, v in raw.items() if k not in ("stages", "dropout")})
     settings.stages = [Stage(**stage) for stage in raw["stages"]]
     return settings
@@ -272,7 +272,7 @@ class Run:
             self.average[name].lerp_(value, 1 - keep)
 
     def averaged(self) -> NotaGen:
-        """The model with averaged weights."""
+        """Return the model with averaged weights."""
         model = NotaGen(self.settings.shape)
         model.load_state_dict(self.average)
         return model.to(self.device).eval()

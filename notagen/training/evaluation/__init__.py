@@ -5,24 +5,29 @@ bootstrap intervals, :func:`separation` how well a classifier tells two sets apa
 knows a model or a gate; ``benchmarks/model_comparison.py`` puts it to use.
 """
 
-from scoregate.notagen.training.evaluation.classifier import Separation, separation
+from scoregate.notagen.training.evaluation.classifier import Separation, features, separation
 from scoregate.notagen.training.evaluation.reading import VoiceGrid, read_grid
 from scoregate.notagen.training.evaluation.table import (
     GROUPS,
     Interval,
+    Measured,
     bootstrap,
     measure_piece,
+    summarise,
     table,
 )
 
 __all__ = [
     "GROUPS",
     "Interval",
+    "Measured",
     "Separation",
     "VoiceGrid",
     "bootstrap",
+    "features",
     "measure_piece",
     "read_grid",
     "separation",
+    "summarise",
     "table",
 ]

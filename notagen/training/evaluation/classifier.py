@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from scoregate.errors import RequestError
-from scoregate.notagen.training.evaluation.table import measure_piece
+from scoregate.notagen.training.evaluation.table import Measured
 
 FOLDS = 5
 
@@ -35,13 +35,17 @@ class Separation(NamedTuple):
     telling: list[tuple[str, float]]
 
 
-def features(texts: Sequence[str], groups: Sequence[str]) -> list[dict[str, float]]:
-    """Measures of the named groups of each text, flat; ``group: measure`` to figure."""
-    rows = []
-    for text in texts:
-        measured = measure_piece(text)
-        rows.append({f"{g}: {k}": v for g in groups for k, v in measured[g].items()})
-    return rows
+def features(measured: Sequence[Measured], groups: Sequence[str]) -> list[dict[str, float]]:
+    """Return the measures of the named groups of each piece, as ``group: measure`` to figure.
+
+    Parameters
+    ----------
+    measured : sequence
+        What :func:`~scoregate.notagen.training.evaluation.table.measure_piece` gave.
+    groups : sequence of str
+        Of :data:`~scoregate.notagen.training.evaluation.table.GROUPS`.
+    """
+    return [{f"{g}: {k}": v for g in groups for k, v in piece[g].items()} for piece in measured]
 
 
 def separation(

@@ -17,6 +17,8 @@ _MODULES = {
 }  # fmt: skip
 GROUPS = tuple(_MODULES)
 RESAMPLES = 1000
+Measured = dict[str, dict[str, float]]
+"""Measures of one piece: group to measure to figure."""
 
 
 class Interval(NamedTuple):
@@ -28,7 +30,7 @@ class Interval(NamedTuple):
     pieces: int
 
 
-def measure_piece(text: str) -> dict[str, dict[str, float]]:
+def measure_piece(text: str) -> Measured:
     """Every measure of one piece, by group; NaN where a figure cannot be formed.
 
     Parameters
@@ -65,12 +67,19 @@ def bootstrap(values: Sequence[float], seed: int = 1, resamples: int = RESAMPLES
 
 
 def table(sets: Mapping[str, Sequence[str]]) -> dict[str, dict[str, dict[str, Interval]]]:
-    """Means of every measure for every set of texts.
+    """Return the means of every measure for sets of texts, by their name: see :func:`summarise`."""
+    return summarise({name: [measure_piece(t) for t in texts] for name, texts in sets.items()})
+
+
+def summarise(
+    measured: Mapping[str, Sequence[Measured]],
+) -> dict[str, dict[str, dict[str, Interval]]]:
+    """Return the means of every measure for every set of pieces.
 
     Parameters
     ----------
-    sets : mapping of str to sequence of str
-        Texts by the name of their set.
+    measured : mapping of str to sequence
+        What :func:`measure_piece` gave for each piece, by the name of its set.
 
     Returns
     -------
@@ -78,7 +87,6 @@ def table(sets: Mapping[str, Sequence[str]]) -> dict[str, dict[str, dict[str, In
         Group to measure to set to :class:`Interval`; measures stand in the order in which the
         modules give them.
     """
-    measured = {name: [measure_piece(text) for text in texts] for name, texts in sets.items()}
     result: dict[str, dict[str, dict[str, Interval]]] = {}
     for group in GROUPS:
         names: dict[str, None] = {}
