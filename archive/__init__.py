@@ -1,0 +1,1 @@
+"""The archive: pieces stored by content, records of runs, and a catalog made from both."""

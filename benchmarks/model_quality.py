@@ -4,7 +4,7 @@
 
     python -m benchmarks.model_quality [--pieces 102] [--weights FILE] [--out FILE]
 
-Nothing is repaired and nothing is drawn again: each piece is judged as the model wrote it at
+Nothing is repaired and nothing is resampled: each piece is judged as the model wrote it at
 temperature 1.0, top_k 9, top_p 0.9. Bits per character are those of the chorales that
 training never saw. The published NotaGen-X chorales are counted where they lie beside the
 project. Rebuilds the converted corpus from the music21 package (ten seconds).
@@ -124,7 +124,7 @@ def write(path: Path, pieces: int, weights: Path) -> None:
         "",
         f"`python -m benchmarks.model_quality --pieces {pieces}` on {head}.",
         f"Temperature 1.0, top_k 9, top_p 0.9; 3 seeds of {pieces // 3} pieces; raw: nothing "
-        "repaired, nothing drawn again.",
+        "repaired, nothing resampled.",
         "",
         "| | n | bars | equal bars | bars = metre | harmony fit | final triad | copied run "
         "(median) | gate pass |",

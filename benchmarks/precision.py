@@ -4,7 +4,7 @@
 
 Kullback-Leibler divergence of each precision's next-character distribution from fp32's, in
 nats, before truncation, at every character of pieces that fp32 wrote; and the share of raw
-pieces (nothing drawn again) that pass every gate, with the same seeds.
+pieces (nothing resampled) that pass every gate, with the same seeds.
 """
 
 from __future__ import annotations

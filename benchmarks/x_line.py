@@ -4,7 +4,7 @@
 
 The released weights are no part of the project. Weights of their shape and in their layout are
 made from the embedded model instead (:mod:`widen`): as heavy, and they write its music. They
-are written as a ``.pth`` under NotaGen-X's name, looked through by ``scoregate weights check``,
+are written as a ``.pth`` under NotaGen-X's name, checked with ``scoregate weights check``,
 and ``scoregate produce`` writes a piece with them at each precision. The embedded model writes
 one from the same seed beside them: in fp32 it should be the same piece, byte for byte.
 

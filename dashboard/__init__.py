@@ -1,0 +1,1 @@
+"""Static pages of runs and pieces; the review application is in ``dashboard/app``."""

@@ -174,7 +174,7 @@ class Draft:
         text = decode_patch(patch)
         if not self._in_body and text.startswith("[r:"):
             # As in NotaGen: the first counter must begin at 0, so this patch is thrown away
-            # and drawn again behind the counter's beginning.
+            # and resampled after the counter's beginning.
             self._begin_body()
         elif ends_piece(patch):
             self._end("finished")

@@ -39,7 +39,7 @@ class NativeModel(CachedModel):
     Attributes
     ----------
     threads : int
-        Of the kernels; PyTorch's own should be one, lest its idle ones keep cores busy.
+        Of the kernels; set PyTorch's own to one, so that its idle threads do not spin.
     """
 
     def __init__(

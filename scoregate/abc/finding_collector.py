@@ -7,8 +7,8 @@ from collections import Counter
 from scoregate.findings import Finding, Severity
 
 MAX_PER_CODE = 8
-"""Findings of one code that are kept; the rest is counted: nobody reads the ninth of a kind,
-and a hostile text brings millions."""
+"""At most so many findings with the same code and severity are kept; the rest are counted,
+because a hostile text causes millions."""
 
 
 MAX_FAULTS = 5_000

@@ -346,7 +346,7 @@ class VoiceReader:
 
         A tie that it doesn't take up stays in the air where the new note is tied itself:
         so arpeggios are written whose notes are held into the chord behind them. A chord
-        of which one tied note goes on has done its duty.
+        of which one tied note goes on needs no other.
         """
         ties = self.ties
         met = tuple([pitch for pitch in pitches if pitch in ties])
