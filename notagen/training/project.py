@@ -75,7 +75,7 @@ class Prepared:
 
 @dataclass(slots=True)
 class Evaluation:
-    """Figures of a trained model, raw: nothing repaired, nothing drawn again."""
+    """Figures of a trained model, raw: nothing repaired, nothing resampled."""
 
     test_bits: float
     unigram_bits: float
@@ -404,7 +404,7 @@ Bits per character on the test pieces: {evaluation.test_bits:.3f}
 (unigram {evaluation.unigram_bits:.3f}, 7-gram {evaluation.ngram_bits:.3f}).
 
 {evaluation.pieces} pieces drawn at temperature 1.0, top_k 9, top_p 0.9, as written: nothing
-repaired, nothing drawn again.
+repaired, nothing resampled.
 
 | figure | value |
 |---|---|
