@@ -103,12 +103,12 @@ def test_a_run_is_started_from_the_form_and_finishes(tmp_path, prefect_server, m
     with browser.chromium() as chromium, browser.dashboard(out) as (address, _):
         tab = chromium.new_page()
         tab.goto(f"{address}/start")
-        tab.get_by_label("Style").select_option(STYLE)
+        tab.get_by_label("Style", exact=True).select_option(STYLE)
         tab.get_by_label("Sampling").select_option("careful")
-        assert tab.get_by_label("Temperature").input_value() == "0.8"
-        tab.get_by_label("Count").fill("1")
-        tab.get_by_label("Rounds").fill("3")
-        tab.get_by_label("Seed").fill("7")
+        assert tab.get_by_label("Temperature", exact=True).input_value() == "0.8"
+        tab.get_by_label("Count", exact=True).fill("1")
+        tab.get_by_label("Rounds", exact=True).fill("3")
+        tab.get_by_label("Seed", exact=True).fill("7")
         tab.get_by_role("button", name="Start the run").click()
         tab.locator(".job", has_text="Running").wait_for()
         tab.locator(".job", has_text="Finished").wait_for(timeout=300_000)
@@ -118,10 +118,10 @@ def test_a_run_is_started_from_the_form_and_finishes(tmp_path, prefect_server, m
         tab.goto(f"{address}/start")
         tab.get_by_role("link", name="Again with these settings").click()
         tab.wait_for_url("**/start?again=*")
-        assert tab.get_by_label("Temperature").input_value() == "0.8"
-        assert tab.get_by_label("Seed").input_value() == ""
+        assert tab.get_by_label("Temperature", exact=True).input_value() == "0.8"
+        assert tab.get_by_label("Seed", exact=True).input_value() == ""
         # Stopped in good order: what was finished is kept, and the page says so.
-        tab.get_by_label("Count").fill("200")
+        tab.get_by_label("Count", exact=True).fill("200")
         tab.get_by_role("button", name="Start the run").click()
         job = tab.locator(".job").first
         job.get_by_text("generat").wait_for(timeout=120_000)

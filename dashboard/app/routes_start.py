@@ -30,6 +30,9 @@ PRESETS = (
     ("careful", {"temperature": 0.8, "top_k": 9, "top_p": 0.8}),
     ("bold", {"temperature": 1.2, "top_k": 16, "top_p": 0.95}),
 )
+FIRST = ("count", "rounds", "seed", "temperature", "top_k", "top_p", "repair_lines")
+"""Fields that stand open; the others are folded."""
+
 _SHOWN = 60
 """Pieces of a run under way that are listed."""
 
@@ -168,6 +171,7 @@ def _form_page(request: Request, values: dict[str, Any], again: str, error: str 
             *((one, one) for one in sorted({*names, weights} - {""})),
         ],
         presets=PRESETS,
+        first=FIRST,
         jobs=shown,
         again=again,
         error=error,

@@ -19,12 +19,14 @@
   }
 
   function localTimes(root) {
-    const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+    const format = new Intl.DateTimeFormat(undefined, {
+      day: "numeric", month: "short", hour: "2-digit", minute: "2-digit",
+    });
     for (const time of root.querySelectorAll("time[datetime]:not([data-local])")) {
       const moment = new Date(time.dateTime);
       if (Number.isNaN(+moment)) continue;
       time.dataset.local = "yes";
-      time.title = time.textContent;
+      time.title = moment.toLocaleString();
       time.textContent = format.format(moment);
     }
   }
