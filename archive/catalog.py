@@ -83,6 +83,11 @@ def connect(store: Archive) -> sqlite3.Connection:
     return connection
 
 
+def existing(store: Archive) -> sqlite3.Connection | None:
+    """Return a connection to the catalog as it is; None where it would have to be rebuilt."""
+    return _sound(store)
+
+
 @contextmanager
 def opened(store: Archive) -> Iterator[sqlite3.Connection]:
     """Open the catalog for reading and close it again; see :func:`connect`."""
@@ -305,6 +310,8 @@ def _rebuild(path: Path, store: Archive, progress: Callable[[int], None] | None)
 def _fill(
     connection: sqlite3.Connection, store: Archive, progress: Callable[[int], None] | None
 ) -> int:
+    from scoregate.archive import verdicts
+
     count = 0
     with _transaction(connection):
         schema.create(connection)
@@ -315,6 +322,9 @@ def _fill(
                 progress(count)
         for run in _runs(store):
             schema.insert_run(connection, run)
+        for path in verdicts.judgements(store):
+            with suppress(CorruptError):
+                verdicts.insert_verdicts(connection, path.stem, verdicts.read_judgement(path))
     return count
 
 

@@ -41,6 +41,10 @@ folder             TEXT     its folder, relative to the folder that holds ``arch
 ``rejected``, ``not_judged``, ``missing``, ``seconds``, ``record`` (``run.json`` as JSON
 without ``pieces`` and ``files``).
 
+``verdicts``: ``judgement``, ``entry`` (pieces.id), ``status``, ``before`` (status in the report),
+``judged_utc``, ``gates`` (versions by name, JSON), ``thresholds`` (version), ``reasons`` (JSON):
+verdicts of pieces that were judged again (:mod:`scoregate.archive.verdicts`).
+
 ``piece_search``: full-text index (FTS5, trigram tokenizer) over ``name``, ``title`` and
 ``style``; its rowid is ``pieces.number``. A term needs at least three characters.
 """
@@ -50,7 +54,6 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +61,9 @@ from scoregate.archive.names import name_of_summary
 from scoregate.archive.records import PieceReport, RunRecord, jsonable
 from scoregate.findings import Status
 
-VERSION = 2
-"""Stored as SQLite's ``user_version``. Version 1 had one table of passed pieces."""
+VERSION = 3
+"""Stored as SQLite's ``user_version``. Version 1 had one table, of pieces that passed; version 2
+had no table ``verdicts``."""
 
 STATEMENTS = (
     """CREATE TABLE pieces (
@@ -129,9 +133,23 @@ STATEMENTS = (
     seconds REAL,
     record TEXT NOT NULL
 )""",
+    """CREATE TABLE verdicts (
+    judgement TEXT NOT NULL,
+    entry TEXT NOT NULL,
+    status TEXT NOT NULL,
+    before TEXT NOT NULL,
+    judged_utc TEXT NOT NULL,
+    gates TEXT NOT NULL,
+    thresholds TEXT NOT NULL,
+    reasons TEXT NOT NULL,
+    PRIMARY KEY (entry, judgement)
+) WITHOUT ROWID""",
+    "CREATE INDEX verdicts_by_judgement ON verdicts (judgement, status)",
     "CREATE INDEX runs_by_time ON runs (started_utc)",
     "CREATE VIRTUAL TABLE piece_search USING fts5 (name, title, style, tokenize = 'trigram')",
 )
+
+INSERT_VERDICT = "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 _TEMPO = re.compile(r"(\d{1,4})\s*/\s*(\d{1,4})\s*=\s*(\d{1,4}(?:\.\d{1,4})?)")
 _BARE_TEMPO = re.compile(r"\s*(\d{1,4}(?:\.\d{1,4})?)\s*")
@@ -281,14 +299,6 @@ def quarters_a_minute(tempo: object) -> float | None:
         return 4 * int(match[1]) * float(match[3]) / int(match[2]) if int(match[2]) else None
     bare = _BARE_TEMPO.fullmatch(tempo)
     return float(bare[1]) if bare else None
-
-
-def insert_pieces(
-    connection: sqlite3.Connection, pieces: Iterable[tuple[PieceReport, Path]]
-) -> None:
-    """Insert the rows of several pieces; see :func:`insert_piece`."""
-    for report, folder in pieces:
-        insert_piece(connection, report, folder)
 
 
 def _text(value: object) -> str:

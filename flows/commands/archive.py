@@ -129,7 +129,7 @@ def verify_archive(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a fault.")] = False,
 ) -> None:
     """Hash every file again; exit code 1 where one is missing, damaged or foreign."""
-    from scoregate.archive.verify import count_files, verify
+    from scoregate.archive.verify import count_pieces, verify
 
     store = _store(out)
     faults = 0
@@ -141,5 +141,5 @@ def verify_archive(
         else:
             typer.secho(f"{problem.kind}: {problem.message}", fg="red")
     if not as_json:
-        typer.echo(f"{count_files(store)} pieces hashed again, {faults} problems.")
+        typer.echo(f"{count_pieces(store)} pieces hashed again, {faults} problems.")
     raise typer.Exit(1 if faults else 0)
