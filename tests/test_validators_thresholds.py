@@ -57,6 +57,11 @@ def test_the_version_changes_with_any_value():
     assert one.general.version != other.general.version
 
 
+def test_the_version_stays_when_only_a_reason_is_reworded():
+    one, other = parse(GOOD), parse(GOOD.replace('"because"', '"for a reason"'))
+    assert one.general.version == other.general.version
+
+
 def test_low_bounds_and_nan():
     bound = parse(GOOD.replace('"high"', '"low"').replace("0.25", "0.75")).general.measures
     crossed = bound["bars.share"].crossed

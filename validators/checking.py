@@ -1,4 +1,4 @@
-"""Judge one text by every gate and the thresholds: what `check` and `screen` share."""
+"""Judge one text by the gates and the thresholds, for `scoregate check` and `screen`."""
 
 from __future__ import annotations
 
@@ -18,17 +18,22 @@ from scoregate.validators.verdict import thresholds
 
 @dataclass(slots=True)
 class Checked:
-    """A judged piece.
+    """A piece and its verdict.
 
-    Parameters
+    Attributes
     ----------
     file : str
+        Name of the piece in reports.
     status : Status
     reasons : list of str
-        Why it did not pass, shortest first; empty when it did.
+        Why it did not pass, in a few words each; empty when it did.
     findings : list of Finding
+        Critical ones first, then by position in the text.
     measures : dict of str to float
     bars, voices : int
+        How many of them the piece has.
+    score : Score or None
+        None where the text could not be read at all.
     text : str
         The finished ABC.
     gates : dict of str to str
@@ -47,7 +52,7 @@ class Checked:
     gates: dict[str, str] = field(default_factory=dict)
 
     def finite_measures(self) -> dict[str, float | None]:
-        """Return the measures with None for what is not defined."""
+        """Return the measures, with None in place of NaN and infinity."""
         return {
             name: value if math.isfinite(value) else None for name, value in self.measures.items()
         }
@@ -68,18 +73,19 @@ class Checked:
 def check_bytes(
     name: str, content: str | bytes, style: str | None = None, novelty: bool = False
 ) -> Checked:
-    """Let every gate look at a text and judge it by the thresholds of its style.
+    """Judge a text by every gate and by the thresholds of its style.
 
     Parameters
     ----------
     name : str
-        What reports call the piece.
+        Name of the piece in reports.
     content : str or bytes
+        ABC.
     style : str or None
         None takes it from the piece's own prompt lines.
     novelty : bool
-        Whether a copy of a known piece is a fault: so for what a model wrote, not for a
-        score that may be its composer's own.
+        Whether the gates for production only judge as well. They reject copies, which is
+        right for what a model wrote and wrong for a composer's own score.
     """
     examination = examine(content, style=style, gates=registry.names(production=novelty))
     score = examination.score
@@ -99,13 +105,13 @@ def check_bytes(
 
 
 def reasons(decided: Verdict, outcomes: Mapping[str, Outcome]) -> list[str]:
-    """Say in a few words each why a piece did not pass; nothing for one that did.
+    """Return why a piece did not pass, in a few words each; empty for one that passed.
 
-    The words are the same for the same fault, so that a run's reasons can be counted.
+    The words are the same for the same fault, so that the reasons of a run can be counted.
     """
     if decided.passed:
         return []
-    said: dict[str, None] = {}
+    found: dict[str, None] = {}
     for failure in decided.failed:
         if failure.severity != "critical":
             continue
@@ -115,7 +121,7 @@ def reasons(decided: Verdict, outcomes: Mapping[str, Outcome]) -> list[str]:
             continue
         outcome = outcomes.get(failure.gate)
         if failure.rule == "judged" and outcome is not None:
-            said[f"{failure.gate}: could not judge: {outcome.reason}"] = None
+            found[f"{failure.gate}: could not judge: {outcome.reason}"] = None
             continue
         codes = [
             finding.code.partition(".")[2].replace("-", " ")
@@ -123,14 +129,14 @@ def reasons(decided: Verdict, outcomes: Mapping[str, Outcome]) -> list[str]:
             if finding.severity == "critical"
         ]
         for code in codes:
-            said[f"{failure.gate}: {code}"] = None
+            found[f"{failure.gate}: {code}"] = None
         if not codes:
-            said[str(failure)] = None
-    return list(said)
+            found[str(failure)] = None
+    return list(found)
 
 
 def ordered(findings: Iterable[Finding]) -> list[Finding]:
-    """Sort findings as they are read: what rejects first, then by place in the text."""
+    """Sort findings: critical ones first, then by position in the text."""
     rank = {"critical": 0, "warning": 1, "info": 2}
     return sorted(
         findings,

@@ -1,8 +1,9 @@
-"""Is this line right? The judge that generation may ask after every line.
+"""Judge a line of a piece while it is generated.
 
-It holds a line of the stream (``[r:i/j][V:1]...|[V:2]...|``) to the rules of the gates
-syntax and bars, as far as one line and what stands before it can tell. What it lets
-through can still fail the gates as a whole piece; what it refuses would have failed them.
+`accept_line` judges a line of the stream (``[r:i/j][V:1]...|[V:2]...|``) by the rules of the
+gates ``syntax`` and ``bars``, as far as one line and the text before it can tell. A line
+that it accepts can still fail the gates in the finished piece; one that it refuses would
+have failed them. The generators do not know this module: the flow hands them the function.
 """
 
 from __future__ import annotations
@@ -17,14 +18,26 @@ from scoregate.abc.lexer import STREAM_MARK
 from scoregate.abc.reader import split_lines
 from scoregate.abc.score import Bar
 
-_KEPT = 128
-"""Pieces under way whose state is kept; more than a batch ever holds."""
+_CACHED = 128
+"""Texts whose state is cached, more than a batch has pieces."""
 
 _states: OrderedDict[str, _State] = OrderedDict()
 
 
 class _State:
-    """What must be known of the text so far to judge its next line."""
+    """What must be known of the text so far to judge its next line.
+
+    Attributes
+    ----------
+    body : Body
+        The reader's state after the text.
+    remarks : FindingCollector
+        The reader's findings.
+    right : str
+        Barline at the end of the last line.
+    short : Fraction or None
+        What the last line lacks of a full bar, where only the next line can excuse it.
+    """
 
     __slots__ = ("body", "remarks", "right", "short")
 
@@ -32,7 +45,6 @@ class _State:
         self.body = body
         self.remarks = remarks
         self.right = ""
-        # What the line before lacks of a full bar, where only its neighbour can excuse it.
         self.short: Fraction | None = None
 
 
@@ -49,16 +61,15 @@ def accept_line(text_so_far: str, line: str) -> bool:
     Returns
     -------
     bool
-        False where the line has a fault of syntax (a tie of the line before that leads to
-        no note among them), where its voices differ in length or barline, where it is
-        longer than the metre, or shorter without an excuse. A bar may be short at the
-        beginning and the end, beside a special barline, and by whole beats where the next
-        line completes it.
+        False where the line has a fault of syntax (also a tie of the line before that leads
+        to no note), where its voices differ in length or barline, where it is longer than
+        the metre, or shorter without an excuse. A bar may be short at the beginning and the
+        end, beside a special barline, and by whole beats where the next line completes it.
 
     Notes
     -----
-    The state behind the last lines that were accepted is kept, so a line costs the
-    reading of that line alone: well under a millisecond for four voices.
+    The state after the last lines that were accepted is cached, so only the new line has
+    to be read: well under a millisecond for four voices.
     """
     text_so_far = text_so_far if text_so_far.endswith("\n") else text_so_far + "\n"
     line = line.rstrip("\n")
@@ -79,7 +90,7 @@ def accept_line(text_so_far: str, line: str) -> bool:
 
 def _remember(text: str, state: _State) -> None:
     _states[text] = state
-    while len(_states) > _KEPT:
+    while len(_states) > _CACHED:
         _states.popitem(last=False)
 
 
@@ -107,9 +118,9 @@ def _copy(state: _State) -> _State:
 
 
 def _judge(before: _State, after: _State, line: str, number: int = 1) -> bool:
-    """Read `line` into `after`; return whether it may follow."""
+    """Read a line into the state `after`; return whether it may follow `before`."""
     body = after.body
-    held = {voice.id for voice in body.voices.values() if voice.ties}
+    tied = {voice.id for voice in body.voices.values() if voice.ties}
     count = after.remarks.count
     marks = len(body.marks)
     rows = body.row
@@ -118,14 +129,14 @@ def _judge(before: _State, after: _State, line: str, number: int = 1) -> bool:
     for voice, _ in cells:
         voice.bars.clear()
     if body.row == rows:
-        return True  # a comment or a field of its own line
+        return True  # a comment, or a field on a line of its own
     bad = any(f.severity == "critical" for f in after.remarks.findings) or (
         after.remarks.count - count > 40
     )
     after.remarks.findings.clear()
     bars = [bars[0] for _, bars in cells]
     present = {voice.id for voice, _ in cells}
-    absent = [body.voices[name] for name in held - present]
+    absent = [body.voices[name] for name in tied - present]
     for voice in absent:
         voice.ties.clear()
     pair = body.marks[-2:]
@@ -138,7 +149,7 @@ def _judge(before: _State, after: _State, line: str, number: int = 1) -> bool:
 
 
 def _fits(before: _State, after: _State, bars: list[Bar], line: str) -> bool:
-    """Whether the bars of a line agree and are as long as they may be."""
+    """Return whether the bars of a line agree and are as long as they may be."""
     if not bars:
         return False
     first = bars[0]
@@ -146,7 +157,7 @@ def _fits(before: _State, after: _State, bars: list[Bar], line: str) -> bool:
     alike = all(
         bar.duration == length and bar.metre == metre and bar.right == right for bar in bars
     )
-    debt = before.short
+    missing = before.short  # what the line before lacks
     left, row = before.right, after.body.row
     lacking = metre - length if metre is not None and length < metre else None
     mark = STREAM_MARK.match(line)
@@ -156,18 +167,18 @@ def _fits(before: _State, after: _State, bars: list[Bar], line: str) -> bool:
     if last and any(voice.ties for voice in after.body.voices.values()):
         return False
     excused = lacking is None or row == 1 or last or special
-    completes = debt is not None and length == debt
+    completes = missing is not None and length == missing
     _follow(after, bars, None if excused or completes else lacking)
     if not alike or not right or (metre is not None and length > metre):
         return False
-    if debt is not None and not completes and right in ("", "|"):
-        # The line before was short, and only this one could make it whole.
+    if missing is not None and not completes and right in ("", "|"):
+        # The line before was short, and only this one could complete it.
         return False
     if excused or completes:
         return True
     beat = Fraction(1, metre.denominator) if metre is not None else Fraction(1, 4)
     beat = min(beat, Fraction(1, 4))
-    return lacking is not None and (lacking / beat).denominator == 1 and debt is None
+    return lacking is not None and (lacking / beat).denominator == 1 and missing is None
 
 
 def _follow(after: _State, bars: list[Bar], short: Fraction | None) -> None:

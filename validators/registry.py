@@ -213,11 +213,11 @@ def _load(point: EntryPoint, taken: set[str]) -> Gate:
     try:
         gate = point.load()
         fault = _fault(gate, taken)
+        if not fault:
+            return gate
     except (Exception, SystemExit) as error:
         # Whatever an import raises: a gate that is missing must be named, not left out.
-        gate, fault = None, f"{type(error).__name__}: {error}"
-    if not fault:
-        return gate
+        fault = f"{type(error).__name__}: {error}"
     name = point.name if _NAME.fullmatch(point.name) else "unnamed"
     while name in taken:
         name += "-2"

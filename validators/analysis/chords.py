@@ -1,9 +1,9 @@
-"""Which sounds are chords: the share of beats that fit a triad or a seventh chord.
+"""Which beats sound as chords: the share that fits a triad or a seventh chord.
 
-On every beat the pitch classes that sound are looked up among the chords of common
-practice: the four triads (major, minor, diminished, augmented) and the sevenths on
-triads in thirds (dominant, major, minor, half-diminished, diminished). A sound fits when
-some chord has all its classes, so fifths and thirds alone fit as well.
+On every beat the pitch classes that sound are compared with the chords of common practice:
+the four triads (major, minor, diminished, augmented) and five seventh chords (dominant,
+major, minor, half-diminished, diminished). A sound fits when some chord has all its pitch
+classes, so single fifths and thirds fit as well.
 """
 
 from __future__ import annotations
@@ -16,41 +16,14 @@ from numpy.typing import NDArray
 
 from scoregate.abc.score import Score
 from scoregate.errors import GateError
+from scoregate.theory import SEVENTHS, TRIADS, parts_of_chords
 from scoregate.validators.analysis.sounding import notes
 
-TRIADS = {"major": (0, 4, 7), "minor": (0, 3, 7), "diminished": (0, 3, 6), "augmented": (0, 4, 8)}
-SEVENTHS = {
-    "dominant seventh": (0, 4, 7, 10),
-    "major seventh": (0, 4, 7, 11),
-    "minor seventh": (0, 3, 7, 10),
-    "half-diminished seventh": (0, 3, 6, 10),
-    "diminished seventh": (0, 3, 6, 9),
-}
-
-
+_CHORDS = parts_of_chords((*TRIADS.values(), *SEVENTHS.values()))
 SHORTEST = 64
+"""Denominator of the shortest beat."""
 MOST_BEATS = 1_000_000
-"""Beats of the longest piece that is judged; a single bar may claim to be endless."""
-
-
-@functools.cache
-def _fitting() -> NDArray[np.bool_]:
-    """For each of the 4096 sets of pitch classes: is it part of a chord?"""
-    fits = np.zeros(4096, dtype=bool)
-    sets = np.arange(4096)
-    for shape in (*TRIADS.values(), *SEVENTHS.values()):
-        for root in range(12):
-            chord = pitch_class_set(root + step for step in shape)
-            fits |= (sets & ~chord) == 0
-    return fits
-
-
-def pitch_class_set(pitches) -> int:
-    """Return pitches as a set of pitch classes: bit 0 is C."""
-    result = 0
-    for pitch in pitches:
-        result |= 1 << (pitch % 12)
-    return result
+"""Beats of the longest piece that is judged. A text can ask for a bar of any length."""
 
 
 def beat_sets(score: Score) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -71,8 +44,8 @@ def beat_sets(score: Score) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     GateError
         For more than a million beats.
     """
-    every = notes(score)
-    lengths = every.bar_length
+    sounding = notes(score)
+    lengths = sounding.bar_length
     steps = np.full(len(lengths), 0.25)
     for voice in score.voices[:1]:
         for bar in voice.bars:
@@ -85,14 +58,14 @@ def beat_sets(score: Score) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
             "Cut it into its movements.",
         )
     sets = np.zeros(first[-1], dtype=np.int64)
-    real = ~every.grace
-    bar = every.bar[real]
-    begin = np.ceil(every.onset[real] / steps[bar] - 1e-6).astype(np.int64)
-    end = np.minimum(np.ceil(every.end[real] / steps[bar] - 1e-6).astype(np.int64), counts[bar])
+    real = ~sounding.grace
+    bar = sounding.bar[real]
+    begin = np.ceil(sounding.onset[real] / steps[bar] - 1e-6).astype(np.int64)
+    end = np.minimum(np.ceil(sounding.end[real] / steps[bar] - 1e-6).astype(np.int64), counts[bar])
     span = np.maximum(end - begin, 0)
     note = np.repeat(np.arange(len(bar)), span)
     offset = np.arange(len(note)) - np.repeat(np.cumsum(span) - span, span)
-    bits = np.left_shift(1, every.pitch[real] % 12)
+    bits = np.left_shift(1, sounding.pitch[real] % 12)
     np.bitwise_or.at(sets, first[bar[note]] + begin[note] + offset, bits[note])
     return sets, np.repeat(np.arange(len(lengths)), counts)
 
@@ -114,14 +87,14 @@ def beat_length(metre_text: str) -> float:
 
 
 def harmony_fit(score: Score) -> float:
-    """Share of beats whose sound fits a triad or a seventh chord.
+    """Return the share of beats whose sound fits a triad or a seventh chord.
 
-    Beats with fewer than two pitch classes are left out: they fit anything. NaN when no
-    beat is left, as in music for one voice. Bach's chorales have .92 on
-    average, the same chorales with their voices shifted against each other .60.
+    Beats with fewer than two pitch classes are left out, because they fit anything. NaN when
+    no beat is left, as in music for one voice. Bach's chorales have .92 on average, the same
+    chorales with their voices shifted against each other .60.
     """
     sets, _ = beat_sets(score)
     sets = sets[np.bitwise_count(sets) >= 2]
     if not len(sets):
         return math.nan
-    return float(_fitting()[sets].mean())
+    return float(_CHORDS[sets].mean())

@@ -1,15 +1,15 @@
-"""From what the gates found to a verdict, in plain Python.
+"""The verdict in plain Python.
 
 A piece is judged by one row: for each gate whether it could judge and how many critical
-findings it has, and the measures that have a threshold. This module and
-:mod:`scoregate.validators.verdict.suite` (which asks Great Expectations) follow the same rules and
-are
-held equal by a test; this one starts in no time.
+findings it has, and the measures that have a threshold.
 
-- A critical finding too many, or a measure beyond its critical bound: ``rejected``.
-- Else a gate that could not judge, a NaN or a column missing where a value is needed:
-  ``could not be judged``. Not known is not passed.
+- More critical findings than allowed, or a measure beyond its critical bound: ``rejected``.
+- Else a gate that could not judge, or a NaN or a missing column where a value is needed:
+  ``could not be judged``.
 - Else ``passed``. Bounds of the severity ``warning`` are reported and decide nothing.
+
+:mod:`scoregate.validators.verdict.suite` applies the same rules by Great Expectations, and a
+test holds the two equal. This module takes no time to import.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ def row(
     Parameters
     ----------
     piece_id : str
-    outcomes : mapping of gate to Outcome, or Outcomes
+    outcomes : mapping of gate to Outcome, or iterable of Outcome
     style : str, optional
-        Whose thresholds apply.
+        Style whose thresholds apply.
     """
     each = outcomes.values() if isinstance(outcomes, Mapping) else outcomes
     cells: dict[str, Any] = {"piece_id": piece_id, "style": style or ""}
@@ -56,12 +56,12 @@ def judge(
     Parameters
     ----------
     rows : sequence of mappings
-        As :func:`row` makes them.
+        As :func:`row` returns them.
     gates : iterable of str, optional
         Names of the gates that must have judged a piece for it to pass; by default every
         registered one.
     thresholds : ThresholdFile, optional
-        The project's own by default.
+        Those of the project by default.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def judge(
     Raises
     ------
     GateError
-        For no rows at all, which would otherwise pass for a run without fault.
+        There is no row. An empty batch must not look like one without faults.
     """
     if not len(rows):
         raise nothing_to_judge()
@@ -86,13 +86,13 @@ def nothing_to_judge() -> GateError:
 
 
 def _judge_one(cells: Mapping[str, Any], gates: tuple[str, ...], file: ThresholdFile) -> Verdict:
-    lines = file.for_style(cells.get("style") or None)
+    thresholds = file.for_style(cells.get("style") or None)
     failed = []
     for gate in gates:
-        failed += _judged(cells, gate) + _count(cells, gate, lines)
-    for name in lines.measures:
+        failed += _judged(cells, gate) + _count(cells, gate, thresholds)
+    for name in thresholds.measures:
         if name.partition(".")[0] in gates:
-            failed += _measure(cells, name, lines)
+            failed += _measure(cells, name, thresholds)
     return Verdict(str(cells.get("piece_id", "")), status_of(failed), failed)
 
 
@@ -105,7 +105,7 @@ def status_of(failed: Iterable[Failure]) -> Status:
 
 
 def number(value: Any) -> float:
-    """Return a cell as a float; NaN for what is none."""
+    """Return a cell as a float; NaN for what is not a number."""
     try:
         return float(value) if not isinstance(value, str) else math.nan
     except (TypeError, ValueError):
@@ -121,18 +121,18 @@ def _judged(cells: Mapping[str, Any], gate: str) -> list[Failure]:
     return []
 
 
-def _count(cells: Mapping[str, Any], gate: str, lines: Thresholds) -> list[Failure]:
+def _count(cells: Mapping[str, Any], gate: str, thresholds: Thresholds) -> list[Failure]:
     value = number(cells.get(f"{gate}.critical"))
     if math.isnan(value):
         return [Failure(f"{gate}.critical", "known", "critical", None, "a number")]
-    most = lines.findings.get(gate, 0)
+    most = thresholds.findings.get(gate, 0)
     if value > most:
         return [Failure(f"{gate}.critical", "within", "critical", value, f"at most {most}")]
     return []
 
 
-def _measure(cells: Mapping[str, Any], name: str, lines: Thresholds) -> list[Failure]:
-    bound = lines.measures[name]
+def _measure(cells: Mapping[str, Any], name: str, thresholds: Thresholds) -> list[Failure]:
+    bound = thresholds.measures[name]
     value = number(cells.get(name))
     if math.isnan(value):
         if bound.needed:
@@ -146,5 +146,5 @@ def _measure(cells: Mapping[str, Any], name: str, lines: Thresholds) -> list[Fai
 
 
 def expected(side: str, limit: float) -> str:
-    """Return the words for a bound: ``below 0.25``."""
+    """Return what a bound asks for: ``below 0.25``."""
     return f"{'below' if side == 'high' else 'above'} {limit:g}"

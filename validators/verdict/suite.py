@@ -1,14 +1,14 @@
-"""The verdict by Great Expectations: a suite over one row per piece.
+"""The verdict by Great Expectations: a suite over one row for each piece.
 
 The rules are those of :mod:`scoregate.validators.verdict.rules`. Great Expectations adds a
-validation
-that others can read and store, with gate and severity on each expectation. Left to
-itself it fails open in three ways, and each is closed here:
+validation result that other programs can read and store, with gate and severity on each
+expectation. By itself it passes what it should not in three cases, which are closed here:
 
-- a NaN passes every expectation on values: each needed column has one against nulls;
+- a NaN passes every expectation on values: each needed column has an expectation that it is
+  not null;
 - an empty frame passes everything: it is refused, and the number of rows is expected;
-- a column that is missing gives no list of rows: it is put in as nulls, so that every
-  row fails. A failure without rows that is none of these is an error, not a pass.
+- a column that is missing gives no list of rows: it is filled with nulls, so that every row
+  fails. Any other failure without a list of rows is an error.
 
 The verdict comes from the rows that each expectation lists, never from its `success`.
 Importing Great Expectations takes seconds, so it is imported on the first call.
@@ -25,7 +25,7 @@ from typing import Any
 import pandas as pd
 
 from scoregate.errors import GateError
-from scoregate.findings import Failure, Verdict
+from scoregate.findings import Failure, Severity, Verdict
 from scoregate.validators import registry
 from scoregate.validators.verdict.rules import (
     expected,
@@ -36,9 +36,9 @@ from scoregate.validators.verdict.rules import (
 from scoregate.validators.verdict.thresholds import SEVERITIES, Bound, ThresholdFile, load
 
 ROW = "row"
-"""Number of the row: piece ids may repeat."""
-LINES = "thresholds"
-"""Name of the set of thresholds that holds for the row's style."""
+"""Column with the number of the row, because ids of pieces may repeat."""
+THRESHOLDS = "thresholds"
+"""Column with the name of the thresholds that apply to the row's style."""
 
 
 def judge(
@@ -46,18 +46,19 @@ def judge(
     gates: Iterable[str] | None = None,
     thresholds: ThresholdFile | None = None,
 ) -> list[Verdict]:
-    """Judge pieces by their rows; the same answer as
-    :func:`scoregate.validators.verdict.rules.judge`.
+    """Judge pieces by their rows.
+
+    The verdicts are those of :func:`scoregate.validators.verdict.rules.judge`.
 
     Parameters
     ----------
     rows : DataFrame or sequence of mappings
-        One row a piece, as :func:`scoregate.validators.verdict.rules.row` makes them.
+        One row for each piece, as :func:`scoregate.validators.verdict.rules.row` returns it.
     gates : iterable of str, optional
         Names of the gates that must have judged a piece for it to pass; by default every
         registered one.
     thresholds : ThresholdFile, optional
-        The project's own by default.
+        Those of the project by default.
 
     Returns
     -------
@@ -67,7 +68,7 @@ def judge(
     Raises
     ------
     GateError
-        For no rows, or when Great Expectations fails at its own work.
+        There is no row, or Great Expectations fails.
     """
     file = thresholds or load()
     needed = tuple(gates) if gates is not None else registry.names(production=True)
@@ -81,7 +82,7 @@ def judge(
             value = float(frame[column].iloc[index])
             known = None if rule == "known" else value
             failed[index].append(Failure(column, rule, severity, known, words))
-    order = {key: place for place, key in enumerate(_order(needed, file))}
+    order = {key: place for place, key in enumerate(_columns(needed, file))}
     for items in failed:
         items.sort(key=lambda item: (order[item.column], SEVERITIES.index(item.severity)))
     ids = frame["piece_id"].tolist()
@@ -91,7 +92,7 @@ def judge(
     ]
 
 
-def _order(gates: tuple[str, ...], file: ThresholdFile) -> list[str]:
+def _columns(gates: tuple[str, ...], file: ThresholdFile) -> list[str]:
     counts = [f"{gate}.{part}" for gate in gates for part in ("judged", "critical")]
     names = file.general.measures
     return counts + [name for name in names if name.partition(".")[0] in gates]
@@ -100,7 +101,7 @@ def _order(gates: tuple[str, ...], file: ThresholdFile) -> list[str]:
 def _frame(
     rows: pd.DataFrame | Sequence[Mapping[str, Any]], gates: tuple[str, ...], file: ThresholdFile
 ) -> pd.DataFrame:
-    """The fixed columns, as floats: what is missing or no number becomes a null."""
+    """Return the columns that are judged, as floats; null for what is missing or no number."""
     given = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
     if not len(given):
         raise nothing_to_judge()
@@ -108,75 +109,83 @@ def _frame(
     styles = [style if isinstance(style, str) else "" for style in styles]
     ids = given["piece_id"].tolist() if "piece_id" in given else [""] * len(given)
     frame = pd.DataFrame({ROW: range(len(given)), "piece_id": [str(item) for item in ids]})
-    frame[LINES] = [file.for_style(style or None).name for style in styles]
-    for column in _order(gates, file):
+    frame[THRESHOLDS] = [file.for_style(style or None).name for style in styles]
+    for column in _columns(gates, file):
         values = given[column].tolist() if column in given else [None] * len(given)
         frame[column] = pd.Series([number(value) for value in values], dtype="float64")
     return frame
 
 
-def _rules(gates: tuple[str, ...], file: ThresholdFile) -> list[tuple[tuple, Any]]:
-    """Each expectation, with what a row that fails it is told."""
+Rule = tuple[tuple[str, str, Severity, str], Any]
+"""Column, rule, severity and words of a `Failure`, and the expectation that finds it."""
+
+
+def _rules(gates: tuple[str, ...], file: ThresholdFile) -> list[Rule]:
+    """Return the expectations on a row, in the order of the columns."""
     _import()
+    rules = [rule for gate in gates for rule in _rules_of_gate(gate, file)]
+    for name in file.general.measures:
+        if name.partition(".")[0] in gates:
+            rules += _rules_of_measure(name, file)
+    return rules
+
+
+def _rules_of_gate(gate: str, file: ThresholdFile) -> list[Rule]:
+    """Expect that a gate judged, and found no more critical faults than allowed."""
     from great_expectations.expectations.core.expect_column_values_to_be_between import (
         ExpectColumnValuesToBeBetween,
     )
     from great_expectations.expectations.core.expect_column_values_to_be_in_set import (
         ExpectColumnValuesToBeInSet,
     )
+
+    judged = (f"{gate}.judged", "judged", "critical", "judged")
+    rules = [
+        _known(f"{gate}.judged"),
+        _rule(judged, ExpectColumnValuesToBeInSet, value_set=[1.0]),
+        _known(f"{gate}.critical"),
+    ]
+    allowed = {limits.name: limits.findings.get(gate, 0) for limits in file.sets}
+    for most, options in _by_value(allowed):
+        within = (f"{gate}.critical", "within", "critical", f"at most {most}")
+        rules.append(_rule(within, ExpectColumnValuesToBeBetween, max_value=most, **options))
+    return rules
+
+
+def _rules_of_measure(name: str, file: ThresholdFile) -> list[Rule]:
+    """Expect that a measure is within its bounds, and that it has a value if it needs one."""
+    from great_expectations.expectations.core.expect_column_values_to_be_between import (
+        ExpectColumnValuesToBeBetween,
+    )
+
+    rules = []
+    for bound, options in _by_value({limits.name: limits.measures[name] for limits in file.sets}):
+        if bound.needed:
+            rules.append(_known(name, **options))
+        for level in SEVERITIES:
+            limit = getattr(bound, level)
+            if limit is not None:
+                within = (name, "within", level, expected(bound.side, limit))
+                between = _range(bound, limit) | options
+                rules.append(_rule(within, ExpectColumnValuesToBeBetween, **between))
+    return rules
+
+
+def _known(column: str, **options: Any) -> Rule:
+    """Expect that a column has a value."""
     from great_expectations.expectations.core.expect_column_values_to_not_be_null import (
         ExpectColumnValuesToNotBeNull,
     )
 
-    rules: list[tuple[tuple, Any]] = []
+    known = (column, "known", "critical", "a number")
+    return _rule(known, ExpectColumnValuesToNotBeNull, **options)
 
-    def add(column: str, rule: str, severity: str, words: str, kind: Any, **options: Any) -> None:
-        meta = {"gate": column.partition(".")[0], "rule": rule}
-        told = (column, rule, severity, words)
-        rules.append((told, kind(column=column, severity=severity, meta=meta, **options)))
 
-    def known(column: str, **options: Any) -> None:
-        kind = ExpectColumnValuesToNotBeNull
-        add(column, "known", "critical", "a number", kind, **options)
-
-    for gate in gates:
-        known(f"{gate}.judged")
-        kind = ExpectColumnValuesToBeInSet
-        add(f"{gate}.judged", "judged", "critical", "judged", kind, value_set=[1.0])
-        known(f"{gate}.critical")
-        for most, options in _by_lines(
-            {line.name: line.findings.get(gate, 0) for line in file.sets}
-        ):
-            kind = ExpectColumnValuesToBeBetween
-            add(
-                f"{gate}.critical",
-                "within",
-                "critical",
-                f"at most {most}",
-                kind,
-                max_value=most,
-                **options,
-            )
-    for name in file.general.measures:
-        if name.partition(".")[0] not in gates:
-            continue
-        for bound, options in _by_lines({line.name: line.measures[name] for line in file.sets}):
-            if bound.needed:
-                known(name, **options)
-            for level in SEVERITIES:
-                limit = getattr(bound, level)
-                if limit is not None:
-                    words = expected(bound.side, limit)
-                    add(
-                        name,
-                        "within",
-                        level,
-                        words,
-                        ExpectColumnValuesToBeBetween,
-                        **_range(bound, limit),
-                        **options,
-                    )
-    return rules
+def _rule(failure: tuple[str, str, Severity, str], kind: Any, **options: Any) -> Rule:
+    """Make an expectation of a kind, with gate, rule and severity for those who read it."""
+    column, rule, severity, _ = failure
+    meta = {"gate": column.partition(".")[0], "rule": rule}
+    return failure, kind(column=column, severity=severity, meta=meta, **options)
 
 
 def _range(bound: Bound, limit: float) -> dict[str, Any]:
@@ -185,8 +194,19 @@ def _range(bound: Bound, limit: float) -> dict[str, Any]:
     return {"min_value": limit, "strict_min": True}
 
 
-def _by_lines(values: dict[str, Any]) -> list[tuple[Any, dict[str, Any]]]:
-    """Group the sets of thresholds by a value they share; with the condition for each."""
+def _by_value(values: dict[str, Any]) -> list[tuple[Any, dict[str, Any]]]:
+    """Group the sets of thresholds by a value that they share.
+
+    Parameters
+    ----------
+    values : dict
+        The value of each set, by the name of the set.
+
+    Returns
+    -------
+    list of (value, dict)
+        With the options that limit an expectation to the rows of these sets.
+    """
     from great_expectations.expectations.row_conditions import Column
 
     groups: list[tuple[Any, list[str]]] = []
@@ -199,24 +219,24 @@ def _by_lines(values: dict[str, Any]) -> list[tuple[Any, dict[str, Any]]]:
             groups.append((value, [name]))
     if len(groups) == 1:
         return [(groups[0][0], {})]
-    return [(value, {"row_condition": Column(LINES).is_in(names)}) for value, names in groups]
+    return [(value, {"row_condition": Column(THRESHOLDS).is_in(names)}) for value, names in groups]
 
 
 _importing = threading.Lock()
 
 
 def _import() -> None:
-    """Import Great Expectations without its reports to its makers."""
+    """Import Great Expectations with its usage statistics switched off."""
     with _importing:
         os.environ["GX_ANALYTICS_ENABLED"] = "false"
         import great_expectations  # noqa: F401
 
-        # It sets this one logger to INFO and tells of its temporary folder on every call.
+        # It sets this logger to INFO and logs the path of its temporary folder on every call.
         logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
 
 
 def _validate(frame: pd.DataFrame, expectations: list[Any]) -> list[Any]:
-    """Run the suite; one result for each expectation, in their order."""
+    """Run the suite; return one result for each expectation, in their order."""
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
     from great_expectations.exceptions.exceptions import GreatExpectationsError
@@ -257,6 +277,7 @@ def _validate(frame: pd.DataFrame, expectations: list[Any]) -> list[Any]:
 
 
 def _rows_that_fail(result: Any, column: str) -> list[int]:
+    """Return the numbers of the rows that fail an expectation."""
     raised = [
         info.get("exception_message") or "no reason given"
         for info in _exceptions(result.exception_info)
@@ -271,7 +292,7 @@ def _rows_that_fail(result: Any, column: str) -> list[int]:
 
 
 def _exceptions(info: Any) -> list[dict]:
-    """GX gives one dict, or one for each metric."""
+    """Return the exceptions of a result, which has one dict, or one for each metric."""
     if not info:
         return []
     return [info] if "raised_exception" in info else list(info.values())

@@ -1,8 +1,8 @@
-"""The lines that the gate draws: loaded from ``thresholds.toml`` and checked.
+"""The thresholds of the gates, read from ``thresholds.toml`` and checked.
 
-The file gives each bound with its reason; a style (``Period/Composer/Instrumentation``)
-may override bounds by a pattern. What comes out is one :class:`Thresholds` for a style,
-which the gates, the suite and the report all use.
+The file gives each bound with its reason; a pattern of styles
+(``Period/Composer/Instrumentation``) may override bounds. The gates, the verdict and the
+report use the :class:`Thresholds` of a piece's style.
 """
 
 from __future__ import annotations
@@ -27,14 +27,16 @@ SEVERITIES: tuple[Severity, ...] = ("critical", "warning")
 class Bound:
     """The bounds of one measure.
 
-    Parameters
+    Attributes
     ----------
     side : {'high', 'low'}
-        Whether values at or above the bound are wrong, or those at or below it.
+        Whether values at or above a bound are wrong, or those at or below it.
     critical, warning : float or None
+        None for no bound of that severity.
     needed : bool
-        A NaN means that the piece could not be judged.
+        Whether a piece without a value (NaN) could not be judged.
     reason : str
+        Why the bounds have these values.
     """
 
     side: Literal["high", "low"]
@@ -44,7 +46,7 @@ class Bound:
     reason: str = ""
 
     def crossed(self, value: float, severity: Severity) -> bool:
-        """Tell whether a value crosses the bound of that severity; NaN crosses none."""
+        """Return whether a value is wrong by the bound of that severity; NaN never is."""
         limit = self.critical if severity == "critical" else self.warning
         if limit is None or math.isnan(value):
             return False
@@ -53,14 +55,14 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """All lines that hold for one style.
+    """The thresholds that apply to one style.
 
-    Parameters
+    Attributes
     ----------
     name : str
-        The pattern of the style that applies, ``general`` where none does.
+        Pattern of the styles; ``general`` where no pattern matches.
     version : str
-        Of the file, with a hash of its values: equal versions judge equally.
+        Version of the file with a hash of its values: equal versions judge equally.
     findings : dict of str to int
         Critical findings that a passing piece may have, by gate.
     measures : dict of str to Bound
@@ -85,7 +87,7 @@ class Thresholds:
         return math.nan if value is None else value
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the lines as they stand in a piece's report, JSON-ready."""
+        """Return the thresholds as the report of a piece holds them, JSON-ready."""
         return {
             "name": self.name,
             "version": self.version,
@@ -108,23 +110,31 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class ThresholdFile:
-    """The file, read: the general lines and those of styles, in the file's order."""
+    """What a file of thresholds holds.
+
+    Attributes
+    ----------
+    general : Thresholds
+        Those that apply where no pattern matches.
+    styles : tuple of (str, Thresholds)
+        Pattern and thresholds, in the order of the file.
+    """
 
     general: Thresholds
     styles: tuple[tuple[str, Thresholds], ...]
 
     def for_style(self, style: str | None) -> Thresholds:
-        """Return the lines for a style; the first pattern that matches decides."""
+        """Return the thresholds for a style; the first pattern that matches decides."""
         if style:
-            for pattern, lines in self.styles:
+            for pattern, thresholds in self.styles:
                 if fnmatchcase(style.lower(), pattern.lower()):
-                    return lines
+                    return thresholds
         return self.general
 
     @property
     def sets(self) -> tuple[Thresholds, ...]:
-        """Every set of lines, the general one first."""
-        return (self.general, *(lines for _, lines in self.styles))
+        """Thresholds of every pattern, the general ones first."""
+        return (self.general, *(thresholds for _, thresholds in self.styles))
 
 
 def parse(text: str) -> ThresholdFile:
@@ -133,7 +143,7 @@ def parse(text: str) -> ThresholdFile:
     Raises
     ------
     GateError
-        When something in it is missing, unknown or contradicts itself.
+        Something in it is missing, unknown or contradictory.
     """
     try:
         rows = tomllib.loads(text)
@@ -149,8 +159,7 @@ def parse(text: str) -> ThresholdFile:
     measures = {
         name: _bound(name, row, Bound("high")) for name, row in rows.get("measures", {}).items()
     }
-    canonical = json.dumps(rows, sort_keys=True).encode()
-    version = f"{rows.get('version', '?')}-{hashlib.sha256(canonical).hexdigest()[:8]}"
+    version = f"{rows.get('version', '?')}-{_hash(rows)}"
     general = Thresholds("general", version, dict(findings), measures)
     styles = []
     for row in rows.get("styles", []):
@@ -169,6 +178,18 @@ def parse(text: str) -> ThresholdFile:
             allowed[gate] = count
         styles.append((row["match"], Thresholds(row["match"], version, allowed, own)))
     return ThresholdFile(general, tuple(styles))
+
+
+def _hash(rows: Any) -> str:
+    """Return a hash of what decides: every value but the reasons."""
+
+    def deciding(item: Any) -> Any:
+        if isinstance(item, dict):
+            return {key: deciding(value) for key, value in item.items() if key != "reason"}
+        return [deciding(value) for value in item] if isinstance(item, list) else item
+
+    canonical = json.dumps(deciding(rows), sort_keys=True).encode()
+    return hashlib.sha256(canonical).hexdigest()[:8]
 
 
 def _bound(name: str, row: dict, base: Bound) -> Bound:
@@ -200,16 +221,16 @@ def _only(row: dict, known: set[str], where: str) -> None:
 def _wrong(what: str) -> GateError:
     return GateError(
         f"The thresholds can't be used: {what}.",
-        "Mend validators/thresholds.toml; docs/thresholds.md explains its form.",
+        "Correct the file of thresholds; docs/thresholds.md describes it.",
     )
 
 
 @functools.cache
 def load() -> ThresholdFile:
-    """Return the project's thresholds."""
+    """Return the thresholds of the project."""
     return parse(resources.files(__package__ or "").joinpath("thresholds.toml").read_text("utf-8"))
 
 
 def for_style(style: str | None) -> Thresholds:
-    """Return the lines for a style such as ``Baroque/Bach, Johann Sebastian/Choral``."""
+    """Return the thresholds for a style such as ``Baroque/Bach, Johann Sebastian/Choral``."""
     return load().for_style(style)
