@@ -81,13 +81,13 @@ def draw(rows: list[dict[str, float | None]], ends: list[tuple[int, str]]) -> st
 
 def main(folder: Path) -> None:
     """Copy the numbers and draw them."""
-    from scoregate.notagen.training.project import from_scratch
+    from scoregate.notagen.training.project import named_settings
 
     text = (folder / "curve.csv").read_text()
     (RESULTS / "training_curve.csv").write_text(text)
     stages, at = [], 0
     for stage, name in zip(
-        from_scratch().stages[:-1], ("Bach comes in", "mostly Bach", "rate falls to 0"), strict=True
+        named_settings().stages[:-1], ("Bach comes in", "mostly Bach", "rate falls to 0"), strict=True
     ):
         at += stage.steps
         stages.append((at, name))

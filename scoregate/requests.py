@@ -179,9 +179,10 @@ class TrainRequest(Request):
     style: str = Field(
         default=DEFAULT_STYLE, description="The prompt that will ask for what is learnt."
     )
-    settings: str = Field(
-        default="chorales",
-        description="Name or file of the settings for training from random weights.",
+    settings: str | None = Field(
+        default=None,
+        description="Name or file of the settings of the run; left out, those of the embedded "
+        "model, or with --weights a short fine-tuning.",
     )
     steps: int | None = Field(
         default=None,

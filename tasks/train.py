@@ -57,9 +57,11 @@ def train(request: TrainRequest, prepared: Prepared, seed: int) -> Run:
         initial = project.read_initial(Path(request.weights))
         pieces = len(prepared.train)
         settings = project.fine_tuning(initial, pieces, request.steps, seed)
+        if request.settings:
+            settings = project.named_settings(request.settings, seed)
     else:
         initial = None
-        settings = project.from_scratch(request.settings, seed)
+        settings = project.named_settings(request.settings or "chorales", seed)
 
     def tell(progress: Progress) -> None:
         bits = "" if progress.validation is None else f", {progress.validation:.3f} bits/char"

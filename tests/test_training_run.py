@@ -3,6 +3,7 @@
 import errno
 import json
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -145,7 +146,7 @@ def test_memory_used_up_is_said_plainly(tmp_path, monkeypatch):
 
 
 def test_settings_of_the_embedded_model_are_readable():
-    settings = project.from_scratch()
+    settings = project.named_settings()
     assert settings.shape.length == 512
     assert settings.stages[0].synthetic == 1.0
     assert settings.stages[-1].lr_end == 0.0
@@ -240,3 +241,22 @@ def test_pieces_in_triple_metre_can_be_drawn_more_often():
     rng = np.random.default_rng(1)
     rows = [bytes(material.draw(rng).patches.ravel().tolist()) for _ in range(200)]
     assert 120 < sum(b"M:3/4" in row for row in rows) < 180
+
+
+def test_settings_for_voice_leading_go_on_from_the_embedded_shape():
+    settings = project.named_settings("voice_leading", seed=5)
+    assert settings.seed == 5
+    assert settings.unlikelihood > 0
+    assert settings.shape == project.named_settings("chorales").shape
+
+
+def test_weights_of_another_shape_are_refused_before_training():
+    with pytest.raises(RequestError, match="cannot become"):
+        Run(tiny(), Run(replace(tiny(), length=64)).average)
+
+
+def test_a_run_may_be_deeper_than_the_weights_it_goes_on_from():
+    shallow = Run(tiny()).average
+    deeper = Run(replace(tiny(), char_layers=2), shallow)
+    name = "char_level_decoder.base.transformer.h.0.attn.c_attn.weight"
+    assert torch.equal(deeper.average[name], shallow[name])

@@ -192,14 +192,14 @@ def fine_tuning(
     )  # fmt: skip
 
 
-def from_scratch(name: str = "chorales", seed: int = 1) -> Settings:
-    """Return settings for training from random weights.
+def named_settings(name: str = "chorales", seed: int = 1) -> Settings:
+    """Return settings that come with the program, or those of a file.
 
     Parameters
     ----------
     name : str
-        Name of settings that come with the program, or a JSON file. ``chorales`` are those of
-        the embedded model.
+        Name of settings that come with the program, or a JSON file. ``chorales`` trains from
+        random weights as the embedded model was; ``voice_leading`` goes on from its weights.
     seed : int
 
     Raises
