@@ -143,7 +143,9 @@ def modules_with_examples() -> list[str]:
 @pytest.mark.parametrize("name", modules_with_examples())
 def test_examples_in_docstrings_give_what_they_show(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    failed, run = doctest.testmod(importlib.import_module(name))
+    failed, run = doctest.testmod(
+        importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE
+    )
     assert run
     assert not failed
 
