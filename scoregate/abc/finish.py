@@ -44,6 +44,8 @@ _DECLARED = re.compile(r"^V:\s*(\S+)", re.MULTILINE)
 _LEFT_BARLINE = re.compile(
     r"(?:\s|\[[A-Za-z]:[^\]\[]*+\])*+(\[\|\]?|\.?:*+\|++\]?:*+|::++)", re.ASCII
 )
+_CHANGES = re.compile(r"\[(?![Vr]:)[A-Za-z]:|\[V:\s*+[^\]\s]*+\s|\"|%")
+"""What may change the voices or lengths of later lines: a field, or a quotation around one."""
 
 Segments = tuple[tuple[int, int], ...]
 """For each stretch of a changed line: its first column in the finished line, and in the source
@@ -314,19 +316,30 @@ class _Writer:
             self._put(line, number)
 
     def _note_rows(self) -> None:
-        """Read the body where a line lacks a voice; only then its lengths are needed."""
-        named = dict.fromkeys((*self.head.voices, *self.head.places))
-        body = self.lines[self.head.body : self.stop]
-        present = [{mark[1] for mark in VOICE_MARK.finditer(line)} for line in body if "[" in line]
-        every = set(named).union(*present)
+        """Read the lines whose lengths are needed: those that lack a voice."""
+        begin = self.head.body
+        named = {*self.head.voices, *self.head.places}
+        present = [
+            {mark[1] for mark in VOICE_MARK.finditer(split_comment(line))}
+            for line in self.lines[begin : self.stop]
+        ]
+        every = named.union(*present)
         if all(len(found) == len(every) for found in present if found):
             return
+        lines = list(self.lines)
+        if every == self.head.voices.keys():
+            for index, found in enumerate(present, begin):
+                whole = len(found) == len(every) and lines[index].startswith("[r:")
+                if whole and not _CHANGES.search(lines[index]):
+                    lines[index] = "%"  # A whole line without a field changes no other line.
         try:
-            tune = read_tune(self.lines, FindingCollector(), note_rows=True)
+            tune = read_tune(lines, FindingCollector(), note_rows=True)
         except RefusedError:
             return  # The gates refuse the finished text as well.
         if tune.interleaved:
             self._take(tune)
+            occurring: set[str] = set().union(*present)
+            self.silent = [v for v in self.voices if occurring and v not in occurring]
 
     def _take(self, tune: Tune) -> None:
         body = tune.body
@@ -340,8 +353,6 @@ class _Writer:
             heads.setdefault(place.staff, name)
         # A voice that %%score doesn't name has a staff of its own.
         self.leaders = {*heads.values(), *(v for v in self.voices if v not in self.head.places)}
-        if any(voice.bars for voice in body.voices.values()):
-            self.silent = [v for v in self.voices if not body.voices[v].bars]
 
     def _absent(self, note: RowNote) -> list[str]:
         """Return the voices to fill in; none for a line in which no voice is named."""
