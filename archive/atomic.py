@@ -99,7 +99,7 @@ def write_folders(
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             written = _write_batch(batch, folders, manifest)
-            durable = _sync_each if len(folders) <= SYNC_ONE_BY_ONE else _sync_filesystem
+            durable = _sync_each if len(folders) <= SYNC_ONE_BY_ONE else sync_filesystem
             durable(written)
             renaming = True
             placed = [
@@ -196,7 +196,7 @@ def _sync_each(paths: Iterable[Path]) -> None:
         _sync(path)
 
 
-def _sync_filesystem(paths: Sequence[Path]) -> None:
+def sync_filesystem(paths: Sequence[Path]) -> None:
     """Make everything on the filesystem of ``paths`` durable; one by one where that is missing."""
     syncfs = _syncfs()
     if syncfs is None:

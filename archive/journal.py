@@ -84,7 +84,8 @@ class Journal:
 
     def replaced(self, rows: Iterable[dict[str, Any]]) -> list[str]:
         """Return the copies, below the output folder, that no piece's row names any more
-        once ``rows`` are written: those of the same pieces as they were before."""
+        once ``rows`` are written: those of the same pieces as they were before.
+        """
         stale = []
         for row in rows:
             query = "SELECT json_extract(row, '$.output') FROM file WHERE name = ?"

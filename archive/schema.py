@@ -98,6 +98,10 @@ STATEMENTS = (
     "CREATE INDEX pieces_by_style ON pieces (style, status, created_utc, number)",
     "CREATE INDEX pieces_by_run ON pieces (run_id, status, created_utc, number)",
     "CREATE INDEX pieces_by_text ON pieces (text_sha256)",
+    # Orders and filters of the dashboard's table; without them it sorts every row.
+    "CREATE INDEX pieces_by_name ON pieces (name, number)",
+    "CREATE INDEX pieces_by_warnings ON pieces (warnings, number)",
+    "CREATE INDEX pieces_by_weights ON pieces (weights, status, number)",
     """CREATE TABLE findings (
     piece INTEGER NOT NULL,
     position INTEGER NOT NULL,

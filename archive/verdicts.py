@@ -12,6 +12,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from pydantic import Field, ValidationError
 
 from scoregate.archive import catalog, schema
 from scoregate.archive.atomic import write_file
-from scoregate.archive.records import FindingRecord, Record, now
+from scoregate.archive.records import FindingRecord, Record
 from scoregate.archive.store import Archive, new_run_id
 from scoregate.errors import CorruptError
 from scoregate.findings import Status
@@ -52,7 +53,7 @@ class LaterVerdict(Record):
     entry: str
     status: Status
     before: Status
-    judged: str = Field(default_factory=now)
+    judged: str = Field(default_factory=lambda: datetime.now(UTC).isoformat())
     gates: dict[str, str] = Field(default_factory=dict)
     thresholds: str = ""
     reasons: list[str] = Field(default_factory=list)

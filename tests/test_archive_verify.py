@@ -157,7 +157,7 @@ BATCH = [f"{TEXT}% batch {number}\n" for number in range(5)]
 
 
 @pytest.mark.parametrize(
-    ("step", "placed"), [("_sync_filesystem", 0), ("_rename_folder", 0), ("insert_piece", 5)]
+    ("step", "placed"), [("sync_filesystem", 0), ("_rename_folder", 0), ("insert_piece", 5)]
 )
 def test_a_batch_that_is_killed_leaves_whole_pieces_with_their_rows(store, step, placed):
     before = set(store.ids())
