@@ -44,14 +44,14 @@ def produce(request: ProduceRequest) -> RunRecord:
     log = get_run_logger()
     gates = registry.names(production=True)
     with ledger() as seconds:
-        request, engine = load_generator(request)
+        request, seed, engine = load_generator(request)
         run = begin_run(request, engine)
         if engine["trained_style"] is not True:
             run.note(notes.untrained(request.style, engine["trained_style"]))
 
         for number in range(1, request.rounds + 1):
             progress("pieces", request.count - run.missing, request.count, f"round {number}")
-            seeds = seeds_of_round(request.seed, number, run.missing)
+            seeds = seeds_of_round(seed, number, run.missing)
             pieces, stopped = generate(request, number, seeds)
             if stopped:
                 run.note(notes.stopped(number))

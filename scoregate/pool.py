@@ -1,8 +1,8 @@
-"""Work spread over processes, which a piece that kills its process can't stop.
+"""A pool of processes that survives an item which kills its process.
 
-A worker that dies (out of memory, a crash in a C library) breaks its whole pool. The pool
-is then made anew and what was under way is tried again piece by piece, so that only the
-piece at fault is left over.
+A worker process that dies (memory runs out, a C library crashes) breaks its whole pool. A new
+pool is then started, and the items that were in work are tried again one at a time, so that
+only the item at fault gets no result of its own.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ class Pool(Generic[Item, Result]):
         return ProcessPoolExecutor(self._processes, mp_context=self._context)
 
     def map(self, chunks: Sequence[list[Item]]) -> Iterator[list[Result]]:
-        """Yield the results of each chunk as it is done, in any order."""
+        """Yield the results of each chunk when it is done, in any order."""
         suspects = yield from self._pass(chunks)
-        # After a death nobody knows whose fault it was: one item at a time, one process.
+        # Any item in work may have killed its process: try them one at a time.
         for chunk in suspects:
             for item in chunk:
                 alone = yield from self._pass([[item]])

@@ -1,7 +1,7 @@
-"""Where long work says how far it is, and whoever shows it listens.
+"""Progress of long work: the work reports it, and listeners show it.
 
-The command line listens with a progress bar; under a Prefect worker nobody does, and a
-report costs next to nothing.
+The command line listens and shows progress bars. Under a Prefect worker there is no listener,
+and a report costs next to nothing.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 Listener = Callable[[str, float, float | None, str], None]
-"""Called with what is being done, how much of it is done, the whole, and a short note."""
+"""Called with the name of the work, how much is done, how much in all, and a short note."""
 
 _listeners: list[Listener] = []
 
 
 def report(what: str, done: float, total: float | None = None, note: str = "") -> None:
-    """Tell whoever listens how far a piece of work is.
+    """Tell all listeners how far some work is.
 
     Parameters
     ----------
     what : str
-        The work, in a word or two: the same words for the same work.
+        Name of the work in a word or two; the same name in each of its reports.
     done, total : float
-        In whatever unit suits; ``total`` is None where the end isn't known.
+        In any unit; ``total`` is None where it is not known.
     note : str
-        Anything short worth showing beside it.
+        Short text that is shown beside it.
     """
     for listener in _listeners:
         listener(what, done, total, note)

@@ -1,8 +1,8 @@
-"""Where pieces to be judged come from: files, folders, globs, zip archives, JSONL.
+"""Files to be judged: found in folders, patterns, zip archives and JSONL files.
 
-A source is a light note of where a piece lies; its bytes are read by whoever judges it,
-so that a hundred thousand pieces never lie in memory together. Nothing but regular files
-is opened: a FIFO or a device would hang the run, and is reported instead.
+A :class:`Source` holds only the location of a piece. The process that judges the piece reads
+its bytes, so that a hundred thousand pieces are never in memory together. Only regular files
+are opened: a FIFO or a device would block the run, and is reported instead.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ ABC_ENDINGS = (".abc", ".txt")
 SCORE_ENDINGS = (".musicxml", ".mxl", ".xml", ".mid", ".midi")
 ENDINGS = (*ABC_ENDINGS, *SCORE_ENDINGS, ".zip", ".jsonl")
 MAX_BYTES = 16 * 2**20
-"""Of one piece. The longest real one has 47 kB; beyond this nothing is read at all."""
+"""Largest size of one piece. The longest real one has 47 kB; a larger file is not read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where one piece lies.
+    """Location of one piece.
 
-    Parameters
+    Attributes
     ----------
     path : str
         The file.
@@ -49,7 +49,7 @@ class Source:
 
     @property
     def name(self) -> str:
-        """How reports call the piece."""
+        """Name of the piece in reports."""
         if self.member:
             return f"{self.path}!{self.member}"
         return f"{self.path}:{self.line}" if self.line else self.path
@@ -166,8 +166,9 @@ def _read_member(source: Source) -> bytes:
 
 @lru_cache(maxsize=4)
 def _archive(path: str, changed: int) -> zipfile.ZipFile:
-    """Open a zip archive and keep it open: reading its directory anew for each member of a
-    large one would take longer than judging them. ``changed`` tells versions apart.
+    """Open a zip archive and keep it open; ``changed`` tells its versions apart.
+
+    Reading the directory of a large archive again for each member takes longer than judging it.
     """
     return zipfile.ZipFile(_opened(path))
 
@@ -214,8 +215,9 @@ def _too_large(source: Source) -> UnreadableError:
 
 
 def size_and_time(source: Source) -> tuple[int, int]:
-    """Return the size in bytes and the time of change in ns of the source's file; (0, 0)
-    where it can't be asked.
+    """Return the size in bytes and the time of change in ns of the source's file.
+
+    Both are 0 where the file system does not tell.
     """
     try:
         found = os.stat(source.path)

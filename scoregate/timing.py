@@ -1,6 +1,6 @@
-"""Where a run's seconds go: each task books the time of its own work under a stage.
+"""Seconds of a run by stage: each task adds the time of its own work to a stage.
 
-What a run took in all, less what was booked, is what orchestration cost.
+The time of the whole run, less that of all stages, is the cost of orchestration.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _ledger: ContextVar[dict[str, float] | None] = ContextVar("seconds_spent", defau
 
 @contextmanager
 def ledger() -> Iterator[dict[str, float]]:
-    """Open a ledger of seconds by stage; tasks called inside the context book into it."""
+    """Collect seconds by stage from all :func:`spent` blocks that run inside the context."""
     book: dict[str, float] = {}
     token = _ledger.set(book)
     try:
@@ -26,7 +26,7 @@ def ledger() -> Iterator[dict[str, float]]:
 
 @contextmanager
 def spent(stage: str) -> Iterator[None]:
-    """Book the seconds of the ``with`` block under ``stage``; without a ledger, nothing."""
+    """Add the seconds of the ``with`` block to ``stage``; outside of a ledger, do nothing."""
     start = time.perf_counter()
     try:
         yield
@@ -37,9 +37,9 @@ def spent(stage: str) -> Iterator[None]:
 
 
 def since(booked: dict[str, float]) -> dict[str, float]:
-    """Return the seconds by stage that came to the ledger since the last call.
+    """Return the seconds by stage that were added to the ledger since the last call.
 
-    ``booked`` keeps what was there at the last call; it is brought up to date.
+    ``booked`` holds the seconds at the last call, and is updated.
     """
     book = _ledger.get() or {}
     fresh = {stage: round(total - booked.get(stage, 0.0), 3) for stage, total in book.items()}

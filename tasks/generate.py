@@ -57,13 +57,15 @@ def _is_fault(task: Any, run: Any, state: Any) -> bool:
 
 
 @task(name="load generator", cache_policy=NO_CACHE)
-def load_generator(request: ProduceRequest) -> tuple[ProduceRequest, dict[str, Any]]:
+def load_generator(request: ProduceRequest) -> tuple[ProduceRequest, int, dict[str, Any]]:
     """Load the weights and check the request against them.
 
     Returns
     -------
     request : ProduceRequest
-        With its style in full, and a seed.
+        With its style in full and its seed.
+    seed : int
+        The request's, or one chosen at random where it has none.
     engine : dict
         What identifies the generator: see :func:`origin_of`.
 
@@ -79,7 +81,8 @@ def load_generator(request: ProduceRequest) -> tuple[ProduceRequest, dict[str, A
         generator = generator_of(request)
         report("loading weights", 1, 1, name)
         request = request.settled(generator.styles)
-        return request, origin_of(request, generator)
+        assert request.seed is not None, "a settled request has a seed"
+        return request, request.seed, origin_of(request, generator)
 
 
 @task(
