@@ -37,6 +37,7 @@ Pieces = dict[str, str]
 
 
 def main() -> None:
+    """Print every table."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "../shared/real-notagen")
     real = {
         f"{p.parent.name}/{p.name}": p.read_text("utf-8") for p in sorted(folder.rglob("*.abc"))
@@ -58,6 +59,7 @@ def main() -> None:
 
 
 def style_of(name: str) -> str:
+    """Return the style of a piece by the name of its file."""
     return (
         CHORAL
         if "Choral" in name or "/" not in name
@@ -66,12 +68,14 @@ def style_of(name: str) -> str:
 
 
 def quantiles(values: list[float]) -> str:
+    """Return 5 %, median and 95 % as text."""
     points = np.quantile(values, [0.05, 0.5, 0.95])
     low, middle, high = (f"{point:8.3f}" for point in points)
     return f"{low} {middle} {high}   {min(values):8.3f} {max(values):8.3f}"
 
 
 def verdicts(title: str, pieces: Pieces) -> None:
+    """Print how many pieces pass, and why others do not."""
     print(f"\n## {title}: {len(pieces)} pieces")
     statuses: Counter[str] = Counter()
     codes: Counter[tuple[str, str]] = Counter()
@@ -98,7 +102,7 @@ def verdicts(title: str, pieces: Pieces) -> None:
 
 
 def chance(bach: Pieces) -> None:
-    """The same chorales, their voices shifted against each other by bars."""
+    """Print the harmony fit of the chorales with their voices shifted against each other."""
     fits = []
     for text in bach.values():
         score = read(text)
@@ -112,6 +116,7 @@ def chance(bach: Pieces) -> None:
 
 
 def loops(title: str, pieces: Pieces) -> None:
+    """Print the share of loops that are found."""
     print(f"\n## Loops put into {title}: share found (loop share .25 or more), by period")
     print("  notes changed       1     2     4     8 bars")
     chosen = list(pieces.values())[::4]
@@ -125,6 +130,7 @@ def loops(title: str, pieces: Pieces) -> None:
 
 
 def found_loop(text: str, period: int, rate: float) -> bool | None:
+    """Put a loop into a piece; return whether it is found, None where none fits."""
     rng = random.Random(f"{len(text)} {period} {rate}")
     lines = text.rstrip("\n").split("\n")
     rows = [number for number, line in enumerate(lines) if line.startswith("[V:1]")]
@@ -144,6 +150,7 @@ def found_loop(text: str, period: int, rate: float) -> bool | None:
 
 
 def changed(line: str, rng: random.Random) -> str:
+    """Change one note of a line."""
     letters = list(re.finditer(r"(?<![\w:\[\"!])[A-Ga-g](?=[,'0-9/ |\]])", line))
     if not letters:
         return line
@@ -153,6 +160,7 @@ def changed(line: str, rng: random.Random) -> str:
 
 
 def slips(title: str, pieces: Pieces) -> None:
+    """Print the share of octave slips that are found, and false alarms."""
     rng = random.Random(1)
     false = 0
     hits: Counter[tuple[int, int]] = Counter()
@@ -184,6 +192,7 @@ def slips(title: str, pieces: Pieces) -> None:
 
 
 def copies(bach: Pieces, written: Pieces) -> None:
+    """Print the longest passages that pieces share with the chorales."""
     print("\n## Longest passage shared with another of Bach's chorales, in bars")
     print("                                   50 %   75 %   90 %   95 %    max")
     known = {name: read(text) for name, text in bach.items()}
@@ -205,6 +214,7 @@ def copies(bach: Pieces, written: Pieces) -> None:
 
 
 def seconds(real: Pieces) -> None:
+    """Print the processor time of each gate."""
     print("\n## Processor time of this process, ms a piece (abc2midi is a process of its own)")
     spent: dict[str, list[float]] = {}
 

@@ -1,12 +1,12 @@
-"""Faults put into good pieces: does the gate find each, in the right voice and bar?
+"""Put faults into good pieces and count which the gates find, in the right voice and bar.
 
     python benchmarks/mutants.py PATH... [--each 3] [--seed 1] > benchmarks/results/mutants.md
 
-Every fault is put into pieces that pass untouched. A fault counts as found when a new
-critical finding speaks, and as placed when one of the new findings names the voice and the
-bar that were changed. A mutant that is still valid music (a chord with a note less, an
-octave slip within the instrument's range ...) can't be told from music by anybody: those
-are counted apart, each with the reason, and are in no percentage.
+Every fault is put into pieces that pass as they are. A fault counts as found when there is a
+new critical finding, and as placed when one of the new findings names the voice and the bar
+that were changed. A mutant that is still valid music (a chord with a note less, an octave
+slip within the instrument's range ...) can't be recognised: those are counted apart, each with
+the reason, and are in no percentage.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ def test_a_text_beyond_the_limit_is_not_run(program):
 
 @pytest.fixture
 def unset(monkeypatch):
-    """No variable, and nothing remembered of an earlier search."""
+    """Start without the variable and without the result of an earlier search."""
     monkeypatch.delenv(abc2midi.VARIABLE, raising=False)
     abc2midi._find.cache_clear()
     yield
@@ -121,7 +121,7 @@ def unset(monkeypatch):
 
 @pytest.fixture
 def fake(tmp_path, monkeypatch, unset):
-    """An abc2midi of another version, first on PATH."""
+    """Put an abc2midi of another version first on PATH."""
     path = tmp_path / "bin" / "abc2midi"
     path.parent.mkdir()
     path.write_text("#!/bin/sh\necho '4.84 March 19 2023 abc2midi'\n")

@@ -124,8 +124,11 @@ def test_every_entry_is_sound():
 
 @pytest.mark.slow
 def test_limits_hold_what_music21_says_of_them():
-    """music21's lowest notes are written ones; sounding, none lies below our limit by more
-    than the extensions it includes (a low B on the flute, a low A on the baritone)."""
+    """Compare sounding pitches, as music21 gives written ones.
+
+    None is below the table's limit by more than the extensions that music21 includes (a low B
+    on the flute, a low A on the baritone).
+    """
     from music21 import instrument
 
     for entry, row in zip(table().values(), instruments._rows().values(), strict=True):

@@ -20,7 +20,7 @@ CHORAL = "Baroque/Bach, Johann Sebastian/Choral"
 
 
 def good(piece_id: str = "a", style: str = "") -> dict:
-    """A row in which everything is as it should be."""
+    """Return a row of a piece that passes."""
     cells = {"piece_id": piece_id, "style": style}
     for gate in GATES:
         cells |= {f"{gate}.judged": 1.0, f"{gate}.critical": 0.0}
