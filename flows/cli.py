@@ -1,4 +1,4 @@
-"""The command line ``scoregate``: what each command is called and how errors come out.
+"""The command line ``scoregate``: the names of the commands, and how errors are reported.
 
 Modules that take seconds to import (torch, Prefect, Great Expectations) are imported by
 the command that needs them, so that ``--help`` and ``check`` answer at once.
@@ -70,7 +70,7 @@ def options(
 
 
 def main() -> None:
-    """Run the command line; errors of our own end in two plain sentences and exit code 2."""
+    """Run the command line; an expected error is printed with its remedy, exit code 2."""
     apply_settings()
     try:
         app()
@@ -80,11 +80,11 @@ def main() -> None:
             typer.echo(error.remedy, err=True)
         sys.exit(EXIT_FAILED)
     except BrokenPipeError:
-        # The reader of our output (head, less) has closed it: not our fault, nothing lost.
+        # The program that reads the output (head, less) has closed it.
         sys.stderr.close()
         sys.exit(EXIT_FAILED)
     except Exception:
-        # Python's own exit code for this is 1, which here says that pieces did not pass.
+        # Python would exit with 1, which here means that pieces did not pass.
         traceback.print_exc()
         typer.secho("scoregate: a fault of the program's own; the lines above say where.",
                     err=True, fg="red")  # fmt: skip

@@ -1,4 +1,4 @@
-"""Start a flow from the command line: its request checked, a server found, progress shown."""
+"""Run a flow from the command line: check its request, find a server, show progress."""
 
 from __future__ import annotations
 
@@ -38,14 +38,13 @@ def check_request(request: ProduceRequest) -> ProduceRequest:
 def prepare(verbose: bool) -> None:
     """Set Prefect's environment; a command calls it before anything imports Prefect.
 
-    Without ``verbose`` its log is silent: errors come out as exceptions, and those the
-    command line prints itself.
+    Without ``verbose`` its log is silent: errors are raised, and the command line prints them.
     """
     apply_settings()
     if not verbose:
         os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
         os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "error")
-        # These stand outside Prefect's own loggers.
+        # These are not below Prefect's own loggers.
         for name in ("EventsWorker", "APILogWorker"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
 
@@ -74,12 +73,11 @@ def run_flow(entrypoint: str, *, request: Any) -> Any:
         temporary_settings,
     )
 
-    # Set here and not in the environment only: whoever imported Prefect before has fixed
-    # what it read there.
+    # Not only in the environment, which Prefect reads once, when it is first imported.
     settings: dict[Any, Any] = {
         PREFECT_API_URL: server.url,
         PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False,
-        # A run that ends with this command needs no heartbeat; its thread costs a second.
+        # A run that ends with this command needs no heartbeat, whose thread costs a second.
         PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
     }
     module, name = entrypoint.split(":")
@@ -89,7 +87,7 @@ def run_flow(entrypoint: str, *, request: Any) -> Any:
 
 
 def minutes(every: float = 60.0) -> Listener:
-    """Return a listener that prints how far the work is, once in so many seconds."""
+    """Return a listener that prints the progress, at most once in ``every`` seconds."""
     last = time.monotonic()
 
     def listen(what: str, done: float, total: float | None, note: str) -> None:
@@ -105,7 +103,7 @@ def minutes(every: float = 60.0) -> Listener:
 
 @contextmanager
 def _bars() -> Iterator[None]:
-    """Show a progress bar for each kind of work, or off a terminal a line a minute."""
+    """Show a progress bar for each kind of work; outside a terminal, print a line a minute."""
     if not sys.stderr.isatty():
         with listening(minutes()):
             yield

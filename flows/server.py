@@ -1,9 +1,9 @@
 """Find a healthy Prefect server, or start one in the background.
 
-The order is: the address in ``PREFECT_API_URL`` (the environment or the Prefect profile),
-where nothing is started because somebody chose it; else a server that Scoregate started
-before; else one on Prefect's own default port; else a new one, bound to loopback, that
-goes on running after the command ends so that its pages can be read.
+The order is: the address in ``PREFECT_API_URL`` (from the environment or the Prefect profile),
+where none is started, since a person chose the address; a server that Scoregate started before;
+one on Prefect's default port; a new one, bound to loopback, which goes on running after the
+command ends so that its pages can be read.
 """
 
 from __future__ import annotations
@@ -42,7 +42,17 @@ SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A Prefect server: its API address, and the process where we started it."""
+    """A Prefect server.
+
+    Attributes
+    ----------
+    url : str
+        Address of its API.
+    pid : int or None
+        Its process, if Scoregate started it.
+    started : bool
+        Whether this call started it.
+    """
 
     url: str
     pid: int | None = None
@@ -55,7 +65,7 @@ class Server:
 
 
 def apply_settings() -> None:
-    """Set Prefect's environment where it isn't set; call before Prefect is imported."""
+    """Set Prefect's environment variables that are not set; call before importing Prefect."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
 
@@ -68,10 +78,10 @@ def prefect_home() -> Path:
 def is_healthy(url: str, timeout: float = 30.0) -> bool:
     """Return whether a Prefect API answers at ``url`` (``http://host:port/api``).
 
-    Where nothing listens that is known at once. A server that listens may take seconds to
-    answer on a busy machine, and taken for dead it would get a second one beside it.
+    Where nothing listens, this returns at once. A server on a busy machine may take seconds to
+    answer; without the long timeout, a second one would be started beside it.
     """
-    # A proxy of the environment has no business between us and loopback.
+    # A proxy named in the environment must not be used for loopback.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"{url}/health", timeout=timeout) as answer:
@@ -86,7 +96,7 @@ def ensure_server(say: Callable[[str], None] = lambda line: None) -> Server:
     Parameters
     ----------
     say : callable
-        Told in a sentence what is being waited for.
+        Called with a sentence that says what is being waited for.
 
     Raises
     ------

@@ -63,7 +63,7 @@ def _summarise(record: RunRecord, out: Path) -> None:
     rounds = "1 round" if len(record.rounds) == 1 else f"{len(record.rounds)} rounds"
     console.print(
         f"\n[bold]{passed} of {wanted} pieces passed[/bold] "
-        f"({drawn} drawn in {rounds}, {record.seconds:.0f} s, "
+        f"({drawn} generated in {rounds}, {record.seconds:.0f} s, "
         f"seed {record.request['seed']})"
     )
     for piece in record.pieces:

@@ -23,7 +23,7 @@ A folder may hold MusicXML, MXL, ABC and MIDI. What does not convert is named. T
 folder keeps the converted scores, the checkpoint, the curve, and at the end the weights and
 their card. Start the same command again to go on after a stop.
 
-Use what came of it: `scoregate produce --weights my-model/mine.safetensors`.
+Then use the weights: `scoregate produce --weights my-model/mine.safetensors`.
 
 Exit code: 0 trained, 2 it could not be done.
 """
