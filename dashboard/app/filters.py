@@ -138,14 +138,19 @@ class PieceFilter:
         """Return the expression that is sorted by and its direction."""
         return SORTS[self.sort]
 
-    def where(self, reviewer: str) -> tuple[str, list[object]]:
+    def where(self, reviewer: str, *, many: bool = False) -> tuple[str, list[object]]:
         """Return the condition in SQL over ``pieces p LEFT JOIN reviewed r``, and its values.
 
         Parameters
         ----------
         reviewer : str
             Who "me" is.
+        many : bool
+            Whether a good part of all pieces is let through. The condition is then written
+            such that SQLite walks the pieces in their order and tests each, until a page
+            is full; otherwise it looks up the few that match and sorts them.
         """
+        walk = "+" if many else ""
         clauses: list[str] = []
         values: list[object] = []
 
@@ -155,11 +160,11 @@ class PieceFilter:
 
         for column in ("style", "weights"):
             if getattr(self, column):
-                add(f"p.{column} = ?", getattr(self, column))
+                add(f"{walk}p.{column} = ?", getattr(self, column))
         if self.run:
-            add("p.run_id = ?", self.run)
+            add(f"{walk}p.run_id = ?", self.run)
         if self.verdict:
-            add("p.status = ?", str(VERDICTS[self.verdict]))
+            add(f"{walk}p.status = ?", str(VERDICTS[self.verdict]))
         if self.temperature:
             add("p.temperature = ?", _number(self.temperature))
         if self.since:
@@ -170,21 +175,27 @@ class PieceFilter:
         if self.finding:
             severities = "('critical', 'warning', 'info')"
             add(
-                f"p.number IN (SELECT piece FROM findings WHERE severity IN {severities} "
+                "EXISTS (SELECT 1 FROM findings f WHERE f.piece = p.number AND +f.code = ?)"
+                if many
+                else f"p.number IN (SELECT piece FROM findings WHERE severity IN {severities} "
                 "AND code = ?)",
                 self.finding,
             )
-        self._add_measure(add)
+        self._add_measure(add, many)
         self._add_review(add, reviewer)
-        self._add_search(add)
+        self._add_search(add, many)
         return " AND ".join(clauses) or "1", values
 
-    def _add_measure(self, add) -> None:
+    def _add_measure(self, add, many: bool) -> None:
         if not self.measure or not (self.low or self.high):
             return
         low, high = _number(self.low), _number(self.high)
         add(
-            "p.number IN (SELECT piece FROM measures WHERE name = ? AND value BETWEEN ? AND ?)",
+            "EXISTS (SELECT 1 FROM measures m WHERE m.piece = p.number AND m.name = ? "
+            "AND +m.value BETWEEN ? AND ?)"
+            if many
+            else "p.number IN (SELECT piece FROM measures WHERE name = ? "
+            "AND value BETWEEN ? AND ?)",
             self.measure,
             -math.inf if low is None else low,
             math.inf if high is None else high,
@@ -216,7 +227,7 @@ class PieceFilter:
                 self.tag,
             )
 
-    def _add_search(self, add) -> None:
+    def _add_search(self, add, many: bool) -> None:
         if not self.q:
             return
         if _HEX.fullmatch(self.q.lower()):
@@ -224,10 +235,28 @@ class PieceFilter:
         elif len(self.q) >= 3:
             # Quoted, so that nothing in it is an operator of FTS5.
             words = [word for word in self.q.split() if len(word) >= 3] or [self.q]
+            if many:
+                # The trigram index finds what contains a word in any case, as LIKE does.
+                for word in words:
+                    columns = " OR ".join(
+                        f"p.{name} LIKE ? ESCAPE '\\'" for name in ("name", "title", "style")
+                    )
+                    add(f"({columns})", *[_like(word)] * 3)
+                return
             match = " AND ".join('"' + word.replace('"', '""') + '"' for word in words)
             add("p.number IN (SELECT rowid FROM piece_search WHERE piece_search MATCH ?)", match)
+        elif many:
+            add("p.name LIKE ? ESCAPE '\\'", _like(self.q))
         else:
-            add("p.name LIKE ? ESCAPE '\\'", "%" + re.sub(r"([%_\\])", r"\\\1", self.q) + "%")
+            # Read from the index of names, which holds nothing else.
+            add(
+                "p.number IN (SELECT n.number FROM pieces n WHERE n.name LIKE ? ESCAPE '\\')",
+                _like(self.q),
+            )
+
+
+def _like(text: str) -> str:
+    return "%" + re.sub(r"([%_\\])", r"\\\1", text) + "%"
 
 
 def _number(text: str) -> float | None:

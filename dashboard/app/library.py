@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,8 +27,14 @@ from scoregate.errors import ArchiveError
 PAGE = 50
 """Pieces on a page of the table."""
 
+FACETS_S = 10.0
+"""Seconds for which the lists to filter by are kept while the catalog changes."""
+
 COUNTED = 10_000
 """A larger number of pieces is given as "more than"."""
+
+MANY = 2_000
+"""From so many pieces on a filter is asked by walking the pieces in their order."""
 
 _JOINED = "pieces p LEFT JOIN reviews.reviewed r ON r.piece = p.text_sha256"
 
@@ -70,7 +77,8 @@ class Library:
     def __init__(self, out: Path) -> None:
         self.store = Archive(out)
         self.reviews = Reviews(self.store.out)
-        self._facets: tuple[Any, dict[str, list]] | None = None
+        self._counts: dict[str, int] = {}
+        self._facets: tuple[Any, float, dict[str, list]] | None = None
 
     @contextmanager
     def opened(self) -> Iterator[sqlite3.Connection]:
@@ -111,27 +119,41 @@ class Library:
 
     def page(self, wanted: PieceFilter, number: int, reviewer: str) -> Page:
         """Return a page of the pieces that a filter lets through."""
-        where, values = wanted.where(reviewer)
         column, direction = wanted.order()
-        # The join with the reviews is left out of the count where nothing asks for it.
+        count = self.count(wanted, reviewer)
+        last = max(-(-count // PAGE), 1)
+        number = min(max(number, 1), last)
+        where, values = wanted.where(reviewer, many=count > MANY)
+        with self.opened() as db:
+            # The keys first, so that no row is read that is not shown.
+            keys = db.execute(
+                f"SELECT p.number FROM {_JOINED} WHERE {where} "
+                f"ORDER BY {column} {direction}, p.number {direction} LIMIT ? OFFSET ?",
+                [*values, PAGE if count else 0, PAGE * (number - 1)],
+            ).fetchall()
+            shown = [_row(db, key[0]) for key in keys]
+            for row in shown:
+                row["reasons"] = _reasons(db, row["number"])
+        return Page(shown, number, last, count)
+
+    def count(self, wanted: PieceFilter, reviewer: str) -> int:
+        """Return how many pieces a filter lets through, at most ``COUNTED + 1``."""
+        where, values = wanted.where(reviewer)
         source = _JOINED if "r." in where else "pieces p"
         with self.opened() as db:
             count = db.execute(
                 f"SELECT count(*) FROM (SELECT 1 FROM {source} WHERE {where} LIMIT ?)",
                 [*values, COUNTED + 1],
             ).fetchone()[0]
-            last = max(-(-count // PAGE), 1)
-            number = min(max(number, 1), last)
-            rows = db.execute(
-                f"SELECT p.*, r.rating, r.ratings, r.kept, r.discarded FROM {_JOINED} "
-                f"WHERE {where} ORDER BY {column} {direction}, p.number {direction} "
-                "LIMIT ? OFFSET ?",
-                [*values, PAGE, PAGE * (number - 1)],
-            ).fetchall()
-            shown = [dict(row) for row in rows]
-            for row in shown:
-                row["reasons"] = _reasons(db, row["number"])
-        return Page(shown, number, last, count)
+        if len(self._counts) > 500:
+            self._counts.clear()
+        self._counts[wanted.but(sort="newest")] = count
+        return count
+
+    def _lets_many_through(self, wanted: PieceFilter, reviewer: str) -> bool:
+        """Return which of the two ways of asking is quicker; an older count is good enough."""
+        known = self._counts.get(wanted.but(sort="newest"))
+        return (self.count(wanted, reviewer) if known is None else known) > MANY
 
     def neighbours(
         self, wanted: PieceFilter, row: dict[str, Any], reviewer: str
@@ -141,7 +163,7 @@ class Library:
         The piece itself need not pass the filter any more: in a review of unrated pieces it
         leaves the filter with its rating.
         """
-        where, values = wanted.where(reviewer)
+        where, values = wanted.where(reviewer, many=self._lets_many_through(wanted, reviewer))
         column, direction = wanted.order()
         with self.opened() as db:
             key = db.execute(
@@ -221,9 +243,9 @@ class Library:
 
     def facets(self) -> dict[str, list]:
         """Return what can be filtered by: styles, weights, temperatures, codes, measures."""
-        stamp = self.stamp()
-        if self._facets and self._facets[0] == stamp:
-            return self._facets[1]
+        stamp, now = self.stamp(), time.monotonic()
+        if self._facets and (self._facets[0] == stamp or now < self._facets[1] + FACETS_S):
+            return self._facets[2]
         with self.opened() as db:
             # A loose scan: each step goes through an index to the next value.
             found = {
@@ -241,7 +263,7 @@ class Library:
                 ],
             }
         found["codes"] = sorted(set(found["codes"]))
-        self._facets = (stamp, found)
+        self._facets = (stamp, now, found)
         return found
 
     def folder(self, row: dict[str, Any]) -> Path:
@@ -260,11 +282,20 @@ class Library:
         return {**dict(row), "record": json.loads(row["record"])} if row else None
 
 
+def _row(db: sqlite3.Connection, number: int) -> dict[str, Any]:
+    row = db.execute(
+        f"SELECT p.*, r.rating, r.ratings, r.kept, r.discarded FROM {_JOINED} WHERE p.number = ?",
+        (number,),
+    ).fetchone()
+    return dict(row)
+
+
 def _reasons(db: sqlite3.Connection, number: int) -> list[str]:
     return [
         row[0]
         for row in db.execute(
-            "SELECT DISTINCT code FROM findings WHERE piece = ? AND severity = 'critical' LIMIT 3",
+            # The plus keeps SQLite from reading all critical findings by their own index.
+            "SELECT DISTINCT code FROM findings WHERE piece = ? AND +severity = 'critical' LIMIT 3",
             (number,),
         )
     ]

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from scoregate.dashboard.app import drawings
 from scoregate.dashboard.app.figures import RunFigures, distribution
-from scoregate.dashboard.app.routes_overview import RateRow, all_runs, rate_rows, reasons_of
+from scoregate.dashboard.app.routes_overview import NEWEST, RateRow, all_runs, rate_rows, reasons_of
 from scoregate.dashboard.app.site import Site, page, site_of
 from scoregate.dashboard.formatting import MEASURES, measure_note, measure_title, number
 
@@ -85,9 +85,10 @@ def compare(request: Request) -> Response:
         request,
         "compare.html",
         section="/compare",
+        newest=NEWEST,
         sides=sides,
         differing=_differing(sides),
-        reasons=_reasons(site, sides),
+        reasons=site.remembered(("reasons", by, a, b), lambda: _reasons(site, sides)),
         measures=site.remembered(("compare", by, a, b), lambda: _measures(site, sides)),
         **values,
     )
@@ -136,8 +137,8 @@ def _fill(site: Site, side: Side, take: int) -> None:
     side.rates = rate_rows(side.runs)
     with site.library.opened() as db:
         side.pieces = db.execute(
-            f"SELECT count(*) FROM (SELECT 1 FROM pieces p WHERE {side.condition} LIMIT 10000)",
-            side.values,
+            f"SELECT count(*) FROM (SELECT 1 FROM pieces p WHERE {side.condition} LIMIT ?)",
+            (*side.values, NEWEST),
         ).fetchone()[0]
         passed = f"SELECT id, name FROM pieces p WHERE {side.condition} AND p.status = 'passed'"
         row = (

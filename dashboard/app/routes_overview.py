@@ -20,6 +20,8 @@ from scoregate.dashboard.app.piece_view import flat
 from scoregate.dashboard.app.site import Site, message_page, page, site_of
 
 router = APIRouter()
+NEWEST = 2_000
+"""Newest pieces whose reasons are counted where a group has more."""
 SHOWN = 2_000
 """Newest runs that the overview looks at."""
 STAGED = 50
@@ -119,12 +121,21 @@ def reasons_of(
         For the condition's question marks.
     limit : int
     """
-    join = "JOIN pieces p ON p.number = f.piece" if condition != "1" else ""
     with site.library.opened() as db:
+        if condition == "1":
+            source, severity = "findings f", "f.severity"
+        else:
+            # The pieces first, then their findings by key; the plus keeps SQLite from
+            # reading all critical findings by their own index.
+            source = (
+                f"(SELECT p.number FROM pieces p WHERE {condition} "
+                f"ORDER BY p.number DESC LIMIT {NEWEST}) q CROSS JOIN findings f "
+                "ON f.piece = q.number"
+            )
+            severity = "+f.severity"
         rows = db.execute(
-            f"SELECT f.code, count(DISTINCT f.piece) n FROM findings f {join} "
-            f"WHERE f.severity = 'critical' AND {condition} "
-            "GROUP BY f.code ORDER BY n DESC, f.code LIMIT ?",
+            f"SELECT f.code, count(DISTINCT f.piece) n FROM {source} "
+            f"WHERE {severity} = 'critical' GROUP BY f.code ORDER BY n DESC, f.code LIMIT ?",
             (*values, limit),
         ).fetchall()
     return [(row[0], row[1]) for row in rows]

@@ -10,7 +10,6 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, Response
 
-from scoregate.archive.store import PIECE_ID
 from scoregate.dashboard.app.filters import PieceFilter
 from scoregate.dashboard.app.forms import form
 from scoregate.dashboard.app.reviews import MAX_REVIEWER
@@ -191,7 +190,7 @@ def _decided(request: Request, fields: dict[str, str]) -> Response:
 
 def _pair_page(request: Request, style: str, seed: int | None) -> HTMLResponse:
     site, reviewer = site_of(request), reviewer_of(request)
-    prompts = [one for one in site.library.facets()["styles"] if _pool(site, one)]
+    prompts = site.remembered("prompts", lambda: _prompts(site))
     if not prompts:
         return message_page(
             request,
@@ -264,14 +263,22 @@ def drawn_pair(
     return pair if chosen.random() < 0.5 else (pair[1], pair[0])
 
 
+def _prompts(site: Site) -> list[str]:
+    """Return the styles in which at least two pieces passed."""
+    with site.library.opened() as db:
+        rows = db.execute(
+            "SELECT style FROM pieces WHERE status = 'passed' AND style != '' GROUP BY style "
+            "HAVING count(*) > 1 ORDER BY style"
+        ).fetchall()
+    return [row[0] for row in rows]
+
+
 def _pool(site: Site, style: str) -> list[dict[str, Any]]:
     def read() -> list[dict[str, Any]]:
         wanted = PieceFilter(style=style, verdict="passed")
-        rows = site.library.matching(wanted, "", POOL)
-        return [row for row in rows if PIECE_ID.fullmatch(row["text_sha256"])]
+        return site.library.matching(wanted, "", POOL)
 
-    rows = site.remembered(("pool", style), read)
-    return rows if len(rows) > 1 else []
+    return site.remembered(("pool", style), read)
 
 
 def _pages(site: Site, row: dict[str, Any]) -> int:
