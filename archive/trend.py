@@ -24,7 +24,9 @@ from typing import Any
 import numpy as np
 from scipy.stats import betabinom
 
-from scoregate.archive.records import RunRecord
+from scoregate.archive import catalog
+from scoregate.archive.records import RunRecord, parse_run
+from scoregate.archive.store import Archive
 from scoregate.findings import Status
 
 WINDOW = 20
@@ -33,6 +35,8 @@ LEAST_RUNS = 5
 OUTSIDE = 0.0027
 """Probability outside the band, both sides together: three standard deviations."""
 IN_A_ROW = 8
+LOOKED_THROUGH = 400
+"""Most runs of a style that are looked through for those of the same kind."""
 _KIND = ("model", "weights", "style", "temperature", "top_k", "top_p", "repair_lines")
 
 
@@ -139,6 +143,22 @@ def figures_of(record: RunRecord) -> RunFigures:
 def kind_of(request: dict[str, Any]) -> str:
     """Return the part of a request that runs must share to be compared, as JSON."""
     return json.dumps({name: request.get(name) for name in _KIND}, sort_keys=True)
+
+
+def run_trend(store: Archive, record: RunRecord) -> Trend:
+    """Compare a run with the runs of its archive.
+
+    Parameters
+    ----------
+    store : Archive
+    record : RunRecord
+        The run; it may stand in the archive already.
+    """
+    query = "SELECT record FROM runs WHERE style = ? ORDER BY started_utc DESC LIMIT ?"
+    values = (record.request.get("style"), LOOKED_THROUGH)
+    rows = catalog.answer(store, lambda connection: connection.execute(query, values).fetchall())
+    records = (parse_run(str(row[0]).encode(), "the catalog") for row in rows)
+    return trend(figures_of(record), [figures_of(each) for each in records])
 
 
 def trend(run: RunFigures, others: Sequence[RunFigures]) -> Trend:

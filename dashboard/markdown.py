@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from scoregate.archive.records import RunRecord
+from scoregate.archive.trend import Trend
 from scoregate.findings import Status
 
 
@@ -48,6 +49,38 @@ def verdict_table(record: RunRecord) -> list[dict[str, Any]]:
         }
         for piece in record.pieces
     ]
+
+
+def trend_report(found: Trend) -> str:
+    """Return a run beside the runs before it: pass rates, reasons, seconds, alarms."""
+    lines = [f"# Trend of run {found.run.run_id}", ""]
+    lines += [f"- **{alarm.code}**: {escaped(alarm.message)}" for alarm in found.alarms]
+    if not found.alarms:
+        lines.append("No alarm.")
+    if found.band:
+        low, high = found.band
+        lines += ["", f"Expected pass rate of the first round: {low:.0%} to {high:.0%}."]
+    else:
+        lines += ["", f"Earlier runs of this kind: {len(found.earlier)}, too few for a band."]
+    lines += [
+        "",
+        "| run | started | generated | passed | rate | seconds a piece | most frequent reason |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for run in (*found.earlier, found.run):
+        rate = "" if run.rate is None else f"{run.rate:.0%}"
+        seconds = sum(run.seconds_per_piece.values())
+        reason = escaped(next(iter(run.reasons), ""))
+        lines.append(
+            f"| {run.run_id} | {run.started} | {run.generated} | {run.passed} | {rate} | "
+            f"{seconds:.2f} | {reason} |"
+        )
+    lines += ["", "| stage | seconds a piece | before |", "|---|---|---|"]
+    for stage, seconds in found.run.seconds_per_piece.items():
+        before = [run.seconds_per_piece.get(stage, 0.0) for run in found.earlier]
+        mean = f"{sum(before) / len(before):.3f}" if before else ""
+        lines.append(f"| {stage} | {seconds:.3f} | {mean} |")
+    return "\n".join(lines) + "\n"
 
 
 class Screened(Protocol):

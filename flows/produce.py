@@ -22,6 +22,7 @@ from scoregate.tasks.generate import generate, load_generator
 from scoregate.tasks.judge import judge
 from scoregate.tasks.publish import publish
 from scoregate.tasks.render import render
+from scoregate.tasks.watch import watch
 from scoregate.timing import ledger
 from scoregate.validators import registry
 
@@ -73,4 +74,5 @@ def produce(request: ProduceRequest) -> RunRecord:
 
         record = record_run(run, seconds, time.perf_counter() - started)
         publish(request.out, record)
+        watch(request.out, record)
     return record

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from scoregate.archive.records import PieceRow, RoundRecord, RunRecord
-from scoregate.archive.trend import RunFigures, expected_band, figures_of, kind_of, trend
+from scoregate.archive.store import Archive, new_run_id
+from scoregate.archive.trend import (
+    RunFigures,
+    expected_band,
+    figures_of,
+    kind_of,
+    run_trend,
+    trend,
+)
+from scoregate.dashboard.markdown import trend_report
 from scoregate.findings import Status
 
 
@@ -111,3 +120,23 @@ def test_figures_take_the_first_round_only_for_the_rate():
     assert found.reasons == {"bars": 1}
     assert found.seconds_per_piece == {"generate": 2.0}
     assert found.kind == kind_of({"temperature": 1.0, "style": "s", "seed": 9})
+
+
+def test_runs_of_the_archive_are_compared(tmp_path):
+    store = Archive(tmp_path)
+    request = {"style": "a/b/c", "temperature": 1.0}
+    for day, passed in enumerate([30, 32, 29, 31, 30, 33, 8], start=1):
+        record = RunRecord(
+            run_id=new_run_id(),
+            started=f"2026-01-{day:02}T00:00:00+00:00",
+            finished=f"2026-01-{day:02}T00:01:00+00:00",
+            request=request,
+            rounds=[RoundRecord(round=1, drawn=40, passed=passed, rejected=40 - passed)],
+        )
+        store.write_run(record)
+    found = run_trend(store, record)
+    assert [run.passed for run in found.earlier] == [30, 32, 29, 31, 30, 33]
+    assert codes(found) == ["pass-rate-low"]
+    text = trend_report(found)
+    assert "**pass-rate-low**" in text
+    assert text.count("2026-01-") == 7

@@ -1,0 +1,45 @@
+"""Compare a run with those before it, and raise an event for each alarm."""
+
+from __future__ import annotations
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.events import emit_event
+from prefect.logging import get_run_logger
+
+from scoregate.archive.records import RunRecord
+from scoregate.archive.store import Archive
+from scoregate.archive.trend import run_trend
+from scoregate.dashboard.markdown import trend_report
+
+ALARM = "scoregate.alarm"
+"""Name of the event that a Prefect automation can wait for."""
+
+
+@task(name="watch", retries=1, retry_delay_seconds=2, cache_policy=NO_CACHE)
+def watch(out: str, record: RunRecord) -> list[str]:
+    """Create the artifact ``trend`` and an event for each alarm; return the alarms' sentences.
+
+    An event's payload holds ``code``, ``message``, ``run_id``, ``style`` and ``out``.
+    """
+    found = run_trend(Archive(out), record)
+    create_markdown_artifact(key="trend", markdown=trend_report(found))
+    log = get_run_logger()
+    for alarm in found.alarms:
+        log.warning("Alarm %s: %s", alarm.code, alarm.message)
+        emit_event(
+            event=ALARM,
+            resource={
+                "prefect.resource.id": f"scoregate.run.{record.run_id}",
+                "prefect.resource.name": record.run_id,
+            },
+            payload={
+                "code": alarm.code,
+                "message": alarm.message,
+                "run_id": record.run_id,
+                "style": record.request.get("style"),
+                "out": out,
+            },
+        )
+    return [alarm.message for alarm in found.alarms]
