@@ -13,7 +13,6 @@ from scoregate.archive.records import FindingRecord, PieceReport
 from scoregate.dashboard.formatting import (
     MEASURES,
     STATUS_SIGNS,
-    duration,
     measure_note,
     measure_title,
     number,
@@ -240,8 +239,6 @@ def _facts(report: PieceReport) -> list[str]:
         facts.append(f"key {summary['key']}")
     if summary.get("metre"):
         facts.append(str(summary["metre"]))
-    if isinstance(summary.get("seconds"), int | float):
-        facts.append(duration(float(summary["seconds"])))
     if report.round is not None:
         facts.append(f"round {report.round}")
     if report.provenance.get("seed") is not None:

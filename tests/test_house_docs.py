@@ -177,3 +177,18 @@ def test_commands_in_the_docs_print_what_they_show(command, printed, tmp_path, m
     assert program == "scoregate"
     done = scoregate(*words)
     assert (done.stdout + done.stderr).strip() == printed.strip()
+
+
+@pytest.mark.slow
+def test_the_archives_page_lists_what_the_verdict_puts_into_a_summary():
+    from scoregate.generator import Generation
+    from scoregate.piece import Piece
+    from scoregate.validators.checking import check_bytes
+    from scoregate.validators.verdict.pieces import judge_pieces
+
+    text = (ROOT / "docs" / "examples" / "minuet.abc").read_text()
+    piece = Piece("", 1, Generation(text, "finished", 1, 1, 8))
+    piece.score = check_bytes("minuet.abc", text).score
+    judge_pieces([piece], [])
+    row = re.search(r"^\| `summary` \|.*$", (ROOT / "docs" / "archive.md").read_text(), re.M)[0]
+    assert re.findall(r"`(\w+)`", row)[1:] == list(piece.summary)
