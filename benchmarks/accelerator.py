@@ -22,7 +22,7 @@ from engine import SHAPES, context_of, random_tensors
 from scoregate import notagen
 from scoregate.errors import RequestError
 from scoregate.generator import Limits
-from scoregate.notagen.backends.accelerator import AcceleratedModel
+from scoregate.notagen.backends.accelerator import AcceleratorBackend
 from scoregate.notagen.backends.device import choose_device
 from scoregate.notagen.model.shape import PATCH_SIZE
 from scoregate.sampling import Sampling
@@ -41,11 +41,14 @@ def finish(device: torch.device) -> None:
 
 def same_texts(device: str, pieces: int) -> str:
     """Compare greedy pieces of the embedded model with the CPU's."""
-    requests = {"prompts": [PROMPT] * pieces, "seeds": range(pieces), "top_k": 1}
     prefixes = [f"K:{key}\n" for key in ("C", "G", "D", "F", "Bb", "Am", "Em", "Dm")][:pieces]
     expected, found = (
         notagen.load(device=where).generate(
-            prefix=prefixes, limits=Limits(max_steps=200), **requests
+            [PROMPT] * pieces,
+            seeds=range(pieces),
+            sampling=Sampling(top_k=1),
+            limits=Limits(max_steps=200),
+            prefix=prefixes,
         )
         for where in ("cpu", device)
     )
@@ -54,11 +57,11 @@ def same_texts(device: str, pieces: int) -> str:
 
 
 def milliseconds(
-    model: AcceleratedModel, context: int, batch: int, times: int
+    model: AcceleratorBackend, context: int, batch: int, times: int
 ) -> tuple[float, float]:
     """Return the median of a step of the whole batch, and the first one's, which prepares."""
     model.open(batch)
-    model.kept.normal_(0, 0.1)
+    model.cache.normal_(0, 0.1)
     slots, patches = list(range(batch)), context_of(batch)
     random = np.random.RandomState(1)
     found = []
@@ -67,8 +70,8 @@ def milliseconds(
             uniforms = [random.random_sample(PATCH_SIZE) for _ in slots]
             finish(model.device)
             began = time.perf_counter()
-            model.step(slots, [context - 1] * batch, patches)
-            model.write(slots, [()] * batch, uniforms, Sampling())
+            model.decode(slots, [context - 1] * batch, patches)
+            model.sample(slots, [()] * batch, uniforms, Sampling())
             finish(model.device)
             found.append((time.perf_counter() - began) * 1000)
     model.close()
@@ -76,10 +79,12 @@ def milliseconds(
 
 
 def name_of(device: torch.device) -> str:
+    """Return the device's product name."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def main() -> None:
+    """Compare, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cuda", help="cuda, cuda:1, mps; cpu for a dry run")
     parser.add_argument("--shape", default="x", choices=sorted(SHAPES))
@@ -107,7 +112,7 @@ def main() -> None:
     print("\n".join(lines), flush=True)
     for precision in arguments.precisions.split(","):
         shape = SHAPES[arguments.shape]
-        model = AcceleratedModel(shape, random_tensors(shape), str(device), precision)
+        model = AcceleratorBackend(shape, random_tensors(shape), str(device), precision)
         for batch in map(int, arguments.batches.split(",")):
             if device.type == "cuda":
                 torch.cuda.reset_peak_memory_stats(device)

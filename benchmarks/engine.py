@@ -29,16 +29,15 @@ import numpy as np
 import torch
 from machine import describe
 
-from scoregate.notagen.backends import cpu as cached
-from scoregate.notagen.backends.choose import arithmetic, cpu_model
-from scoregate.notagen.backends.cpu import CachedModel
+from scoregate.notagen.backends import cpu
+from scoregate.notagen.backends.cpu import CpuBackend
 from scoregate.notagen.backends.device import Precision
+from scoregate.notagen.backends.selection import cpu_backend, selected_kernels
 from scoregate.notagen.model.network import NotaGen
-from scoregate.notagen.model.reference import next_patch, ready_model
+from scoregate.notagen.model.reference import model_from, sample_patch
 from scoregate.notagen.model.shape import PATCH_SIZE, ModelShape
 from scoregate.notagen.text.patches import END, Patch
-from scoregate.notagen.weights.checkpoint import open_checkpoint
-from scoregate.notagen.weights.registry import find, release
+from scoregate.notagen.weights import find, open_checkpoint, release
 from scoregate.sampling import Sampling
 
 SHAPES = {"x": release("x").shape, "small": release("small").shape}
@@ -102,67 +101,73 @@ class Bandwidth:
         self.big = torch.ones(64 * 2**20)
 
     def __call__(self) -> float:
+        """Measure now."""
         return self.big.numel() * 4 / cpu_seconds(self.big.sum, 5)
 
 
 def context_of(length: int) -> list[Patch]:
-    codes = np.random.RandomState(0).randint(3, 128, (length, PATCH_SIZE))
-    return [tuple(row) for row in codes.tolist()]
+    """Return random patches."""
+    tokens = np.random.RandomState(0).randint(3, 128, (length, PATCH_SIZE))
+    return [tuple(row) for row in tokens.tolist()]
 
 
 def slow_seconds(model: NotaGen, context: int, times: int) -> float:
+    """Return the slow path's seconds for a patch."""
     patches, numbers = context_of(context), np.random.RandomState(1)
-    return cpu_seconds(
-        lambda: next_patch(model, patches, (), numbers.random_sample(PATCH_SIZE), Sampling()), times
-    )
+
+    def work() -> None:
+        sample_patch(model, patches, (), numbers.random_sample(PATCH_SIZE), Sampling())
+
+    return cpu_seconds(work, times)
 
 
 class RealLengths:
-    """Draws as usual, but ends patches as early as NotaGen-X does."""
+    """Samples as usual, but ends patches as early as NotaGen-X does."""
 
     def __init__(self) -> None:
-        self.draw, self.at = cached.draw, 0
+        self.sample, self.at = cpu.sample_tokens, 0
         self.random = np.random.RandomState(2)
 
     def __call__(self, p: np.ndarray, uniforms: np.ndarray, sampling: Sampling) -> np.ndarray:
-        codes = self.draw(p, uniforms, sampling)
+        """Take the place of ``sample_tokens``."""
+        tokens = self.sample(p, uniforms, sampling)
         self.at += 1
         if 2 <= self.at < PATCH_SIZE:
             ends = LENGTHS[self.at - 2] / sum(LENGTHS[self.at - 2 :])
-            codes[self.random.random_sample(len(codes)) < ends] = END
-        return codes
+            tokens[self.random.random_sample(len(tokens)) < ends] = END
+        return tokens
 
 
 def fast_seconds(
-    model: CachedModel, context: int, batch: int, times: int, lengths: RealLengths | None = None
+    model: CpuBackend, context: int, batch: int, times: int, lengths: RealLengths | None = None
 ) -> float:
     """Return the engine's seconds per patch and piece, its caches full up to the context.
 
     With real lengths the mean over many patches, which differ, and the least without.
     """
     model.open(batch)
-    for kept in (*model.keys, *model.values):
-        kept.normal_(0, 0.1)
+    for cache in (*model.keys, *model.values):
+        cache.normal_(0, 0.1)
     numbers, slots = np.random.RandomState(1), list(range(batch))
     patches = context_of(batch)
 
     def work() -> None:
-        model.step(slots, [context - 1] * batch, patches)
+        model.decode(slots, [context - 1] * batch, patches)
         uniforms = [numbers.random_sample(PATCH_SIZE) for _ in slots]
         if lengths:
             lengths.at = 0
-        model.write(slots, [()] * batch, uniforms, Sampling())
+        model.sample(slots, [()] * batch, uniforms, Sampling())
 
     with torch.inference_mode():
         work()
         if lengths is None:
             seconds = cpu_seconds(work, times)
         else:
-            cached.draw = lengths
+            cpu.sample_tokens = lengths
             try:
                 seconds = cpu_seconds(lambda: [work() for _ in range(times)], 4) / times
             finally:
-                cached.draw = lengths.draw
+                cpu.sample_tokens = lengths.sample
     model.close()
     return seconds / batch
 
@@ -175,6 +180,7 @@ def floor_seconds(shape: ModelShape, precision: str, batch: int, speed: float) -
 
 
 def measure(name: str, precisions: list[Precision], bandwidth: Bandwidth) -> Iterator[str]:
+    """Yield the rows of the table for one shape."""
     if name == "chorales":
         shape, tensors = open_checkpoint(find(None)).shape, open_checkpoint(find(None)).read
     else:
@@ -183,12 +189,12 @@ def measure(name: str, precisions: list[Precision], bandwidth: Bandwidth) -> Ite
     big = shape.hidden > 512
     slows: dict[bool, dict[int, float]] = {}
     for fused in (False, True):
-        slow = ready_model(shape, dict(tensors()), fused)
+        slow = model_from(shape, dict(tensors()), fused)
         slows[fused] = {c: slow_seconds(slow, c, 2 if c > 500 and big else 5) for c in contexts}
         del slow
         gc.collect()
     for precision in precisions:
-        fast = cpu_model(shape, tensors(), precision)
+        fast = cpu_backend(shape, tensors(), precision)
         for context, batch in ROWS[name]:
             before = bandwidth()
             seconds = fast_seconds(fast, context, batch, 8 if big else 30)
@@ -217,12 +223,14 @@ def peak_of_x() -> str:
         torch.save({"model": state, "epoch": 1}, path)
         del state
         script = (
-            "import re, notagen\n"
+            "import re\n"
+            "from scoregate import notagen\n"
+            "from scoregate.generator import Limits\n"
             # A process's ru_maxrss begins with its parent's; this doesn't.
             "peak = lambda: re.search('VmHWM: *(.*) kB', open('/proc/self/status').read())[1]\n"
             f"engine = notagen.load({str(path)!r}, threads=1)\n"
             "loaded = peak()\n"
-            "engine.generate(['%a\\n'], seeds=[1], max_patches=3)\n"
+            "engine.generate(['%a\\n'], seeds=[1], limits=Limits(max_steps=3))\n"
             "print(loaded, peak())\n"
         )
         done = subprocess.run(
@@ -238,6 +246,7 @@ def peak_of_x() -> str:
 
 
 def main() -> None:
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", default="chorales,small,x", help="of: chorales, small, x")
     parser.add_argument("--precisions", default=",".join(PRECISIONS))
@@ -250,7 +259,8 @@ def main() -> None:
         "# The engine against the slow path",
         "",
         f"{describe('torch')}; 1 thread; "
-        f"kernels: {arithmetic()}; one thread reads {bandwidth() / 1e9:.1f} GB/s at the beginning.",
+        f"kernels: {selected_kernels()}; "
+        f"one thread reads {bandwidth() / 1e9:.1f} GB/s at the beginning.",
         "",
         f"    python benchmarks/engine.py {' '.join(sys.argv[1:])}",
         "",

@@ -4,7 +4,7 @@
 
 Kullback-Leibler divergence of each precision's next-character distribution from fp32's, in
 nats, before truncation, at every character of pieces that fp32 wrote; and the share of raw
-pieces (nothing resampled) that pass every gate, with the same seeds.
+pieces (no line resampled) that pass every gate, with the same seeds.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ import torch
 
 from scoregate import notagen
 from scoregate.generator import Limits
-from scoregate.notagen.backends import cpu as cached
-from scoregate.notagen.backends.choose import cpu_model
-from scoregate.notagen.backends.cpu import CachedModel
+from scoregate.notagen.backends import cpu
+from scoregate.notagen.backends.cpu import CpuBackend
 from scoregate.notagen.backends.device import Precision
+from scoregate.notagen.backends.selection import cpu_backend, selected_kernels
 from scoregate.notagen.model.shape import PATCH_SIZE
 from scoregate.notagen.text.patches import encode
-from scoregate.notagen.weights.checkpoint import open_checkpoint
-from scoregate.notagen.weights.registry import find
+from scoregate.notagen.weights import find, open_checkpoint
 from scoregate.sampling import Sampling
 from scoregate.validators.checking import check_bytes
 
@@ -33,26 +32,26 @@ PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "int8")
 PROMPT = "%Baroque\n%Bach, Johann Sebastian\n%Choral\n"
 
 
-def distributions(model: CachedModel, text: str) -> np.ndarray:
+def distributions(model: CpuBackend, text: str) -> np.ndarray:
     """Return the distribution at each character of a text: (characters, 128)."""
     patches = encode(text, finished=True)
     found: list[np.ndarray] = []
-    draw = cached.draw
+    sample_tokens = cpu.sample_tokens
     model.open(1)
     try:
         with torch.inference_mode():
-            for place, (before, patch) in enumerate(pairwise(patches)):
-                model.step([0], [place], [before])
-                codes = iter(patch)
+            for position, (before, patch) in enumerate(pairwise(patches)):
+                model.decode([0], [position], [before])
+                tokens = iter(patch)
 
-                def follow(p: np.ndarray, *_: object, codes=codes) -> np.ndarray:
+                def follow(p: np.ndarray, *_: object, tokens=tokens) -> np.ndarray:
                     found.append(p[0].copy())
-                    return np.array([next(codes)])
+                    return np.array([next(tokens)])
 
-                cached.draw = follow
-                model.write([0], [()], [np.zeros(PATCH_SIZE)], Sampling())
+                cpu.sample_tokens = follow
+                model.sample([0], [()], [np.zeros(PATCH_SIZE)], Sampling())
     finally:
-        cached.draw = draw
+        cpu.sample_tokens = sample_tokens
         model.close()
     return np.stack(found).astype(np.float64)
 
@@ -64,6 +63,7 @@ def divergence(p: np.ndarray, q: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
+    """Generate, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pieces", type=int, default=40, help="drawn in each precision")
     parser.add_argument("--texts", type=int, default=8, help="pieces for the divergence")
@@ -75,7 +75,8 @@ def main() -> None:
     lines = [
         "# Lower precision on the CPU, embedded model",
         "",
-        f"Weights {sha256[:12]}, torch {torch.__version__}; {arguments.pieces} raw "
+        f"Weights {sha256[:12]}, torch {torch.__version__}, kernels: {selected_kernels()} "
+        f"({torch.backends.cpu.get_cpu_capability()}); {arguments.pieces} raw "
         f"pieces each, temperature 1.0, top_k 9, "
         f"top_p 0.9, seeds 0 to {arguments.pieces - 1}; divergence over {arguments.texts} pieces.",
         "",
@@ -90,8 +91,12 @@ def main() -> None:
     raws: list[str] = []
     for precision in PRECISIONS:
         engine = notagen.load(precision=precision, threads=1)
-        pieces = engine.generate([PROMPT] * len(seeds), seeds=seeds, sampling=Sampling(temperature=1.0),
-                                 limits=Limits(max_steps=500))  # fmt: skip
+        pieces = engine.generate(
+            [PROMPT] * len(seeds),
+            seeds=seeds,
+            sampling=Sampling(temperature=1.0),
+            limits=Limits(max_steps=500),
+        )
         if not raws:
             raws = [piece.raw for piece in pieces]
             texts = [p.raw for p in pieces if p.ended == "finished"][: arguments.texts]
@@ -99,7 +104,7 @@ def main() -> None:
         checked = [check_bytes(str(piece.seed), piece.raw) for piece in pieces]
         passed = sum(each.status == "passed" for each in checked)
         checkpoint = open_checkpoint(find(None))
-        model = cpu_model(checkpoint.shape, checkpoint.read(), precision)
+        model = cpu_backend(checkpoint.shape, checkpoint.read(), precision)
         found = [distributions(model, text) for text in texts]
         exact = exact or found
         nats = np.concatenate([divergence(p, q) for p, q in zip(exact, found, strict=True)])

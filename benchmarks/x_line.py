@@ -33,12 +33,11 @@ from widen import widen
 
 from scoregate.archive.records import PieceReport
 from scoregate.archive.store import Archive
-from scoregate.notagen.backends.choose import arithmetic
+from scoregate.notagen.backends.selection import selected_kernels
 from scoregate.notagen.model.reference import load_model
 from scoregate.notagen.model.shape import PATCH_SIZE
 from scoregate.notagen.text.patches import BOS_PATCH, encode_unit, units_of
-from scoregate.notagen.weights.checkpoint import open_checkpoint
-from scoregate.notagen.weights.registry import find, release
+from scoregate.notagen.weights import find, open_checkpoint, release
 
 STYLE = "Baroque/Bach, Johann Sebastian/Choral"
 PRECISIONS = ("fp32", "bf16", "int8")
@@ -184,7 +183,7 @@ def main() -> None:
         "",
         f"    python benchmarks/x_line.py {arguments}",
         "",
-        f"{machine}; kernels: {arithmetic()}.",
+        f"{machine}; kernels: {selected_kernels()}.",
         "",
         "NotaGen-X itself is not among them: the weights are the embedded model's, widened to "
         f"its shape ({shape}; {found['parameters']:,} parameters) so that they compute the same, "

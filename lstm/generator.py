@@ -30,9 +30,9 @@ from scoregate.lstm.model import LstmModel
 from scoregate.lstm.notation import bars_of, to_abc
 from scoregate.lstm.vocabulary import END, style_word
 from scoregate.lstm.weights import Weights
-from scoregate.notagen.sampling import draw
 from scoregate.sampling import Sampling, random_stream
 from scoregate.styles import Style, parse, untrained
+from scoregate.token_sampling import sample_tokens
 
 ENGINE = "1"
 ROWS = 16
@@ -251,7 +251,7 @@ class _Call:
                 continue
             allowed = self._allowed(piece)
             uniform = piece.uniforms.random_sample(1)
-            chosen = draw(probabilities[row : row + 1, allowed], uniform, self.sampling)
+            chosen = sample_tokens(probabilities[row : row + 1, allowed], uniform, self.sampling)
             token = int(allowed[int(chosen[0])])
             self.tokens[row] = token
             piece.steps += 1

@@ -1,14 +1,15 @@
-"""NotaGen in plain torch: from a prompt to ABC text.
+r"""NotaGen: from a prompt to ABC text, with the released weights or the embedded ones.
 
 ::
 
     from scoregate import notagen
 
     engine = notagen.load()
-    piece, = engine.generate(["%Baroque\\n%Bach, Johann Sebastian\\n%Choral\\n"], seeds=[7])
+    piece, = engine.generate(["Baroque/Bach, Johann Sebastian/Choral"], seeds=[7])
     print(piece.text)
 
-Importing this package is cheap: torch is imported when an engine is loaded.
+The module is a :class:`scoregate.generator.GeneratorFactory`. Importing it is cheap: torch is
+imported when an engine is loaded.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The engine: weights on a device, ready to write pieces side by side.
+"""The engine: weights on a device, ready to generate pieces side by side.
 
-What a call of ``generate`` does is in :mod:`scoregate.notagen.scheduler`; the arithmetic is in
-:mod:`scoregate.notagen.backends.cpu` and :mod:`scoregate.notagen.backends.accelerator`.
+A call of ``generate`` is checked here and carried out by :mod:`scoregate.notagen.scheduler`; the
+arithmetic is in :mod:`scoregate.notagen.backends`.
 """
 
 from __future__ import annotations
@@ -17,44 +17,54 @@ import torch
 from scoregate import __version__
 from scoregate.errors import RequestError, WeightsError
 from scoregate.generator import AcceptLine, Generation, Limits, Progress, Provenance
-from scoregate.notagen.backends.accelerator import AcceleratedModel
-from scoregate.notagen.backends.choose import cpu_model
-from scoregate.notagen.backends.compiled import NativeModel
-from scoregate.notagen.backends.cpu import CachedModel
+from scoregate.notagen.backends import make_backend
+from scoregate.notagen.backends.cpu import torch_threads
 from scoregate.notagen.backends.device import (
     Precision,
-    blocks_given_back,
     choose_device,
     choose_precision,
     choose_threads,
+    freed_blocks_returned,
     is_out_of_memory,
 )
 from scoregate.notagen.draft import Rules
 from scoregate.notagen.model.shape import VOCABULARY
-from scoregate.notagen.scheduler import Run, requests_of
-from scoregate.notagen.weights import registry as weights
-from scoregate.notagen.weights.checkpoint import Checkpoint, open_checkpoint
+from scoregate.notagen.requests import piece_requests
+from scoregate.notagen.scheduler import Scheduler
+from scoregate.notagen.weights import Checkpoint, find, name_of, open_checkpoint, styles_of
 from scoregate.sampling import Sampling
 from scoregate.styles import Style
 
-ENGINE_VERSION = "2"
+ENGINE_VERSION = "3"
 """Changes whenever the same weights, request and seed may give another text."""
 DEFAULT_BATCH = 16
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
 
-def _forget_writers() -> None:
-    """Free the engines of a forked child: the threads that were writing are its parent's."""
+def _reset_locks() -> None:
+    """Unlock the engines of a forked child: the threads that held the locks are its parent's."""
     for engine in _engines:
-        engine._forget_writer()
+        engine._reset_lock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_writers)
+    os.register_at_fork(after_in_child=_reset_locks)
 
 
 class Engine:
-    """Weights on a device, ready to write. Made by :func:`load`.
+    """Weights on a device, ready to generate; a :class:`scoregate.generator.Generator`.
+
+    Made by :func:`load`.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    name : str
+    device : str
+    precision : {'fp32', 'bf16', 'fp16', 'int8'}
+    threads : int
+    adapt : bool
+        Whether the number of threads follows what the machine has free.
 
     Attributes
     ----------
@@ -70,10 +80,10 @@ class Engine:
     precision : str
         ``fp32``, ``bf16``, ``fp16`` or ``int8``.
     threads : int
-        CPU threads used while writing, at most.
+        Most CPU threads used while generating.
     kernels : str
         What computes on a CPU: the instruction set of the compiled kernels, or ``none`` for
-        PyTorch's operators (see :mod:`scoregate.notagen.backends.choose`), as on other devices.
+        PyTorch's operators (see :mod:`scoregate.notagen.backends.selection`), as on other devices.
     """
 
     def __init__(
@@ -86,29 +96,21 @@ class Engine:
         adapt: bool = False,
     ) -> None:
         self.shape = checkpoint.shape
-        self.styles: tuple[Style, ...] | None = weights.styles_of(checkpoint)
+        self.styles: tuple[Style, ...] | None = styles_of(checkpoint)
         self.name = name
         self.sha256 = checkpoint.sha256()
         self.device, self.precision, self.threads = device, precision, threads
-        self._forget_writer()
+        self._reset_lock()
         _engines.add(self)
-        with _threads(threads), blocks_given_back():
-            self._model: CachedModel | AcceleratedModel
-            if device == "cpu":
-                self._model = cpu_model(checkpoint.shape, checkpoint.read(), precision)
-                if isinstance(self._model, NativeModel):
-                    self._model.threads = threads
-                    if adapt:
-                        self._model.adapt_threads(threads)
-            else:
-                self._model = AcceleratedModel(
-                    checkpoint.shape, checkpoint.read(), device, precision
-                )
-        self.kernels = self._model.kernels
+        with torch_threads(threads), freed_blocks_returned():
+            self._backend = make_backend(
+                checkpoint.shape, checkpoint.read(), device, precision, threads, adapt
+            )
+        self.kernels = self._backend.kernels
 
-    def _forget_writer(self) -> None:
+    def _reset_lock(self) -> None:
         self._lock = threading.Lock()
-        self._writer: int | None = None  # the thread that holds the lock
+        self._lock_holder: int | None = None
 
     def provenance(self) -> Provenance:
         """Return what identifies this engine."""
@@ -126,7 +128,7 @@ class Engine:
             torch=torch.__version__,
         )
 
-    # More than six parameters: all but the first are options with names.
+    # More than six parameters, most of its lines the docstring: the public call with its options.
     def generate(
         self,
         prompts: Iterable[str | Style | None],
@@ -139,14 +141,14 @@ class Engine:
         allow_untrained: bool = True,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> list[Generation]:
-        """Generate one piece for each prompt.
+        r"""Generate one piece for each prompt.
 
         Calls from several threads wait for each other.
 
         Parameters
         ----------
         prompts : iterable of str, Style or None
-            Prompt lines (``%Baroque\\n%Bach, Johann Sebastian\\n%Choral\\n``) or styles
+            Prompt lines (``%Baroque\n%Bach, Johann Sebastian\n%Choral\n``) or styles
             (``Baroque/Bach, Johann Sebastian/Choral``); None for no prompt, as the pre-trained
             weights take it. Other text than ASCII is transliterated, and control codes are
             left out; the piece's ``notes`` say so.
@@ -160,7 +162,7 @@ class Engine:
             A step is a patch of up to 16 characters. The batch has 16 pieces by default, and is
             halved where memory runs out.
         prefix : str or iterable of str, optional
-            Text forced on all pieces or on each: see :mod:`scoregate.notagen.text.opening`.
+            Text forced on all pieces or on each: see :mod:`scoregate.notagen.text.forced`.
         accept_line : callable, optional
             ``accept_line(text_so_far, line)`` is asked about each body line; a refused line is
             removed and resampled with its counter forced.
@@ -201,31 +203,31 @@ class Engine:
             if function is not None and not callable(function):
                 raise RequestError(f"{name} = {function!r:.80} can't be called.", "Leave it out.")
         rules = Rules(self.shape.length, limits, accept_line)
-        requests = requests_of(prompts, seeds, prefix)
+        requests = piece_requests(prompts, seeds, prefix)
         for request in requests:
             request.check_room(self.shape.length)
             if self.styles is not None:
                 request.check_style(self.styles, allow_untrained)
-        # The kernels' threads are their own; PyTorch's would only be in their way.
-        operators = 1 if isinstance(self._model, NativeModel) else self.threads
-        with self._alone(), _threads(operators), torch.inference_mode():
-            run = Run(self._model, requests, rules, sampling, on_progress)
-            return run.write(min(limits.batch_size or DEFAULT_BATCH, len(requests)))
+        slots = min(limits.batch_size or DEFAULT_BATCH, len(requests))
+        with self._alone(), self._backend.threads_in_use(), torch.inference_mode():
+            scheduler = Scheduler(self._backend, requests, rules, sampling, on_progress)
+            return scheduler.run(slots)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Let one call write at a time: the model holds one batch."""
-        if self._writer == threading.get_ident():
+        """Let one call generate at a time: the backend holds one batch."""
+        if self._lock_holder == threading.get_ident():
             raise RequestError(
-                "This engine is writing already, and was called from within.",
-                "Load another one for what accept_line or on_progress write.",
+                "This engine is generating already, and was called from accept_line or "
+                "on_progress.",
+                "Load another engine for what they generate.",
             )
         with self._lock:
-            self._writer = threading.get_ident()
+            self._lock_holder = threading.get_ident()
             try:
                 yield
             finally:
-                self._writer = None
+                self._lock_holder = None
 
 
 def load(
@@ -248,9 +250,13 @@ def load(
         ``fp32`` is exact on the CPU; ``int8`` is for the CPU and ``fp16`` for the others
         only. ``auto`` is bf16 on CUDA and fp32 elsewhere.
     threads : int, optional
-        CPU threads while writing, 1 to 1024, of which no more than there are cores are used.
-        By default as many as pay for weights of this size, and at every patch as many of them
-        as pay beside the machine's other work; where kernels are compiled this changes no text.
+        Number of CPU threads, 1 to 1024, but no more than there are cores. By default as many as
+        pay for weights of this size, and at every patch as many of them as pay beside the
+        machine's other work. With compiled kernels the number changes no text.
+
+    Returns
+    -------
+    Engine
 
     Raises
     ------
@@ -259,13 +265,13 @@ def load(
     RequestError
         An unknown name, device or precision, or a wrong number of threads.
     """
-    path = weights.find(name_or_path)
+    path = find(name_or_path)
     checkpoint = open_checkpoint(path)
     chosen = choose_device(device)
     try:
         return Engine(
             checkpoint,
-            weights.name_of(path),
+            name_of(path),
             chosen,
             choose_precision(precision, chosen),
             choose_threads(threads, checkpoint.shape),
@@ -279,17 +285,3 @@ def load(
             "Take a lower precision (bf16 needs half of fp32's memory, int8 a quarter), smaller "
             "weights, or a machine with more memory.",
         ) from error
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Use a number of threads for a while; the setting is the whole process's."""
-    before = torch.get_num_threads()
-    if count == before:
-        yield
-        return
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

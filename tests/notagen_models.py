@@ -14,7 +14,7 @@ from scoregate.notagen.engine import Engine
 from scoregate.notagen.model.network import NotaGen
 from scoregate.notagen.model.shape import PATCH_SIZE, ModelShape
 from scoregate.notagen.text.patches import END, EOS_PATCH, PAD, encode_unit, units_of
-from scoregate.notagen.weights.checkpoint import open_checkpoint, write_safetensors
+from scoregate.notagen.weights import open_checkpoint, write_safetensors
 from scoregate.sampling import Sampling
 
 ORACLE = Path(__file__).parent / "data" / "oracle"
@@ -60,8 +60,8 @@ def say_patches(draft: Draft, patches: Iterable[tuple[int, ...]]) -> None:
     for patch in patches:
         if draft.ended is None:
             draft.uniforms()
-            draft.take(patch)
-            draft.synced()
+            draft.advance(patch)
+            draft.mark_cached()
 
 
 def begin_body(draft: Draft, text: str) -> None:

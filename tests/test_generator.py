@@ -81,9 +81,7 @@ def test_generators_take_the_same_call(load):
 
 def test_mock_resamples_refused_lines():
     limits = Limits(line_tries=2)
-    (piece,) = MockGenerator().generate(
-        ["a"], limits=Limits(line_tries=2), accept_line=lambda *_: 0
-    )
+    (piece,) = MockGenerator().generate(["a"], limits=limits, accept_line=lambda *_: False)
     assert (piece.resampled_lines, piece.steps) == (2, 3)
 
 

@@ -21,8 +21,8 @@ from scoregate.errors import RequestError, UnreadableError, WeightsError
 from scoregate.notagen.model.reference import load_model
 from scoregate.notagen.model.shape import ModelShape, shape_of
 from scoregate.notagen.text.styles import NOTAGEN_X
+from scoregate.notagen.weights import open_checkpoint, write_safetensors
 from scoregate.notagen.weights import registry as weights
-from scoregate.notagen.weights.checkpoint import open_checkpoint, write_safetensors
 from scoregate.styles import Style
 
 RELEASED = ORACLE / "weights.pth"
@@ -192,7 +192,7 @@ def test_code_in_a_pickle_is_refused_and_not_run(tmp_path):
     trace = tmp_path / "ran"
     path = tmp_path / "evil.pth"
     torch.save({"model": state_dict(), "extra": _Runs(f"touch {trace}")}, path)
-    with pytest.raises(WeightsError, match="system, which weights have no need of"):
+    with pytest.raises(WeightsError, match="system, which weights do not need"):
         open_checkpoint(path)
     assert not trace.exists()
 
@@ -309,7 +309,7 @@ def test_safetensors_with_bytes_behind_the_last_tensor(tmp_path, plain):
 def test_layer_of_an_absurd_number(tmp_path, layer):
     """Nothing is counted up to it."""
     state = state_dict() | {BIAS.format(layer): torch.ones(64)}
-    with pytest.raises(WeightsError, match="no place for"):
+    with pytest.raises(WeightsError, match="does not have"):
         open_checkpoint(saved(tmp_path, state))
 
 
@@ -391,7 +391,7 @@ def test_zip_of_something_else(tmp_path):
     ("change", "what"),
     [
         (lambda state: state.pop("patch_level_decoder.base.h.1.ln_2.bias"), "is missing"),
-        (lambda state: state.update(other=torch.ones(2)), "no place for"),
+        (lambda state: state.update(other=torch.ones(2)), "does not have"),
         (
             lambda state: state.update({"patch_level_decoder.base.h.1.ln_2.bias": torch.ones(65)}),
             "expected",
@@ -442,7 +442,7 @@ def test_names_of_the_embedded_model_and_of_the_home_folder(tmp_path, monkeypatc
 
 @pytest.mark.parametrize("name", [5, b"x", ["x"]])
 def test_name_of_another_type(name):
-    with pytest.raises(RequestError, match="names no weights"):
+    with pytest.raises(RequestError, match="not a name of weights"):
         weights.find(name)
 
 

@@ -13,7 +13,7 @@ from scoregate import notagen, styles
 from scoregate.abc.finish import undeclared_voices
 from scoregate.errors import GenerationError, RequestError
 from scoregate.generator import Interrupted, Limits, Progress
-from scoregate.notagen import scheduler as run
+from scoregate.notagen import scheduler
 from scoregate.notagen.backends.device import choose_device, choose_precision, choose_threads
 from scoregate.notagen.draft import Draft, Rules
 from scoregate.notagen.engine import Engine
@@ -93,7 +93,7 @@ def test_foreign_prompt_is_transliterated_and_said_so(engine):
         ({"batch_size": 0}, "batch_size"),
         ({"line_tries": -1}, "line_tries"),
         ({"prefix": [None, None]}, "2 prefixes"),
-        ({"prefix": "nonsense"}, "no header field"),
+        ({"prefix": "nonsense"}, "not a header field"),
     ],
 )
 def test_wrong_request_is_refused(engine, change, what):
@@ -165,16 +165,16 @@ def test_forced_bars_and_the_most_patches_count_in_the_time_left():
     """Forced bars cost no time, and no piece takes more patches than it may."""
     rules = Rules(256, Limits(max_steps=100))
     draft = Draft("", 1, rules)
-    call = run.Run(None, [None] * 2, rules, Sampling(), print)  # type: ignore[arg-type]
-    call.waiting = [1]
-    draft.bars, draft.forced_bars, draft.bars_in_all, draft.drawn = 30, 20, 50, 80
+    call = scheduler.Scheduler(None, [None] * 2, rules, Sampling(), print)  # type: ignore[arg-type]
+    call.queue = [1]
+    draft.bars, draft.forced_bars, draft.total_bars, draft.sampled = 30, 20, 50, 80
     progress = Progress(done=0, total=2, bars=30, steps=80, seconds=40.0)
     # 10 bars written in 40 s and 70 to come; but 20 patches and 100, at half a second each.
-    assert call._left(progress, [draft]) == pytest.approx(60.0)
+    assert call._seconds_left(progress, [draft]) == pytest.approx(60.0)
     call.rules = Rules(256)
-    assert call._left(progress, [draft]) == pytest.approx(280.0)
+    assert call._seconds_left(progress, [draft]) == pytest.approx(280.0)
     draft.bars = draft.forced_bars
-    assert call._left(Progress(0, 2, 20, 80, 40.0), [draft]) is None
+    assert call._seconds_left(Progress(0, 2, 20, 80, 40.0), [draft]) is None
 
 
 def test_interruption_keeps_the_pieces(engine):
@@ -200,7 +200,7 @@ def test_interruption_while_a_piece_is_finished_keeps_that_piece(engine, monkeyp
             raise KeyboardInterrupt
         return undeclared_voices(raw)
 
-    monkeypatch.setattr(run, "undeclared_voices", slow)
+    monkeypatch.setattr(scheduler, "undeclared_voices", slow)
     with pytest.raises(Interrupted) as caught:
         engine.generate([PROMPT] * 3, seeds=[1, 2, 3], limits=Limits(max_steps=2, batch_size=1))
     assert [(p.seed, p.ended) for p in caught.value.pieces] == [(1, "length"), (2, "length")]
@@ -208,8 +208,8 @@ def test_interruption_while_a_piece_is_finished_keeps_that_piece(engine, monkeyp
 
 def test_pieces_that_gave_their_slot_back_are_begun_first(engine, monkeypatch):
     """So the pieces of an interruption stand at the prompts' beginning, without gaps."""
-    model, steps = engine._model, []
-    real = model.step
+    model, steps = engine._backend, []
+    real = model.decode
 
     def scarce(*arguments):
         steps.append(1)
@@ -221,7 +221,7 @@ def test_pieces_that_gave_their_slot_back_are_begun_first(engine, monkeypatch):
         if progress.done == 4:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(model, "step", scarce)
+    monkeypatch.setattr(model, "decode", scarce)
     with pytest.raises(Interrupted) as caught:
         engine.generate([PROMPT] * 8, seeds=range(8), limits=Limits(max_steps=4, batch_size=4),
                         on_progress=stop)  # fmt: skip
@@ -242,7 +242,7 @@ def test_engine_works_again_after_an_interruption(engine):
 def test_logits_that_are_not_finite_are_an_error(tmp_path, value):
     path = random_weights(tmp_path / "w.safetensors", ModelShape(64, 1, 1, 32))
     engine = notagen.load(path, threads=1)
-    engine._model.char_norm[1][5] = value
+    engine._backend.char_norm[1][5] = value
     with pytest.raises(GenerationError, match="not finite"):
         engine.generate([PROMPT], seeds=[1], limits=Limits(max_steps=2))
 
@@ -253,7 +253,7 @@ def test_one_piece_that_breaks_does_not_take_the_others_along(engine, monkeypatc
     expected = engine.generate(
         [PROMPT] * 4, seeds=seeds, limits=Limits(max_steps=most, batch_size=3)
     )
-    real, calls = engine._model.begin_patches, []
+    real, calls = engine._backend.begin_patch, []
 
     def break_one(slots):
         x = real(slots).clone()
@@ -262,7 +262,7 @@ def test_one_piece_that_breaks_does_not_take_the_others_along(engine, monkeypatc
             x[1] = torch.nan
         return x
 
-    monkeypatch.setattr(engine._model, "begin_patches", break_one)
+    monkeypatch.setattr(engine._backend, "begin_patch", break_one)
     pieces = engine.generate([PROMPT] * 4, seeds=seeds, limits=Limits(max_steps=most, batch_size=3))
     assert [piece.ended for piece in pieces] == ["length", "failed", "length", "length"]
     assert "not finite" in pieces[1].notes[-1]
@@ -274,7 +274,7 @@ def test_one_piece_that_breaks_does_not_take_the_others_along(engine, monkeypatc
 
 
 def test_batch_is_halved_where_memory_runs_out(engine, monkeypatch):
-    model, slots = engine._model, []
+    model, slots = engine._backend, []
     real = model.open
 
     def scarce(count):
@@ -292,8 +292,8 @@ def test_batch_is_halved_where_memory_runs_out(engine, monkeypatch):
 
 
 def test_memory_that_runs_out_on_the_way_loses_no_piece(engine, monkeypatch):
-    model, steps = engine._model, []
-    real = model.step
+    model, steps = engine._backend, []
+    real = model.decode
 
     def scarce(*arguments):
         steps.append(1)
@@ -302,7 +302,7 @@ def test_memory_that_runs_out_on_the_way_loses_no_piece(engine, monkeypatch):
         real(*arguments)
 
     expected = engine.generate([PROMPT] * 3, seeds=range(3), limits=Limits(max_steps=4))
-    monkeypatch.setattr(model, "step", scarce)
+    monkeypatch.setattr(model, "decode", scarce)
     pieces = engine.generate([PROMPT] * 3, seeds=range(3), limits=Limits(max_steps=4))
     assert [p.raw for p in pieces] == [p.raw for p in expected]
 
@@ -310,8 +310,8 @@ def test_memory_that_runs_out_on_the_way_loses_no_piece(engine, monkeypatch):
 @pytest.mark.parametrize("when", [1, 2, 5])
 def test_memory_that_runs_out_while_drawing_loses_no_piece(engine, monkeypatch, when):
     """Nor do the pieces that go on lose random numbers."""
-    model, draws = engine._model, []
-    real = model.write
+    model, draws = engine._backend, []
+    real = model.sample
 
     def scarce(slots, *more):
         draws.append(len(slots))
@@ -322,7 +322,7 @@ def test_memory_that_runs_out_while_drawing_loses_no_piece(engine, monkeypatch, 
     expected = engine.generate(
         [PROMPT] * 4, seeds=range(4), limits=Limits(max_steps=4, batch_size=3)
     )
-    monkeypatch.setattr(model, "write", scarce)
+    monkeypatch.setattr(model, "sample", scarce)
     pieces = engine.generate([PROMPT] * 4, seeds=range(4), limits=Limits(max_steps=4, batch_size=3))
     assert [p.raw for p in pieces] == [p.raw for p in expected]
     assert "Memory ran out with 3 pieces side by side; went on with 1." in pieces[-1].notes
@@ -330,8 +330,8 @@ def test_memory_that_runs_out_while_drawing_loses_no_piece(engine, monkeypatch, 
 
 def test_memory_that_runs_out_again_and_again(engine, monkeypatch):
     """Also while what is left of the pieces is read again."""
-    model = engine._model
-    real = model.read
+    model = engine._backend
+    real = model.prefill
 
     def scarce(*arguments):
         if model.slots > 1:
@@ -339,7 +339,7 @@ def test_memory_that_runs_out_again_and_again(engine, monkeypatch):
         real(*arguments)
 
     expected = engine.generate([PROMPT] * 9, seeds=range(9), limits=Limits(max_steps=2))
-    monkeypatch.setattr(model, "read", scarce)
+    monkeypatch.setattr(model, "prefill", scarce)
     pieces = engine.generate([PROMPT] * 9, seeds=range(9), limits=Limits(max_steps=2))
     assert [p.raw for p in pieces] == [p.raw for p in expected]
     assert [note.partition("went")[0] for note in pieces[0].notes] == [
@@ -351,7 +351,7 @@ def test_other_errors_are_not_taken_for_want_of_memory(engine, monkeypatch):
     def broken(*_):
         raise RuntimeError("shapes do not match")
 
-    monkeypatch.setattr(engine._model, "write", broken)
+    monkeypatch.setattr(engine._backend, "sample", broken)
     with pytest.raises(RuntimeError, match="do not match"):
         engine.generate([PROMPT] * 2, seeds=[1, 2], limits=Limits(max_steps=2))
 
@@ -360,6 +360,6 @@ def test_memory_that_does_not_hold_one_piece_is_an_error(engine, monkeypatch):
     def never(_):
         raise MemoryError
 
-    monkeypatch.setattr(engine._model, "open", never)
+    monkeypatch.setattr(engine._backend, "open", never)
     with pytest.raises(GenerationError, match="single piece"):
         engine.generate([PROMPT] * 2, seeds=[1, 2], limits=Limits(max_steps=2))

@@ -13,22 +13,21 @@ from notagen_models import ORACLE, PROMPT, random_weights, shorten
 from scoregate import notagen
 from scoregate.generator import Limits
 from scoregate.notagen.backends import kernels
-from scoregate.notagen.backends.accelerator import AcceleratedModel, draw_on_device
-from scoregate.notagen.backends.choose import VARIABLE, cpu_model
+from scoregate.notagen.backends.accelerator import AcceleratorBackend, sample_on_device
+from scoregate.notagen.backends.selection import KERNELS_VARIABLE, cpu_backend
 from scoregate.notagen.draft import Draft, Rules
-from scoregate.notagen.model.reference import load_model, next_patch, write
+from scoregate.notagen.model.reference import generate, load_model, sample_patch
 from scoregate.notagen.model.shape import ModelShape
-from scoregate.notagen.sampling import draw
-from scoregate.notagen.text.opening import read_opening
-from scoregate.notagen.text.patches import encode, settle
-from scoregate.notagen.weights.checkpoint import open_checkpoint
-from scoregate.notagen.weights.registry import find
+from scoregate.notagen.text.forced import read_forced_text
+from scoregate.notagen.text.patches import encode, pad_after_end
+from scoregate.notagen.weights import find, open_checkpoint
 from scoregate.sampling import Sampling, random_stream
+from scoregate.token_sampling import sample_tokens
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 CASES = json.loads((ORACLE / "released.json").read_text())["cases"]
-KERNELS = [*kernels.levels(), "none"]
+KERNELS = [*kernels.kernel_sets(), "none"]
 """All that this processor can compute with: compiled kernels, and PyTorch's operators."""
 RUNS = [(case, kind) for case in range(3) for kind in ("greedy", "sampled", "hot")]
 
@@ -45,14 +44,14 @@ def slow(checkpoint):
 
 def model_on(kernel, checkpoint, precision="fp32"):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(VARIABLE, kernel)
-        return cpu_model(checkpoint.shape, checkpoint.read(), precision)
+        patch.setenv(KERNELS_VARIABLE, kernel)
+        return cpu_backend(checkpoint.shape, checkpoint.read(), precision)
 
 
 @pytest.fixture(scope="module", params=[*KERNELS, "accelerated"])
 def fast(checkpoint, request):
     if request.param == "accelerated":
-        return AcceleratedModel(checkpoint.shape, checkpoint.read(), "cpu", "fp32")
+        return AcceleratorBackend(checkpoint.shape, checkpoint.read(), "cpu", "fp32")
     return model_on(request.param, checkpoint)
 
 
@@ -60,7 +59,7 @@ def run_of(case, kind):
     run = CASES[case][kind]
     return (
         [tuple(patch) for patch in CASES[case]["prompt_patches"]],
-        [settle(patch) for patch in run["patches"]],
+        [pad_after_end(patch) for patch in run["patches"]],
         Sampling(run["temperature"], run["top_k"], run["top_p"]),
         random_stream(run["numpy_seed"]),
     )
@@ -87,7 +86,7 @@ def test_slow_path_gives_the_released_logits(slow, case):
 def test_slow_path_writes_what_the_released_code_wrote(slow, case, kind):
     context, expected, sampling, random = run_of(case, kind)
     for patch in expected:
-        drawn = settle(next_patch(slow, context, (), random.random_sample(16), sampling))
+        drawn = pad_after_end(sample_patch(slow, context, (), random.random_sample(16), sampling))
         assert drawn == patch
         context.append(drawn)
 
@@ -96,9 +95,9 @@ def test_slow_path_writes_what_the_released_code_wrote(slow, case, kind):
 def test_caches_give_the_released_hidden_state(fast, case):
     fast.open(2)
     with torch.inference_mode():
-        fast.read(1, 0, [tuple(p) for p in CASES[case]["prompt_patches"]])
+        fast.prefill(1, 0, [tuple(p) for p in CASES[case]["prompt_patches"]])
     torch.testing.assert_close(
-        fast.encoded[1], torch.tensor(CASES[case]["hidden_last"]), atol=1e-4, rtol=0
+        fast.hidden[1], torch.tensor(CASES[case]["hidden_last"]), atol=1e-4, rtol=0
     )
 
 
@@ -110,23 +109,23 @@ def test_caches_write_what_the_released_code_wrote(fast):
         model.open(3)
         with torch.inference_mode():
             for slot, (context, *_) in enumerate(runs):
-                model.read(slot, 0, context)
+                model.prefill(slot, 0, context)
             for at in range(40):
                 numbers = [random.random_sample(16) for *_, random in runs]
-                drawn = model.write([0, 1, 2], [()] * 3, numbers, runs[0][2])
-                settled = [settle(codes) for codes in drawn.tolist()]
+                drawn = model.sample([0, 1, 2], [()] * 3, numbers, runs[0][2])
+                settled = [pad_after_end(codes) for codes in drawn.tolist()]
                 assert settled == [expected[at] for _, expected, *_ in runs]
                 places = [len(context) + at for context, *_ in runs]
-                model.step([0, 1, 2], places, settled)
+                model.decode([0, 1, 2], places, settled)
 
 
 def test_closed_model_holds_no_piece(checkpoint):
     """What is opened with half the slots after memory ran out has the other half to itself."""
-    model = AcceleratedModel(checkpoint.shape, checkpoint.read(), "cpu", "fp32")
+    model = AcceleratorBackend(checkpoint.shape, checkpoint.read(), "cpu", "fp32")
     model.open(4)
-    assert model.kept.numel()
+    assert model.cache.numel()
     model.close()
-    assert (model.kept.numel(), model.char_kept.numel(), model.slots) == (0, 0, 0)
+    assert (model.cache.numel(), model.char_cache.numel(), model.slots) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -136,8 +135,8 @@ def test_device_draws_what_numpy_draws(kind):
     random = np.random.RandomState(3)
     logits = torch.tensor(random.normal(0, 3, (500, 128)), dtype=torch.float32)
     uniforms = random.random_sample(500)
-    expected = draw(torch.softmax(logits, -1).numpy(), uniforms, kind)
-    assert draw_on_device(logits, torch.tensor(uniforms), kind).tolist() == expected.tolist()
+    expected = sample_tokens(torch.softmax(logits, -1).numpy(), uniforms, kind)
+    assert sample_on_device(logits, torch.tensor(uniforms), kind).tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize("top_k", [0, 9, 128])
@@ -147,13 +146,13 @@ def test_device_leaks_what_numpy_leaks(top_k):
     random = np.random.RandomState(4)
     logits = torch.tensor(random.normal(0, 8, (2000, 128)), dtype=torch.float32)
     uniforms = random.random_sample(2000)
-    expected = draw(torch.softmax(logits, -1).numpy(), uniforms, kind)
-    assert draw_on_device(logits, torch.tensor(uniforms), kind).tolist() == expected.tolist()
+    expected = sample_tokens(torch.softmax(logits, -1).numpy(), uniforms, kind)
+    assert sample_on_device(logits, torch.tensor(uniforms), kind).tolist() == expected.tolist()
 
 
 @pytest.fixture(scope="module")
 def short(tmp_path_factory):
-    """The embedded model with 48 positions: real text, early overflows."""
+    """Shorten the embedded model to 48 positions: real text, early overflows."""
     path = tmp_path_factory.mktemp("short") / "short.safetensors"
     return shorten(find(None), path, 48)
 
@@ -165,7 +164,7 @@ def test_both_paths_write_the_same_piece_across_overflows(short, greedy):
     sampling = Sampling(top_k=1) if greedy else Sampling(1.0)
     model = load_model(open_checkpoint(short))
     engine = notagen.load(short, threads=1)
-    draft = write(model, Draft(PROMPT, 5, Rules(48, Limits(max_steps=80))), sampling)
+    draft = generate(model, Draft(PROMPT, 5, Rules(48, Limits(max_steps=80))), sampling)
     (piece,) = engine.generate(
         [PROMPT],
         seeds=[5],
@@ -187,9 +186,9 @@ def test_both_paths_agree_where_lines_are_refused_and_text_is_forced(short):
 
     rules = Rules(48, Limits(max_steps=50, line_tries=2), accept)
     forced = 'M:3/4\nK:D\nV:2 treble nm="Second violin"\n'
-    opening = read_opening(forced, prompted=True)
+    opening = read_forced_text(forced, prompted=True)
     model = load_model(open_checkpoint(short))
-    draft = write(model, Draft(PROMPT, 6, rules, opening), Sampling(1.0))
+    draft = generate(model, Draft(PROMPT, 6, rules, opening), Sampling(1.0))
     (piece,) = notagen.load(short, threads=1).generate(
         [PROMPT], seeds=[6], sampling=Sampling(temperature=1.0),
         limits=rules.limits, accept_line=accept, prefix=forced,
@@ -231,14 +230,14 @@ def test_rows_bits_do_not_depend_on_the_rows_beside_them(tmp_path, hidden, kerne
         model.open(slots)
         with torch.inference_mode():
             for slot in range(slots):
-                model.read(slot, 0, context[slot : 30 + 9 * slot])
+                model.prefill(slot, 0, context[slot : 30 + 9 * slot])
             # The last slot of each batch holds the same text.
-            model.read(slots - 1, 0, context[:60])
+            model.prefill(slots - 1, 0, context[:60])
             for at in range(60, 70):
                 places = [21 + 9 * slot + at for slot in range(slots - 1)] + [at]
                 places = [min(place, 199) for place in places]
-                model.step(list(range(slots)), places, [context[at]] * slots)
-        found.append(model.encoded[slots - 1].clone())
+                model.decode(list(range(slots)), places, [context[at]] * slots)
+        found.append(model.hidden[slots - 1].clone())
     assert all(torch.equal(other, found[0]) for other in found[1:])
 
 
@@ -249,7 +248,7 @@ def test_lower_precisions_stay_near(checkpoint, slow, precision, kernel):
     model.open(1)
     context = [tuple(p) for p in CASES[0]["prompt_patches"]]
     with torch.inference_mode():
-        model.read(0, 0, context)
-        model.step([0], [len(context)], [context[1]])
+        model.prefill(0, 0, context)
+        model.decode([0], [len(context)], [context[1]])
         expected = slow.encode(torch.tensor([[*context, context[1]]]))[0, -1]
-    torch.testing.assert_close(model.encoded[0], expected, atol=0.05, rtol=0.05)
+    torch.testing.assert_close(model.hidden[0], expected, atol=0.05, rtol=0.05)

@@ -28,7 +28,7 @@ RELEASED = ORACLE / "weights.pth"
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    """A data folder of the test's own, and a release as small as the test weights."""
+    """Use a data folder of the test's own, and a release as small as the test weights."""
     monkeypatch.setenv("SCOREGATE_WEIGHTS", str(tmp_path / "weights"))
     tiny = weights.Release("tiny", "tiny.pth", ModelShape(64, 2, 1, 256), "for tests", True)
     monkeypatch.setattr(weights, "RELEASES", (tiny,))

@@ -14,7 +14,7 @@ from scoregate.notagen.text.patches import (
     encode_open,
     encode_unit,
     ends_piece,
-    settle,
+    pad_after_end,
     units_of,
     units_of_line,
 )
@@ -95,7 +95,7 @@ def test_control_codes_are_no_text():
 
 
 def test_settled_patch_is_padded_behind_its_end():
-    assert settle((65, 2, 66, 2) + (67,) * 12) == (65, 2) + (0,) * 14
+    assert pad_after_end((65, 2, 66, 2) + (67,) * 12) == (65, 2) + (0,) * 14
 
 
 def test_foreign_character_is_refused():

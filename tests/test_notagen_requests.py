@@ -33,9 +33,9 @@ def engine():
         ({"seeds": [2**40]}, "outside"),
         ({"prompts": 5}, "prompts must be a list"),
         ({"prompts": b"%a"}, "prompts must be a list"),
-        ({"prompts": [5]}, "is no prompt"),
-        ({"prompts": [b"%a"]}, "is no prompt"),
-        ({"prompts": [("a", "b", "c")]}, "is no prompt"),
+        ({"prompts": [5]}, "is not a prompt"),
+        ({"prompts": [b"%a"]}, "is not a prompt"),
+        ({"prompts": [("a", "b", "c")]}, "is not a prompt"),
         ({"prompts": ["\n \n"]}, "prompt is empty"),
         ({"prompts": ["%\n%\n"]}, "prompt is empty"),
         ({"prompts": ["hello"]}, "is no style"),
@@ -44,7 +44,7 @@ def engine():
         ({"prompts": ["%a\n%%score 1\n"]}, "begin with one %"),
         ({"prompts": ["%" + "a" * 5000]}, "the music has no room"),
         ({"prefix": 5}, "prefix must be a list"),
-        ({"prefix": [5]}, "no forced text"),
+        ({"prefix": [5]}, "not a text to force"),
         ({"prefix": HEADER + "T:long\n" * 300}, "the music has no room"),
         ({"prefix": HEADER + "[V:1]C8|\n" * 20_000}, "longer than 102,400"),
         ({"prefix": "M:3/4\nM:4/4\n"}, "2 lines 'M:'"),
@@ -107,7 +107,7 @@ def test_sampling_of_numpy_is_written_as_json():
 
 @pytest.fixture(scope="module")
 def trained():
-    """The embedded model, which was trained on one style."""
+    """Load the embedded model, which was trained on one style."""
     return notagen.load(threads=1)
 
 
@@ -179,12 +179,12 @@ def test_error_of_the_callers_own_comes_through_and_the_engine_goes_on(engine):
     (expected,) = generate(engine)
     with pytest.raises(ZeroDivisionError, match="mine"):
         generate(engine, on_progress=wrong)
-    assert engine._model.slots == 0
+    assert engine._backend.slots == 0
     assert generate(engine)[0].raw == expected.raw
 
 
 def test_call_from_within_is_refused(engine):
-    with pytest.raises(RequestError, match="writing already"):
+    with pytest.raises(RequestError, match="generating already"):
         generate(engine, on_progress=lambda _: generate(engine))
     assert len(generate(engine)) == 1
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from scoregate.errors import RequestError
-from scoregate.notagen.sampling import draw, truncate
 from scoregate.sampling import Sampling, random_stream
+from scoregate.token_sampling import sample_tokens, truncate
 
 
 def plain_draw(probabilities, uniform, sampling):
-    """The same rules, one character at a time, written out."""
+    """Apply the same rules, one character at a time, written out."""
 
     def norm(p):
         p = [(x if x > 0 else 0.0) + 1e-12 for x in p]
@@ -51,15 +51,15 @@ def test_draws_agree_with_the_rules_written_out(sampling):
     p = (np.exp(logits) / np.exp(logits).sum(1, keepdims=True)).astype(np.float32)
     uniforms = random.random_sample(200)
     expected = [plain_draw(row, u, sampling) for row, u in zip(p, uniforms, strict=True)]
-    assert draw(p, uniforms, sampling).tolist() == expected
+    assert sample_tokens(p, uniforms, sampling).tolist() == expected
 
 
 def test_row_is_drawn_alike_alone_and_among_others():
     random = np.random.RandomState(2)
     p = random.dirichlet(np.full(128, 0.1), 32).astype(np.float32)
     uniforms = random.random_sample(32)
-    together = draw(p, uniforms, Sampling())
-    alone = [draw(p[i : i + 1], uniforms[i : i + 1], Sampling())[0] for i in range(32)]
+    together = sample_tokens(p, uniforms, Sampling())
+    alone = [sample_tokens(p[i : i + 1], uniforms[i : i + 1], Sampling())[0] for i in range(32)]
     assert together.tolist() == alone
 
 
@@ -88,7 +88,7 @@ def test_mass_leaks_outside_the_nucleus_at_a_high_temperature():
 @pytest.mark.parametrize("temperature", [1e-9, 1e-3, 0.05])
 def test_low_temperature_draws_the_most_probable(temperature):
     p = np.random.RandomState(4).dirichlet(np.full(128, 0.1), 8).astype(np.float32)
-    drawn = draw(p, np.full(8, 0.5), Sampling(temperature))
+    drawn = sample_tokens(p, np.full(8, 0.5), Sampling(temperature))
     assert drawn.tolist() == p.argmax(axis=1).tolist()
 
 

@@ -13,7 +13,7 @@ from notagen_models import random_weights
 from scoregate import notagen
 from scoregate.generator import Limits
 from scoregate.notagen.backends import kernels
-from scoregate.notagen.backends.compiled import NativeModel
+from scoregate.notagen.backends.compiled import CompiledBackend
 from scoregate.notagen.backends.threads import ThreadChooser
 from scoregate.notagen.model.shape import ModelShape
 
@@ -25,13 +25,13 @@ def spend(chooser, speed, patches):
         count = chooser.next_patch()
         used[count] += 1
         for _ in range(16):
-            chooser.note(speed[count])
+            chooser.add(speed[count])
         total += 16 * speed[count]
     return total, used
 
 
 needs_kernels = pytest.mark.skipif(
-    not kernels.levels(), reason="no compiler here: PyTorch's operators have their own threads"
+    not kernels.kernel_sets(), reason="no compiler here: PyTorch's operators have their own threads"
 )
 
 
@@ -61,11 +61,11 @@ def test_a_number_that_is_asked_for_is_kept(tmp_path, monkeypatch):
     adapting, fixed = notagen.load(path), notagen.load(path, threads=2)
     assert (adapting.threads, fixed.threads) == (6, 2)
     assert notagen.load(path, threads=64).threads == 6
-    if not kernels.levels():
+    if not kernels.kernel_sets():
         pytest.skip("no kernels here: on PyTorch's operators texts depend on the threads")
-    models = adapting._model, fixed._model
-    assert isinstance(models[0], NativeModel)
-    assert isinstance(models[1], NativeModel)
+    models = adapting._backend, fixed._backend
+    assert isinstance(models[0], CompiledBackend)
+    assert isinstance(models[1], CompiledBackend)
     assert models[0]._chooser is not None
     assert models[1]._chooser is None
     texts = [
@@ -127,7 +127,7 @@ def test_a_forked_child_waits_for_none_of_its_parents_threads(path):
         f"engine = notagen.load({str(path)!r}, threads=3)\n"
         "limits = Limits(max_steps=10)\n"
         "write = lambda: engine.generate(['%a\\n'], seeds=[5], limits=limits)[0].raw\n"
-        "engine._model.threads = 3\n"
+        "engine._backend.threads = 3\n"
         "before = write()\n"
         "engine._lock.acquire()\n"
         "child = os.fork()\n"

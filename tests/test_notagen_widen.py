@@ -13,8 +13,7 @@ from scoregate.generator import Limits
 from scoregate.notagen.model.network import NotaGen
 from scoregate.notagen.model.shape import ModelShape
 from scoregate.notagen.text.patches import BOS_PATCH, encode_unit, units_of
-from scoregate.notagen.weights.checkpoint import open_checkpoint
-from scoregate.notagen.weights.registry import find
+from scoregate.notagen.weights import find, open_checkpoint
 from scoregate.sampling import Sampling
 
 pytestmark = pytest.mark.usefixtures("one_thread")

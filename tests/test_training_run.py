@@ -25,7 +25,7 @@ from scoregate.notagen.training.measures import read_lines
 from scoregate.notagen.training.stream import stream_text, transpose_text
 from scoregate.notagen.training.synthetic import chorale
 from scoregate.notagen.training.train import Run, Settings, Stage, place_in_schedule, train
-from scoregate.notagen.weights.checkpoint import open_checkpoint
+from scoregate.notagen.weights import open_checkpoint
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -27,7 +27,7 @@ def command(
 ) -> None:
     """Print one style a line, as `--style` takes it."""
     from scoregate.notagen.text.styles import NOTAGEN_X
-    from scoregate.notagen.weights.registry import trained_styles
+    from scoregate.notagen.weights import trained_styles
 
     trained = trained_styles(weights)
     listed = list(trained or ()) if not every else sorted({*NOTAGEN_X, *(trained or ())})

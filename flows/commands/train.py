@@ -35,7 +35,7 @@ def command(request: TrainRequest, verbose: Verbose = False) -> None:
     from scoregate.flows.launch import prepare, run_flow
 
     prepare(verbose)
-    from scoregate.notagen.weights.registry import find
+    from scoregate.notagen.weights import find
 
     if request.weights is not None:
         # Unknown weights are refused before a server is started.

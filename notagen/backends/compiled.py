@@ -1,7 +1,7 @@
-"""The model for a CPU on compiled kernels: a whole stack is one call.
+"""The backend for a CPU on compiled kernels: a pass through a whole stack is one call.
 
-Rows of a step are positions of slots in any mixture: the newest patch of every piece, or many
-patches of one. Each row's result is the same whatever the others are.
+The rows of a pass are positions of slots in any mixture: the newest patch of every piece, or many
+patches of one. Each row's result is the same whatever the other rows are.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 
 import numpy as np
 import torch
@@ -16,132 +17,154 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from scoregate.notagen.backends import kernels
-from scoregate.notagen.backends.cpu import CHAR_BASE, LAYERS, PATCH_BASE, CachedModel
+from scoregate.notagen.backends.cpu import (
+    CHAR_BASE,
+    PATCH_BASE,
+    PROJECTIONS,
+    CpuBackend,
+    torch_threads,
+)
 from scoregate.notagen.backends.device import Precision
-from scoregate.notagen.backends.kernels import LANES, MOST_ROWS, Packed
+from scoregate.notagen.backends.kernels import LANES, MAX_ROWS, PackedLinear
 from scoregate.notagen.backends.threads import ThreadChooser
 from scoregate.notagen.model.shape import HEAD_SIZE, PATCH_SIZE, VOCABULARY, ModelShape
 from scoregate.notagen.text.patches import Patch
 
+Layers = ctypes.Array[kernels.Layer]
 
-class NativeModel(CachedModel):
+
+class CompiledBackend(CpuBackend):
     """NotaGen on a CPU by the compiled kernels.
 
     Parameters
     ----------
-    level : Level
+    kernel_set : KernelSet
         See :mod:`scoregate.notagen.backends.kernels`.
     shape, tensors, precision
-        See :class:`scoregate.notagen.backends.cpu.CachedModel`. In the lower precisions keys and
-        values are
-        kept in fp16 where the processor converts them.
+        See :class:`scoregate.notagen.backends.cpu.CpuBackend`. In the lower precisions the patch
+        level's keys and values are fp16 where the processor converts them.
 
     Attributes
     ----------
     threads : int
-        Of the kernels; set PyTorch's own to one, so that its idle threads do not spin.
+        Of the kernels.
     """
 
     def __init__(
         self,
-        level: kernels.Level,
+        kernel_set: kernels.KernelSet,
         shape: ModelShape,
         tensors: Iterable[tuple[str, Tensor]],
         precision: Precision,
     ) -> None:
-        self.level, self.kernels = level, level.name.decode()
-        self.half = bool(precision != "fp32" and level.half)
+        self.kernel_set, self.kernels = kernel_set, kernel_set.name.decode()
+        self.fp16_cache = bool(precision != "fp32" and kernel_set.fp16_cache)
         super().__init__(shape, tensors, precision)
-        self.head = Packed(level, self.char_table.t(), None, "fp32")
-        self._patch_blocks = self._blocks(PATCH_BASE, shape.patch_layers)
-        self._char_blocks = self._blocks(CHAR_BASE, shape.char_layers)
+        self.output = PackedLinear(kernel_set, self.char_table.t(), None, "fp32")
+        self._patch_layers = self._layers(PATCH_BASE, shape.patch_layers)
+        self._char_layers = self._layers(CHAR_BASE, shape.char_layers)
         self.threads = 1
         self._chooser: ThreadChooser | None = None
 
-    def adapt_threads(self, most: int) -> None:
-        """Use as many threads as pay at the moment, at most so many; texts stay the same."""
-        self._chooser = ThreadChooser(most) if most > 1 else None
+    def set_threads(self, count: int, adapt: bool) -> None:
+        """Set the number of the kernels' threads; texts stay the same.
 
-    def pack(self, weight: Tensor, bias: Tensor) -> Packed:
-        return Packed(self.level, weight, bias, self.precision)
+        Parameters
+        ----------
+        count : int
+        adapt : bool
+            Use at most ``count`` threads, as many as pay at the moment.
+        """
+        self.threads = count
+        self._chooser = ThreadChooser(count) if adapt and count > 1 else None
 
-    def _blocks(self, base: str, layers: int) -> ctypes.Array[kernels.Block]:
-        blocks = (kernels.Block * layers)()
-        for i, block in enumerate(blocks):
+    def threads_in_use(self) -> AbstractContextManager[None]:
+        """See :class:`.backend.Backend`."""
+        # The kernels have threads of their own. PyTorch's are set to one, so that idle ones do
+        # not take processor time while they wait for work.
+        return torch_threads(1)
+
+    def pack(self, weight: Tensor, bias: Tensor) -> PackedLinear:
+        """See :class:`CpuBackend`."""
+        return PackedLinear(self.kernel_set, weight, bias, self.precision)
+
+    def _layers(self, base: str, count: int) -> Layers:
+        layers = (kernels.Layer * count)()
+        for i, layer in enumerate(layers):
             for number in (1, 2):
                 gain, bias = self.norm(f"{base}.h.{i}.ln_{number}")
-                setattr(block, f"gain_{number}", gain.data_ptr())
-                setattr(block, f"bias_{number}", bias.data_ptr())
-            for field, name in LAYERS.items():
-                setattr(block, field, self.packed[f"{base}.h.{i}.{name}"].layer)
-        return blocks
+                setattr(layer, f"gain_{number}", gain.data_ptr())
+                setattr(layer, f"bias_{number}", bias.data_ptr())
+            for field, name in PROJECTIONS.items():
+                setattr(layer, field, self.packed[f"{base}.h.{i}.{name}"].struct)
+        return layers
 
     def open(self, slots: int) -> None:
+        """See :class:`CpuBackend`."""
         self.close()
         self.capacity = -(-self.shape.length // LANES) * LANES
-        kept = torch.float16 if self.half else torch.float32
-        self.keys, self.values = self._caches(self._patch_blocks, slots, self.capacity, kept)
-        # A patch's characters are few: nothing to gain from smaller numbers.
-        self._char_caches = self._caches(self._char_blocks, slots, PATCH_SIZE, torch.float32)
-        self.encoded = torch.zeros(slots, self.shape.hidden)
+        dtype = torch.float16 if self.fp16_cache else torch.float32
+        self.keys, self.values = self._caches(self._patch_layers, slots, self.capacity, dtype)
+        # The character level has 16 positions: nothing is gained from smaller numbers there.
+        self._char_cache = self._caches(self._char_layers, slots, PATCH_SIZE, torch.float32)
+        self.hidden = torch.zeros(slots, self.shape.hidden)
         self.slots = slots
 
     def _caches(
-        self, blocks: ctypes.Array[kernels.Block], slots: int, capacity: int, kept: torch.dtype
+        self, layers: Layers, slots: int, capacity: int, dtype: torch.dtype
     ) -> tuple[list[Tensor], list[Tensor]]:
         size = slots * self.shape.heads * capacity * HEAD_SIZE
-        keys = [torch.empty(size, dtype=kept) for _ in blocks]
-        values = [torch.empty(size, dtype=kept) for _ in blocks]
-        for block, key, value in zip(blocks, keys, values, strict=True):
-            block.keys, block.values = key.data_ptr(), value.data_ptr()
+        keys = [torch.empty(size, dtype=dtype) for _ in layers]
+        values = [torch.empty(size, dtype=dtype) for _ in layers]
+        for layer, key, value in zip(layers, keys, values, strict=True):
+            layer.keys, layer.values = key.data_ptr(), value.data_ptr()
         return keys, values
 
-    def read(self, slot: int, first: int, patches: Sequence[Patch]) -> None:
-        places = range(first, first + len(patches))
-        self.encoded[slot] = self._read_patches([slot] * len(patches), places, patches)[-1]
+    def prefill(self, slot: int, start: int, patches: Sequence[Patch]) -> None:
+        """See :class:`.backend.Backend`."""
+        positions = range(start, start + len(patches))
+        self.hidden[slot] = self._patch_level([slot] * len(patches), positions, patches)[-1]
 
-    def step(self, slots: Sequence[int], places: Sequence[int], patches: Sequence[Patch]) -> None:
-        self.encoded[list(slots)] = self._read_patches(slots, places, patches)
+    def decode(
+        self, slots: Sequence[int], positions: Sequence[int], patches: Sequence[Patch]
+    ) -> None:
+        """See :class:`.backend.Backend`."""
+        self.hidden[list(slots)] = self._patch_level(slots, positions, patches)
 
-    def _read_patches(
-        self, slots: Sequence[int], places: Sequence[int], patches: Sequence[Patch]
+    def _patch_level(
+        self, slots: Sequence[int], positions: Sequence[int], patches: Sequence[Patch]
     ) -> Tensor:
         """Return the patch level's output for each patch: (patches, hidden)."""
-        at = np.array(places)
-        columns = torch.tensor(patches) + self.code_places
+        at = np.array(positions)
+        columns = torch.tensor(patches) + self.token_offsets
         x = F.embedding_bag(columns, self.patch_table, mode="sum")
-        x += self.patch_places[torch.from_numpy(at)]
-        self._run(self._patch_blocks, x, np.array(slots), at, self.capacity, self.half)
-        return self._finish(x, self.patch_norm, None)
+        x += self.patch_positions[torch.from_numpy(at)]
+        self._forward(self._patch_layers, x, np.array(slots), at)
+        return self._final_norm(x, self.patch_norm, None)
 
-    def _run(
-        self,
-        blocks: ctypes.Array[kernels.Block],
-        x: Tensor,
-        slots: np.ndarray,
-        places: np.ndarray,
-        capacity: int,
-        half: bool,
-    ) -> None:
-        """Take rows through a stack, in place."""
+    def _forward(self, layers: Layers, x: Tensor, slots: np.ndarray, positions: np.ndarray) -> None:
+        """Compute a stack's layers for some rows, in place."""
+        at_patches = layers is self._patch_layers
         threads = self._chooser.count if self._chooser else self.threads
-        for start in range(0, len(x), MOST_ROWS):
-            part = slice(start, start + MOST_ROWS)
-            step = kernels.Step(
-                blocks, len(blocks), self.shape.hidden, capacity, half, len(x[part]),
-                slots[part].ctypes.data, places[part].ctypes.data, x[part].data_ptr(), threads,
+        for start in range(0, len(x), MAX_ROWS):
+            part = slice(start, start + MAX_ROWS)
+            batch = kernels.Batch(
+                layers, len(layers), self.shape.hidden,
+                self.capacity if at_patches else PATCH_SIZE, self.fp16_cache and at_patches,
+                len(x[part]), slots[part].ctypes.data, positions[part].ctypes.data,
+                x[part].data_ptr(), threads,
             )  # fmt: skip
-            self._check(self.level.step(ctypes.byref(step)))
+            self._check(self.kernel_set.forward(ctypes.byref(batch)))
 
-    def _finish(self, x: Tensor, norm: tuple[Tensor, Tensor], logits: Tensor | None) -> Tensor:
-        """Return rows through the final norm, and put the output layer's into ``logits``."""
+    def _final_norm(self, x: Tensor, norm: tuple[Tensor, Tensor], logits: Tensor | None) -> Tensor:
+        """Return rows after the final norm; fill ``logits`` from the output layer if given."""
         normed, (gain, bias) = torch.empty_like(x), norm
-        for start in range(0, len(x), MOST_ROWS):
-            part = slice(start, start + MOST_ROWS)
+        for start in range(0, len(x), MAX_ROWS):
+            part = slice(start, start + MAX_ROWS)
             self._check(
-                self.level.head(
+                self.kernel_set.output(
                     x[part].data_ptr(), len(x[part]), gain.data_ptr(), bias.data_ptr(),
-                    ctypes.byref(self.head.layer), normed[part].data_ptr(),
+                    ctypes.byref(self.output.struct), normed[part].data_ptr(),
                     None if logits is None else logits[part].data_ptr(),
                 )
             )  # fmt: skip
@@ -150,21 +173,24 @@ class NativeModel(CachedModel):
     @staticmethod
     def _check(done: int) -> None:
         if not done:
-            raise MemoryError("out of memory in a step of the model")
+            raise MemoryError("out of memory in the kernels")
 
-    def begin_patches(self, slots: Sequence[int]) -> Tensor:
+    def begin_patch(self, slots: Sequence[int]) -> Tensor:
+        """See :class:`CpuBackend`."""
         if self._chooser:
             self._chooser.next_patch()
-        return self.encoded[torch.tensor(slots)]
+        return self.hidden[torch.tensor(slots)]
 
-    def read_characters(self, rows: np.ndarray, at: int, x: Tensor) -> Tensor:
+    def decode_characters(self, rows: np.ndarray, position: int, x: Tensor) -> Tensor:
+        """See :class:`CpuBackend`."""
         began = time.perf_counter()
-        self._run(self._char_blocks, x, rows, np.full(len(rows), at), PATCH_SIZE, False)
+        self._forward(self._char_layers, x, rows, np.full(len(rows), position))
         if self._chooser:
-            self._chooser.note(time.perf_counter() - began)
+            self._chooser.add(time.perf_counter() - began)
         return x
 
     def logits(self, x: Tensor) -> Tensor:
+        """See :class:`CpuBackend`."""
         logits = torch.empty(len(x), VOCABULARY)
-        self._finish(x, self.char_norm, logits)
+        self._final_norm(x, self.char_norm, logits)
         return logits

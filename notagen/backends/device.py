@@ -1,4 +1,4 @@
-"""Where to compute, how precisely, and with how many threads."""
+"""Choice of device, precision and number of threads; memory of the C library."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ PRECISIONS: dict[str, tuple[Precision, ...]] = {
     "cuda": ("fp32", "bf16", "fp16"),
     "mps": ("fp32", "fp16"),
 }
-MOST_THREADS = 8
-"""As many as are taken unasked."""
-_THREADS_ALLOWED = 1024  # OpenMP ends the whole process where it can't make as many as asked
+MAX_DEFAULT_THREADS = 8
+"""Most threads where the user names no number."""
+_MAX_THREADS = 1024  # OpenMP ends the whole process where it can't start as many as asked
 _MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD of glibc's malloc.h
 
 
@@ -40,18 +40,18 @@ def choose_device(name: str) -> str:
     RequestError
         Unknown, or not on this machine.
     """
-    there = {
+    available = {
         "cpu": True,
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
     }
     if name == "auto":
-        return "cuda" if there["cuda"] else "cpu"
+        return "cuda" if available["cuda"] else "cpu"
     kind, colon, number = str(name).partition(":")
     numbered = kind == "cuda" and number.isdecimal() and number.isascii()
-    if kind not in there or (colon and not numbered):
+    if kind not in available or (colon and not numbered):
         raise RequestError(f"There is no device {name!r}.", "Take auto, cpu, cuda, cuda:1 or mps.")
-    if not there[kind]:
+    if not available[kind]:
         raise RequestError(
             f"This machine, or this build of PyTorch, has no {kind}.", "Take 'auto' or 'cpu'."
         )
@@ -85,28 +85,34 @@ def choose_precision(name: str, device: str) -> Precision:
 def choose_threads(threads: int | None, shape: ModelShape) -> int:
     """Return how many CPU threads to use.
 
-    Small layers are read in microseconds, less than it takes to wake another thread.
+    Parameters
+    ----------
+    threads : int or None
+        What the user asked for; None for one thread where the model's width is below 512, and
+        as many as there are cores, at most 8, otherwise: the layers of small models are computed
+        in microseconds, less than it takes to wake another thread.
+    shape : ModelShape
 
     Raises
     ------
     RequestError
-        No whole number from 1 to 1024.
+        Not a whole number from 1 to 1024.
     """
     if threads is not None:
-        # More than there are cores only wait for each other.
-        return min(whole_number("threads", threads, 1, _THREADS_ALLOWED), cores())
+        # More threads than cores would only wait for each other.
+        return min(whole_number("threads", threads, 1, _MAX_THREADS), cores())
     if shape.hidden < 512:
         return 1
-    return min(cores(), MOST_THREADS)
+    return min(cores(), MAX_DEFAULT_THREADS)
 
 
 @contextmanager
-def blocks_given_back() -> Iterator[None]:
-    """Have glibc give every freed block above 1 MiB back to the system for a while.
+def freed_blocks_returned() -> Iterator[None]:
+    """Have glibc return every freed block above 1 MiB to the system for a while.
 
-    Left alone it learns from the first freed weights to keep such blocks in its heap, where
-    the packed layers that stay scatter between them: loading then holds 1.4 times the
-    weights in place of once. Other C libraries don't, and have no such switch.
+    By default glibc raises this limit when the first weights are freed and keeps such blocks in
+    its heap. The packed layers that stay are then scattered between them, and loading takes 1.4
+    times the memory of the weights. Other C libraries neither do that nor have the setting.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -117,7 +123,7 @@ def blocks_given_back() -> Iterator[None]:
     try:
         yield
     finally:
-        # Where glibc's own rule would have arrived: small tensors stay quick to allocate.
+        # The limit that glibc would have reached by itself: small tensors stay quick to allocate.
         mallopt(_MMAP_THRESHOLD, 32 * 2**20)
 
 

@@ -1,4 +1,4 @@
-/* AVX2 with fused multiply-add. */
+/* Kernels for AVX2 with fused multiply-add. */
 #include "kernels.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -6,5 +6,5 @@
 #include "target.h"
 #define ROWS 3
 #include "arithmetic.inc"
-const Level level_avx2 = {"avx2", 0, step, head, pack};
+const KernelSet kernels_avx2 = {"avx2", 0, forward, output, pack};
 #endif

@@ -1,4 +1,4 @@
-/* AVX-512 with integer dot products. */
+/* Kernels for AVX-512 with integer dot products (VNNI). */
 #include "kernels.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -11,5 +11,5 @@
 #define TWO_SOURCE_SHUFFLES
 #endif
 #include "arithmetic.inc"
-const Level level_avx512 = {"avx512", 1, step, head, pack};
+const KernelSet kernels_avx512 = {"avx512", 1, forward, output, pack};
 #endif

@@ -1,4 +1,4 @@
-/* What any processor can do; on 64-bit Arm that includes NEON. */
+/* Kernels for any processor; on 64-bit Arm that includes NEON. */
 #include "kernels.h"
 #include "target.h"
 #ifdef __aarch64__
@@ -7,4 +7,4 @@
 #define ROWS 1
 #endif
 #include "arithmetic.inc"
-const Level level_portable = {"portable", 0, step, head, pack};
+const KernelSet kernels_portable = {"portable", 0, forward, output, pack};

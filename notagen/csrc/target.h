@@ -1,4 +1,4 @@
-/* Compile what follows for the instruction sets in FEATURES, whatever the compiler was told. */
+/* Compile what follows for the instruction sets in FEATURES, whatever the options are. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

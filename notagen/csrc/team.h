@@ -1,4 +1,4 @@
-/* Threads that compute one step together. */
+/* Threads that compute one batch together. */
 #ifndef NOTAGEN_TEAM_H
 #define NOTAGEN_TEAM_H
 
@@ -6,21 +6,21 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-/* Where a team's threads wait for each other. */
+/* Where the threads of a team wait for each other. */
 typedef struct {
-    int64_t team;
-    atomic_int here, round;
+    int64_t threads;
+    atomic_int arrived, round;
     pthread_mutex_t lock;
-    pthread_cond_t moved;
-} Meeting;
+    pthread_cond_t advanced;
+} Barrier;
 
-/* Wait until the whole team has come. */
-void notagen_meet(Meeting *meeting);
+/* Wait until all threads of the team have arrived. */
+void notagen_wait(Barrier *barrier);
 
-typedef void Work(void *task, int64_t me, Meeting *meeting);
+typedef void Work(void *task, int64_t thread, Barrier *barrier);
 
-/* Have `team` threads, the caller among them, do a piece of work; fewer where there are none to
- * be had. It is done when this returns. */
-void notagen_team(int64_t team, Work *work, void *task);
+/* Run a piece of work on `threads` threads, the caller among them; on fewer where there are not
+ * so many. It is complete when this returns. */
+void notagen_run(int64_t threads, Work *work, void *task);
 
 #endif

@@ -1,12 +1,12 @@
 """NotaGen as a plain torch module: two GPT-2 stacks, one over patches, one inside a patch.
 
-The patch level reads a piece as patches of 16 characters and gives one vector per patch;
-the character level starts from that vector and writes the next patch, character by
-character. Both are pre-norm GPT-2 stacks with learned positions.
+The patch level takes a piece as patches of 16 characters and gives one vector for each patch. The
+character level starts from that vector and gives the next patch, character by character. Both are
+pre-norm GPT-2 stacks with learned position embeddings.
 
-This module is what training differentiates and what the slow path calls. It knows no cache,
-no sampling and no text. Its state dict has exactly the released keys, so weights travel both
-ways. The architecture is NotaGen's (Wang et al., IJCAI 2025) on GPT-2's blocks
+Training differentiates this module, and the slow path runs it. It knows no cache, no sampling and
+no text. Its state dict has exactly the released keys, so that weights can be exchanged both ways.
+The architecture is NotaGen's (Wang et al., IJCAI 2025) on GPT-2's blocks
 (Radford et al., 2019).
 """
 
@@ -28,8 +28,12 @@ NORM_EPSILON = 1e-5
 class TokenLosses(NamedTuple):
     """Loss of every character of every predicted patch.
 
-    ``nats`` and ``counted`` are (patches, 16): negative log-likelihood, and whether the
-    character counts (padding doesn't).
+    Attributes
+    ----------
+    nats : Tensor, (patches, 16)
+        Negative log-likelihood.
+    counted : Tensor, (patches, 16), bool
+        Whether the character counts; padding does not.
     """
 
     nats: Tensor
@@ -37,7 +41,7 @@ class TokenLosses(NamedTuple):
 
 
 class Conv1D(nn.Module):
-    """GPT-2's linear layer; its weight lies as (inputs, outputs)."""
+    """GPT-2's linear layer; its weight is stored as (inputs, outputs)."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -45,6 +49,7 @@ class Conv1D(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute the module."""
         return F.linear(x, self.weight.t(), self.bias)
 
 
@@ -58,6 +63,7 @@ class Attention(nn.Module):
         self.dropout, self.fused = dropout, fused
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute the module."""
         rows, length, hidden = x.shape
         query, key, value = (
             part.view(rows, length, -1, HEAD_SIZE).transpose(1, 2)
@@ -65,26 +71,26 @@ class Attention(nn.Module):
         )
         if self.fused:
             dropout = self.dropout if self.training else 0.0
-            mixed = F.scaled_dot_product_attention(
+            attended = F.scaled_dot_product_attention(
                 query, key, value, dropout_p=dropout, is_causal=True
             )
         else:
-            mixed = self._plainly(query, key, value)
-        return self.c_proj(mixed.transpose(1, 2).reshape(rows, length, hidden))
+            attended = self._step_by_step(query, key, value)
+        return self.c_proj(attended.transpose(1, 2).reshape(rows, length, hidden))
 
-    def _plainly(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Compute attention as the released code's GPT-2 does: a matrix for every step."""
+    def _step_by_step(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Compute attention as the released code does, with a matrix for every step."""
         length = query.shape[2]
         scores = query @ key.transpose(2, 3)
         scores = scores / HEAD_SIZE**0.5
-        seen = torch.ones(length, length, dtype=torch.bool).tril()
-        scores = torch.where(seen, scores, torch.finfo(scores.dtype).min)
+        mask = torch.ones(length, length, dtype=torch.bool).tril()
+        scores = torch.where(mask, scores, torch.finfo(scores.dtype).min)
         weights = torch.softmax(scores, dim=-1)
         return F.dropout(weights, self.dropout, self.training) @ value
 
 
-class Feedforward(nn.Module):
-    """The inner layer of a block, four times as wide, with the tanh form of GELU."""
+class FeedForward(nn.Module):
+    """Feed-forward layer, four times as wide, with the tanh form of GELU."""
 
     def __init__(self, hidden: int, fused: bool) -> None:
         super().__init__()
@@ -93,11 +99,12 @@ class Feedforward(nn.Module):
         self.fused = fused
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute the module."""
         x = self.c_fc(x)
         if self.fused:
             return self.c_proj(F.gelu(x, approximate="tanh"))
-        inner = math.sqrt(2 / math.pi) * (x + 0.044715 * torch.pow(x, 3))
-        return self.c_proj(0.5 * x * (1 + torch.tanh(inner)))
+        argument = math.sqrt(2 / math.pi) * (x + 0.044715 * torch.pow(x, 3))
+        return self.c_proj(0.5 * x * (1 + torch.tanh(argument)))
 
 
 class Block(nn.Module):
@@ -108,16 +115,17 @@ class Block(nn.Module):
         self.ln_1 = nn.LayerNorm(hidden, eps=NORM_EPSILON)
         self.attn = Attention(hidden, dropout, fused)
         self.ln_2 = nn.LayerNorm(hidden, eps=NORM_EPSILON)
-        self.mlp = Feedforward(hidden, fused)
+        self.mlp = FeedForward(hidden, fused)
         self.drop = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute the module."""
         x = x + self.drop(self.attn(self.ln_1(x)))
         return x + self.drop(self.mlp(self.ln_2(x)))
 
 
 class Stack(nn.Module):
-    """GPT-2 over embeddings: positions, blocks, final norm."""
+    """GPT-2 over given embeddings: position embeddings, blocks, final norm."""
 
     def __init__(
         self, vocabulary: int, length: int, hidden: int, layers: int, dropout: float, fused: bool
@@ -130,6 +138,7 @@ class Stack(nn.Module):
         self.ln_f = nn.LayerNorm(hidden, eps=NORM_EPSILON)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute the module."""
         x = self.drop(x + self.wpe.weight[: x.shape[1]])
         for block in self.h:
             x = block(x)
@@ -137,7 +146,7 @@ class Stack(nn.Module):
 
 
 class PatchLevel(nn.Module):
-    """From patches to one vector each."""
+    """From patches to one vector for each."""
 
     offsets: Tensor
 
@@ -149,6 +158,7 @@ class PatchLevel(nn.Module):
         self.register_buffer("offsets", torch.arange(PATCH_SIZE) * VOCABULARY, persistent=False)
 
     def forward(self, patches: Tensor) -> Tensor:
+        """Compute the module."""
         # The linear layer over 16 joined one-hots is the sum of 16 of its columns.
         columns = F.embedding(patches + self.offsets, self.patch_embedding.weight.t())
         return self.base(columns.sum(dim=-2) + self.patch_embedding.bias)
@@ -167,13 +177,14 @@ class CharBase(nn.Module):
 
 
 class CharLevel(nn.Module):
-    """From a patch's vector and its first characters to the logits of the next ones."""
+    """From a patch's vector and its first characters to the logits of the next characters."""
 
     def __init__(self, shape: ModelShape, dropout: float, fused: bool) -> None:
         super().__init__()
         self.base = CharBase(shape, dropout, fused)
 
     def forward(self, encoded: Tensor, characters: Tensor) -> Tensor:
+        """Compute the module."""
         stack = self.base.transformer
         x = torch.cat((encoded.unsqueeze(1), stack.wte(characters)), dim=1)
         return self.base.lm_head(stack(x))
@@ -202,7 +213,7 @@ class NotaGen(nn.Module):
         self.reset()
 
     def reset(self, generator: torch.Generator | None = None) -> None:
-        """Draw fresh weights the way GPT-2 does: normal, .02, less on residual branches."""
+        """Initialise the weights as GPT-2 does: normal, .02, less on residual branches."""
         for name, weight in self.named_parameters():
             if name.endswith("bias"):
                 nn.init.zeros_(weight)
@@ -238,7 +249,7 @@ class NotaGen(nn.Module):
         Parameters
         ----------
         encoded : Tensor, (rows, hidden)
-            What the patch level said of the patch before.
+            The patch level's output for the patch before.
         characters : Tensor, (rows, n), int64
             The patch's first n characters, 0 <= n <= 16.
 
@@ -254,17 +265,17 @@ class NotaGen(nn.Module):
         Parameters
         ----------
         patches : Tensor, (rows, patches, 16), int64
-            Pieces side by side, each from BOS_PATCH on, right-padded.
+            Each row a piece from BOS_PATCH on, right-padded.
         present : Tensor, (rows, patches), bool, optional
-            False on the patches that fill up a shorter row.
+            False for the patches that pad a shorter row.
         """
         encoded = self.encode(patches[:, :-1])
         targets = patches[:, 1:]
         if present is None:
             encoded, targets = encoded.flatten(0, 1), targets.flatten(0, 1)
         else:
-            kept = present[:, 1:]
-            encoded, targets = encoded[kept], targets[kept]
+            selected = present[:, 1:]
+            encoded, targets = encoded[selected], targets[selected]
         logits = self.char_logits(encoded, targets[:, :-1])
         nats = F.cross_entropy(
             logits.float().flatten(0, 1), targets.flatten(), reduction="none"
@@ -272,6 +283,6 @@ class NotaGen(nn.Module):
         return TokenLosses(nats, targets != PAD)
 
     def forward(self, patches: Tensor, present: Tensor | None = None) -> Tensor:
-        """Return the mean loss in nats a character, padding left out: see token_losses."""
+        """Return the mean loss in nats per character, without padding: see token_losses."""
         nats, counted = self.token_losses(patches, present)
         return nats[counted].mean()

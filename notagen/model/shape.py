@@ -1,9 +1,8 @@
-"""The four numbers that make a NotaGen model, read from its tensors.
+"""The shape of a NotaGen model: four numbers, read from its tensors.
 
-Nothing else is needed to build one: patches are always 16 bytes of 128 values,
-heads are always 64 wide, the inner layer of a block is four times as wide as the
-model. File names of the releases carry the same numbers, some of them scrambled,
-so they are never asked.
+Nothing else is needed to build one: a patch always has 16 tokens of 128 values, an attention head
+is always 64 wide, and the feed-forward layer is four times as wide as the model. File names of
+the releases carry the same numbers, but some of them are wrong, so names are never used.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from dataclasses import asdict, dataclass
 from scoregate.errors import WeightsError
 
 PATCH_SIZE = 16
-"""Characters in a patch."""
+"""Tokens in a patch."""
 VOCABULARY = 128
-"""Character codes: 0 is padding, 1 begins, 2 ends, the rest is ASCII."""
+"""Tokens: 0 is padding, 1 begins and 2 ends; the others are ASCII characters."""
 HEAD_SIZE = 64
 """Width of an attention head at both levels."""
 
@@ -41,7 +40,7 @@ class ModelShape:
     hidden : int
         Width of both levels; a multiple of 64.
     patch_layers, char_layers : int
-        Blocks at the patch level and at the character level.
+        Transformer layers at the patch level and at the character level.
     length : int
         Most patches that the patch level can attend to, the first one (BOS) included.
     """
@@ -54,10 +53,10 @@ class ModelShape:
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
             if value < 1:
-                raise WeightsError(f"A model with {name} = {value} can't be.", _REMEDY)
+                raise WeightsError(f"A model with {name} = {value} is not possible.", _REMEDY)
         if self.hidden % HEAD_SIZE:
             raise WeightsError(
-                f"The width {self.hidden} is no multiple of {HEAD_SIZE}, the width of a head.",
+                f"The width {self.hidden} is not a multiple of {HEAD_SIZE}, the width of a head.",
                 _REMEDY,
             )
 
@@ -73,9 +72,9 @@ class ModelShape:
     def tensors(self) -> dict[str, tuple[int, ...]]:
         """Return every key of the released state dict with its tensor's shape.
 
-        GPT-2's linear layers lie as (inputs, outputs). ``wte`` of the patch level is never
-        used and ``lm_head`` is the same as the characters' ``wte``; both are there all the
-        same.
+        GPT-2's linear layers are stored as (inputs, outputs). The patch level's ``wte`` is never
+        used, and ``lm_head`` is the same as the character level's ``wte``; both are in the
+        released files.
         """
         hidden = self.hidden
         found: dict[str, tuple[int, ...]] = {
@@ -104,7 +103,7 @@ class ModelShape:
         return found
 
     def parameters(self) -> int:
-        """Return the number of parameters, the tied ones counted once."""
+        """Return the number of parameters; tied ones count once."""
         total = 0
         for name, dims in self.tensors().items():
             if name != _LM_HEAD:
@@ -116,17 +115,17 @@ class ModelShape:
 
 
 def shape_of(tensors: Mapping[str, Sequence[int]]) -> ModelShape:
-    """Infer a model's shape from the shapes of its tensors, and check all of them.
+    """Infer a model's shape from the shapes of its tensors, and check all tensors against it.
 
     Parameters
     ----------
     tensors : mapping of str to sequence of int
-        Shape of each tensor by its key; other keys than the released ones are refused.
+        Shape of each tensor by its key. Keys other than the released ones are refused.
 
     Raises
     ------
     WeightsError
-        A tensor is missing, too many, or of another shape than the rest demands.
+        A tensor is missing, not known, or has another shape than the others imply.
     """
 
     def dims(key: str) -> tuple[int, ...]:
@@ -157,7 +156,7 @@ def shape_of(tensors: Mapping[str, Sequence[int]]) -> ModelShape:
     extra = sorted(set(tensors) - set(expected))
     if extra:
         raise WeightsError(
-            f"The weights hold {len(extra)} tensors that NotaGen has no place for, "
+            f"The weights hold {len(extra)} tensors that NotaGen does not have, "
             f"such as {extra[0][:80]!r}.",
             _REMEDY,
         )

@@ -1,8 +1,9 @@
-"""What of a piece stays before the model's eyes when its context is full.
+"""Cutting a full context: what of a piece the model goes on with.
 
-As in NotaGen, prompt and header stay and the newer half of the body lines, written into
-patches anew. What the released code loses here is kept: a line that ends on a barline, the
-newest text where half of the lines is still too long, and a line longer than the context.
+As in NotaGen, the prompt, the header and the newer half of the body lines stay, and are encoded
+into patches again. Three things that the released code loses are not lost here: a line that ends
+on a barline, the newest text where half of the lines is still too long, and a line longer than
+the context.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 from scoregate.notagen.text.patches import Patch, encode_open, units_of_line
 
-# Empty lines too, so that the kept lines are the body's end to the character.
+# Empty lines too, so that the remaining lines are exactly the end of the body.
 _LINES = re.compile(r"[^\n]*\n|[^\n]+")
 
 
@@ -25,9 +26,9 @@ class Cut:
     patches : list of tuple of int
         Full patches, BOS_PATCH first.
     start : tuple of int
-        0 to 15 codes of the patch that is to be finished.
+        0 to 15 tokens of the patch that the model has to complete.
     body : str
-        The body's newest part, which the patches hold.
+        The newest part of the body, which the patches hold.
     """
 
     patches: list[Patch]
@@ -35,29 +36,29 @@ class Cut:
     body: str
 
 
-def cut_context(head: str, body: str, length: int) -> Cut | None:
+def cut_context(head: str, body: str, context: int) -> Cut | None:
     """Keep prompt, header and the newer half of the body lines.
 
     Parameters
     ----------
     head, body : str
-        Prompt and header; the body as far as the context holds it.
-    length : int
+        Prompt and header; the part of the body that the context holds.
+    context : int
         Patches that the model can attend to; the cut context is shorter.
 
     Returns
     -------
     Cut or None
-        None where nothing of the body fits beside the header.
+        None where nothing of the body fits after the header.
     """
     lines = _LINES.findall(body)
     for count in range(len(lines) // 2, 0, -1):
         cut = _encode(head, "".join(lines[-count:]))
-        if len(cut.patches) < length:
+        if len(cut.patches) < context:
             return cut
-    # One line alone fills the context: keep the newest voices' bars of it.
+    # One line alone fills the context: take the bars of its last voices.
     units = [unit for line in lines for unit in units_of_line(line)]
-    for room in (length // 2, length - 1):
+    for room in (context // 2, context - 1):
         for count in range(len(units) - 1, 0, -1):
             cut = _encode(head, "".join(units[-count:]))
             if len(cut.patches) <= room:

@@ -1,13 +1,13 @@
-"""Text to patches and back: how NotaGen cuts ABC into rows of sixteen characters.
+r"""Encoding of text as patches of 16 tokens, and decoding.
 
-Text is cut into *units*: a line of the metadata, or one voice's bar of a body line. A unit
-is written into as many patches as it needs; the last one ends with ``END`` and padding
-unless the unit fills it. A barline opens the unit behind it, except the one that closes a
-line, which stays with the unit before it::
+Text is split into *units*: a line of the metadata, or one voice's bar of a body line. A unit is
+encoded into as many patches as it needs; the last one ends with ``END`` and padding unless the
+unit fills it. A token is the code of an ASCII character. A barline belongs to the unit after it,
+except the one that closes a line, which belongs to the unit before it::
 
-    [V:1]abc|[V:2]def|\\n   ->   "[V:1]abc", "|[V:2]def|\\n"
+    [V:1]abc|[V:2]def|\n   ->   "[V:1]abc", "|[V:2]def|\n"
 
-A barline inside quotes (``"D.S. |"``) is text and cuts nothing.
+A barline inside quotes (``"D.S. |"``) is text and splits nothing.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ BOS_PATCH: tuple[int, ...] = (BEGIN,) * (PATCH_SIZE - 1) + (END,)
 EOS_PATCH: tuple[int, ...] = (BEGIN,) + (END,) * (PATCH_SIZE - 1)
 """The patch after the last one; any patch that starts with BEGIN, END ends a piece."""
 BODY_STARTS = ("[V:", "[r:")
-"""What the first line of the body begins with."""
+"""How the first line of the body begins."""
 
 Patch = tuple[int, ...]
+"""16 tokens; fewer where a patch is only begun."""
 
-# Quoted text first, so that a barline in it is never seen; an open quote is no quote.
-# Barlines that touch (":||:") are one.
+# Quoted text first, so that a barline in it is not matched; an unclosed quote is not a quote.
+# Adjacent barlines (":||:") are one.
 _BARLINES = re.compile(r'"[^"\n]*"|((?:\|:|::|:\||\[\||\|\||\|\]|\|)+)')
 _LINES = re.compile(r"[^\n]+\n?")
 
@@ -38,8 +39,8 @@ _LINES = re.compile(r"[^\n]+\n?")
 def split_text(text: str) -> tuple[list[str], list[str]]:
     """Split a text into its metadata lines and its body lines.
 
-    Empty lines are left out; each line keeps its newline, and the last one has none where
-    the text has none.
+    Empty lines are dropped. Each line has its newline; the last one has none where the text has
+    none.
     """
     lines = _LINES.findall(text)
     for index, line in enumerate(lines):
@@ -49,10 +50,15 @@ def split_text(text: str) -> tuple[list[str], list[str]]:
 
 
 def units_of_line(line: str) -> list[str]:
-    """Cut a body line at its barlines; joined again, the units are the line.
+    """Split a body line at its barlines; joined, the units are the line.
 
-    A barline goes to the head of the unit behind it. Where nothing with a voice follows,
-    as at the end of a line or of an unfinished text, it stays with the unit before it.
+    A barline belongs to the unit after it. Where nothing with a voice follows, as at the end of
+    a line or of an unfinished text, it belongs to the unit before it.
+
+    Examples
+    --------
+    >>> units_of_line("[V:1]abc|[V:2]def|")
+    ['[V:1]abc', '|[V:2]def|']
     """
     starts = [match.start() for match in _BARLINES.finditer(line) if match.group(1)]
     if not starts:
@@ -65,24 +71,24 @@ def units_of_line(line: str) -> list[str]:
 
 
 def units_of(text: str) -> list[str]:
-    """Cut a text into its units: metadata lines, then the bars of each body line."""
+    """Split a text into its units: metadata lines, then the bars of each body line."""
     metadata, body = split_text(text)
     return metadata + [unit for line in body for unit in units_of_line(line)]
 
 
 def encode_unit(unit: str) -> list[Patch]:
-    """Write one finished unit into patches of exactly 16 character codes each.
+    """Encode a complete unit as patches of exactly 16 tokens.
 
     Raises
     ------
     RequestError
-        The unit holds a character outside 3..127.
+        The unit has a character outside 3 to 127.
     """
     return [tuple(chunk) + (PAD,) * (PATCH_SIZE - len(chunk)) for chunk in _chunks(unit, True)]
 
 
 def encode(text: str, *, finished: bool = False) -> list[Patch]:
-    """Write a text into patches, as training and prompting do.
+    """Encode a text as patches, as training and prompting do.
 
     Parameters
     ----------
@@ -94,7 +100,7 @@ def encode(text: str, *, finished: bool = False) -> list[Patch]:
     Returns
     -------
     list of tuple of int
-        BOS_PATCH first; 16 codes each.
+        BOS_PATCH first; 16 tokens each.
     """
     patches = [BOS_PATCH]
     for unit in units_of(text):
@@ -103,22 +109,22 @@ def encode(text: str, *, finished: bool = False) -> list[Patch]:
 
 
 def encode_open(head: str, body: str) -> tuple[list[Patch], Patch]:
-    """Write a text that goes on: its full patches, and the start of the one to finish.
+    """Encode a text that the model is to continue, possibly in the middle of a patch.
 
-    The body's last unit gets no END, so that the model decides whether it goes on.
+    The body's last unit gets no END, so that the model decides whether the unit continues.
 
     Parameters
     ----------
     head, body : str
-        Prompt and header, all lines finished; and what of the body is there, which may begin
-        and end in the middle of a line.
+        Prompt and header, with complete lines; and the part of the body that is there, which may
+        begin and end in the middle of a line.
 
     Returns
     -------
     full : list of tuple of int
-        BOS_PATCH first; 16 codes each.
+        BOS_PATCH first; 16 tokens each.
     start : tuple of int
-        0 to 15 codes with which the next patch begins.
+        0 to 15 tokens that the next patch begins with.
     """
     music = [unit for line in _LINES.findall(body) for unit in units_of_line(line)]
     patches = [BOS_PATCH]
@@ -131,42 +137,42 @@ def encode_open(head: str, body: str) -> tuple[list[Patch], Patch]:
 
 
 def decode_patch(patch: Sequence[int]) -> str:
-    """Return a patch's text: what stands before its first END, without control codes."""
-    codes = list(patch)
-    if END in codes:
-        codes = codes[: codes.index(END)]
-    # A model can draw PAD or BEGIN in the middle of a patch; neither is text.
-    return "".join(chr(code) for code in codes if code > END)
+    """Return a patch's text: what stands before its first END, without control characters."""
+    tokens = list(patch)
+    if END in tokens:
+        tokens = tokens[: tokens.index(END)]
+    # A model can sample PAD or BEGIN in the middle of a patch; neither is text.
+    return "".join(chr(token) for token in tokens if token > END)
 
 
 def decode(patches: Iterable[Sequence[int]]) -> str:
-    """Return the text of patches; BOS_PATCH and EOS_PATCH are nothing."""
+    """Return the text of patches; BOS_PATCH and EOS_PATCH have none."""
     return "".join(decode_patch(patch) for patch in patches)
 
 
 def ends_piece(patch: Sequence[int]) -> bool:
-    """Whether a patch says that the piece is over."""
+    """Whether a patch ends the piece."""
     return patch[0] == BEGIN and patch[1] == END
 
 
-def settle(patch: Sequence[int]) -> Patch:
-    """Return a drawn patch as it is fed back: everything behind the first END is PAD."""
-    codes = list(patch)
-    if END in codes:
-        stop = codes.index(END) + 1
-        codes[stop:] = [PAD] * (len(codes) - stop)
-    return tuple(codes)
+def pad_after_end(patch: Sequence[int]) -> Patch:
+    """Return a sampled patch as the model takes it: everything after the first END is PAD."""
+    tokens = list(patch)
+    if END in tokens:
+        stop = tokens.index(END) + 1
+        tokens[stop:] = [PAD] * (len(tokens) - stop)
+    return tuple(tokens)
 
 
 def _chunks(unit: str, close: bool) -> list[Patch]:
-    """Cut a unit into at most 16 codes each; ``close`` adds END where there is room."""
-    codes = [ord(char) for char in unit]
-    for char, code in zip(unit, codes, strict=True):
-        if not END < code < VOCABULARY:
+    """Split a unit into at most 16 tokens each; ``close`` adds END where there is room."""
+    tokens = [ord(char) for char in unit]
+    for char, token in zip(unit, tokens, strict=True):
+        if not END < token < VOCABULARY:
             raise RequestError(
-                f"The character {char!r} (code {code}) can't be written: NotaGen knows ASCII only.",
+                f"The character {char!r} (code {token}) can't be encoded: NotaGen has ASCII only.",
                 "Replace it, or let scoregate.transliteration.to_ascii transliterate the text.",
             )
-    if close and len(codes) % PATCH_SIZE:
-        codes.append(END)
-    return [tuple(codes[i : i + PATCH_SIZE]) for i in range(0, len(codes), PATCH_SIZE)]
+    if close and len(tokens) % PATCH_SIZE:
+        tokens.append(END)
+    return [tuple(tokens[i : i + PATCH_SIZE]) for i in range(0, len(tokens), PATCH_SIZE)]

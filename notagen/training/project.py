@@ -45,8 +45,7 @@ from scoregate.notagen.training.train import (
     load_settings,
     train,
 )
-from scoregate.notagen.weights.checkpoint import open_checkpoint, write_safetensors
-from scoregate.notagen.weights.registry import find
+from scoregate.notagen.weights import find, open_checkpoint, write_safetensors
 from scoregate.sampling import Sampling
 
 Style = tuple[str, str, str]

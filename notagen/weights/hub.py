@@ -1,8 +1,8 @@
 """Fetching, checking and converting weights: what ``scoregate weights`` does.
 
-Released weights come from the hub by its own library; a killed download goes on where it
-stopped, and the file is then held to the checksum that the hub names. Nothing here is needed
-for the embedded model.
+Released weights are fetched from the hub with its own library. An interrupted download is resumed,
+and the file is then compared with the checksum that the hub gives. Nothing here is needed for the
+embedded model.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from scoregate.errors import RequestError, ScoregateError, ToolError, UnreadableError, WeightsError
-from scoregate.notagen.weights.checkpoint import open_checkpoint, write_safetensors
+from scoregate.notagen.weights.checkpoint import open_checkpoint
 from scoregate.notagen.weights.registry import (
     EMBEDDED,
     RELEASES,
@@ -29,6 +29,7 @@ from scoregate.notagen.weights.registry import (
     release,
     styles_of,
 )
+from scoregate.notagen.weights.safetensors import write_safetensors
 from scoregate.styles import Style
 
 REPOSITORY = "ElectricAlexis/NotaGen"
@@ -38,7 +39,14 @@ REPOSITORY = "ElectricAlexis/NotaGen"
 class Entry:
     """One line of ``scoregate weights list``.
 
-    ``path`` is None for weights that have not been fetched.
+    Parameters
+    ----------
+    name, about : str
+        The weights' name, and what they are for.
+    shape : dict of str to int
+    parameters : int
+    path : str or None
+        None for weights that have not been fetched.
     """
 
     name: str
@@ -90,14 +98,14 @@ def get(name: str, source: str | os.PathLike[str] | None = None) -> Path:
     Parameters
     ----------
     name : str
-        Of a release.
+        The name of a release.
     source : path, optional
-        A file to take in place of the download, and of what was fetched before.
+        A file to take in place of the download and of what was fetched before.
 
     Returns
     -------
     Path
-        The file; at once where it was there and no source is named.
+        The file; without a download where it was there already and no source is given.
 
     Raises
     ------
@@ -106,7 +114,7 @@ def get(name: str, source: str | os.PathLike[str] | None = None) -> Path:
     ToolError
         The hub can't be reached.
     WeightsError
-        What came is damaged, or has another shape than the release.
+        The file is damaged, or has another shape than the release.
     UnreadableError
         The folder can't be written, or the source can't be read.
     """
@@ -117,7 +125,7 @@ def get(name: str, source: str | os.PathLike[str] | None = None) -> Path:
         _check_shape(there, known)
         return there
     if source is not None:
-        # Before anything is replaced by it.
+        # Checked before it replaces anything.
         source = Path(source).expanduser()
         _check_shape(source, known)
     try:
@@ -161,10 +169,10 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _download(file: str, target: Path) -> None:
-    """Fetch a file from the hub, go on with what a killed download left, check its sum.
+    """Fetch a file from the hub, resuming an interrupted download, and check its checksum.
 
-    The hub library's own ``hf_hub_download`` begins anew each time since its version 1.18;
-    what it fetches with can go on, and is used here.
+    Since version 1.18 the hub library's ``hf_hub_download`` starts again each time. The function
+    that it uses for the transfer can resume, and is used here.
     """
     import huggingface_hub
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
@@ -178,7 +186,7 @@ def _download(file: str, target: Path) -> None:
         url = huggingface_hub.hf_hub_url(REPOSITORY, file)
         there = huggingface_hub.get_hf_file_metadata(url, token=False)
         expected = getattr(getattr(info, "lfs", None), "sha256", None)
-        # Named by its contents: another release of the file is never glued to this one.
+        # Named by its contents, so that parts of two versions are never joined.
         part = folder / f"{expected or there.etag}"
         with WeakFileLock(part.with_suffix(".lock")), part.open("ab") as begun:
             done = begun.tell()
@@ -198,16 +206,16 @@ def _download(file: str, target: Path) -> None:
     except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, ValueError) as error:
         raise ToolError(
             f"The hub did not give {file}: {str(error).splitlines()[0]}",
-            "Try again later: a download that was begun goes on where it stopped.",
+            "Try again later: an interrupted download is resumed.",
         ) from None
     except OSError as error:
         if error.errno is not None and not isinstance(error, ConnectionError | TimeoutError):
-            raise  # the disk's fault, not the network's
-        raise _out_of_reach(error) from None
+            raise  # a fault of the disk, not of the network
+        raise _unreachable(error) from None
     except Exception as error:
-        # The hub's library passes on whatever its HTTP client raises, which is one client
-        # in one release and another in the next (httpx, httpx2). What it was stays attached.
-        raise _out_of_reach(error) from error
+        # The hub's library raises whatever its HTTP client raises, and the client differs from
+        # release to release (httpx, httpx2). The original error stays attached.
+        raise _unreachable(error) from error
     found = _sha256(part)
     if expected and found != expected:
         part.unlink(missing_ok=True)
@@ -217,7 +225,7 @@ def _download(file: str, target: Path) -> None:
     part.replace(target)
 
 
-def _out_of_reach(error: Exception) -> ToolError:
+def _unreachable(error: Exception) -> ToolError:
     return ToolError(
         f"The hub can't be reached: {str(error) or type(error).__name__}.",
         "Try again when the network is there, or name a file: "
@@ -236,7 +244,7 @@ def _sha256(path: Path) -> str:
 
 
 def check(name_or_path: str | os.PathLike[str] | None) -> dict[str, Any]:
-    """Read weights from end to end and say what they are.
+    """Read weights from beginning to end and describe them.
 
     Returns
     -------
@@ -247,7 +255,7 @@ def check(name_or_path: str | os.PathLike[str] | None) -> dict[str, Any]:
     Raises
     ------
     WeightsError, UnreadableError, RequestError
-        What is wrong, and what to do.
+        The file is damaged, missing, or its name is not known.
     """
     checkpoint = open_checkpoint(find(name_or_path))
     for _ in checkpoint.read():
@@ -281,10 +289,10 @@ def convert(
     source : str or path
         A name or a file.
     target : path, optional
-        By default beside the source, with the ending ``.safetensors``; a release is then
-        called by its short name, and found by it.
+        By default beside the source, with the suffix ``.safetensors``; a release then gets its
+        short name, under which it is found.
     half : bool
-        Store fp16 in place of fp32: half the size, and no longer exact.
+        Store fp16 in place of fp32: half the size, but no longer exact.
     styles : sequence of Style, optional
         What the weights were trained on; by default what the source says.
 
@@ -300,7 +308,7 @@ def convert(
     if target is not None:
         path = Path(target).expanduser()
     else:
-        # A release by our name, under which it is found from then on.
+        # A release gets its short name, under which it is found from then on.
         path = checkpoint.path.with_name(f"{name_of(checkpoint.path)}.safetensors")
     if path.exists() and path.samefile(checkpoint.path):
         raise RequestError(f"{path} is the source itself.", "Name another target.")

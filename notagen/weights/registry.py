@@ -1,7 +1,7 @@
-"""Which weights there are, where they lie, and what was learnt from what.
+"""Which weights there are, where they lie, and which styles they were trained on.
 
-The embedded model comes with the package. The released ones are known by short names; once
-fetched (:mod:`scoregate.notagen.weights.hub`) they lie in the folder of the user's data.
+The embedded model comes with the package. The released weights have short names; once fetched
+(:mod:`scoregate.notagen.weights.hub`) they lie in the user's data folder.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class Release:
     Parameters
     ----------
     name : str
-        Ours, for the command line.
+        Short name, as the command line takes it.
     file : str
-        Theirs, on the hub.
+        File name on the hub.
     shape : ModelShape
     about : str
         What the weights were trained for.
@@ -154,7 +154,8 @@ def find(name_or_path: str | os.PathLike[str] | None = None) -> Path:
         return _EMBEDDED_FILE
     if not isinstance(name_or_path, (str, os.PathLike)):
         raise RequestError(
-            f"{name_or_path!r} names no weights.", "Give a name or a file; None is embedded."
+            f"{name_or_path!r} is not a name of weights.",
+            "Give a name or a file; None is the embedded model.",
         )
     text = os.fspath(name_or_path)
     known = next((known for known in RELEASES if known.name == text.casefold()), None)
@@ -190,7 +191,7 @@ def fetched(known: Release) -> Path | None:
 
 
 def name_of(path: Path) -> str:
-    """Return what a weight file is called: our name for a release, else its own."""
+    """Return the name of a weight file: the short name of a release, else the file's own."""
     if path == _EMBEDDED_FILE:
         return EMBEDDED
     return next((known.name for known in RELEASES if known.file == path.name), path.stem)
