@@ -83,8 +83,9 @@ class Journal:
             self._db.execute("UPDATE file SET run = ? WHERE name = ?", (self.run, name))
 
     def replaced(self, rows: Iterable[dict[str, Any]]) -> list[str]:
-        """Return the copies, below the output folder, that no piece's row names any more
-        once ``rows`` are written: those of the same pieces as they were before.
+        """Return the copies that no piece's row names any more once ``rows`` are written.
+
+        They are paths below the output folder, of the same pieces as they were before.
         """
         stale = []
         for row in rows:

@@ -30,7 +30,7 @@ def read(path: Path) -> list[dict[str, float | None]]:
 
 
 def draw(rows: list[dict[str, float | None]], ends: list[tuple[int, str]]) -> str:
-    """An SVG of the series over the steps, with the stages' ends marked."""
+    """Return an SVG of the series over the steps, with the stages' ends marked."""
     last = max(row["step"] or 0 for row in rows)
     top = 1.4
 
@@ -87,7 +87,9 @@ def main(folder: Path) -> None:
     (RESULTS / "training_curve.csv").write_text(text)
     stages, at = [], 0
     for stage, name in zip(
-        named_settings().stages[:-1], ("Bach comes in", "mostly Bach", "rate falls to 0"), strict=True
+        named_settings().stages[:-1],
+        ("Bach comes in", "mostly Bach", "rate falls to 0"),
+        strict=True,
     ):
         at += stage.steps
         stages.append((at, name))

@@ -166,7 +166,7 @@ def _report(place: Path, row: PieceRow) -> tuple[PieceReport, bool]:
 
 
 def _unique(pieces: Sequence[PieceRow]) -> list[PieceRow]:
-    """A piece that a run drew twice is shown once."""
+    """Keep one of the pieces that a run generated twice."""
     return list({row.piece_id: row for row in reversed(pieces)}.values())[::-1]
 
 

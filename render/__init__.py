@@ -1,0 +1,1 @@
+"""From a Score and its finished text to MIDI, MusicXML, engraving, PDF and audio."""

@@ -1,4 +1,4 @@
-"""From finished ABC to MusicXML, by abc2xml, with its quirks mended.
+r"""From finished ABC to MusicXML, by abc2xml, with its quirks mended.
 
 abc2xml is a fine converter and a trusting one: it evaluates the metre as Python, it
 opens any file that ``%%abc-include`` names, and it may take minutes over hostile text.
@@ -9,7 +9,7 @@ What is mended around it, each seen on real pieces:
 
 - ``transpose=-8`` (or any that ends in 8 or 15) is read as an octave clef, and
   ``transpose=+2`` not at all;
-- a ``\\n`` in a voice's name stays a backslash and an n;
+- a ``\n`` in a voice's name stays a backslash and an n;
 - the key of a transposing part, ``[K:D]`` at the head of its first bar, comes as a second
   ``attributes`` element, which engravers overlook;
 - a part without a short name has none from the second system on, where an engraver leaves

@@ -223,7 +223,9 @@ class Provenance:
         Records from before there were several generators name none: they are NotaGen's.
         """
         weights = stored["weights"]
-        values: dict[str, Any] = {name: stored[name] for name in cls.__dataclass_fields__ if name in stored}
+        values: dict[str, Any] = {
+            name: stored[name] for name in cls.__dataclass_fields__ if name in stored
+        }
         values |= {"weights": weights["name"], "sha256": weights["sha256"]}
         return cls(**{"generator": "notagen", "kernels": "none", **values})
 
@@ -256,9 +258,9 @@ class Generator(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str: ...  # noqa: D102
     @property
-    def styles(self) -> tuple[Style, ...] | None: ...
+    def styles(self) -> tuple[Style, ...] | None: ...  # noqa: D102
 
     def provenance(self) -> Provenance:
         """Return what identifies this generator."""

@@ -16,11 +16,11 @@ _LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 
 
 def to_ascii(text: str) -> str:
-    """Transliterate a text the way NotaGen's training data was.
+    r"""Transliterate a text the way NotaGen's training data was.
 
     Accents are dropped ("Dvořák" becomes "Dvorak"), some letters are spelt out, and what has
     no counterpart is left out. ASCII text comes back as it is, control codes aside. Every kind
-    of line end becomes ``\\n``.
+    of line end becomes ``\n``.
     """
     spelt = "".join(_SPELT_OUT.get(char, char) for char in _LINE_ENDS.sub("\n", text))
     plain = unicodedata.normalize("NFKD", spelt)

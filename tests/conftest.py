@@ -46,7 +46,7 @@ def real_pieces() -> list[Path]:
 
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[server_module.Server]:
-    """A real Prefect server on loopback, started as `scoregate` starts it."""
+    """Start a real Prefect server on loopback, as `scoregate` does."""
     patch = pytest.MonkeyPatch()
     # Port 0 of the list is never healthy: a developer's own server is left alone.
     patch.setattr(server_module, "DEFAULT_PORT", 0)

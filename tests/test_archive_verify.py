@@ -193,7 +193,12 @@ def test_a_batch_with_a_forbidden_name_stores_nothing(store):
 
 def test_an_archive_of_a_newer_version_is_refused_with_a_word(store):
     (store.root / "format.json").write_text('{"format": 2}')
-    for attempt in (store.check_writable, lambda: store.add({"score.abc": TEXT}, PieceReport(
-            status="passed")), lambda: catalog.connect(store), lambda: list(verify(store))):  # fmt: skip
+    attempts = (
+        store.check_writable,
+        lambda: store.add({"score.abc": TEXT}, PieceReport(status="passed")),
+        lambda: catalog.connect(store),
+        lambda: list(verify(store)),
+    )
+    for attempt in attempts:
         with pytest.raises(ArchiveError, match="newer Scoregate"):
             attempt()

@@ -61,7 +61,7 @@ class Elements(HTMLParser):
 
 @pytest.fixture(scope="module")
 def produced(tmp_path_factory):
-    """An archive with two passing pieces, a rejected one and one that was not judged."""
+    """Make an archive with two passing pieces, a rejected one and one that was not judged."""
     store = Archive(tmp_path_factory.mktemp("out"))
     run = RunRecord(
         run_id="20261120-090000-abcdef",

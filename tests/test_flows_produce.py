@@ -79,7 +79,8 @@ def test_the_run_has_its_artifacts(produced, prefect_server):
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request, timeout=30) as answer:
         artifacts = json.load(answer)
-    assert {"verdicts", "report", "report-page", "trend"} <= {artifact["key"] for artifact in artifacts}
+    keys = {artifact["key"] for artifact in artifacts}
+    assert {"verdicts", "report", "report-page", "trend"} <= keys
     (run,) = Archive(produced[0]).run_ids()
     assert any(run in str(artifact["data"]) for artifact in artifacts)
 

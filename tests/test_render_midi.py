@@ -18,7 +18,7 @@ REAL = Path(__file__).parents[2] / "shared" / "real-notagen"
 
 
 def sounds(text: str) -> list[list[tuple[int, int, int]]]:
-    """Notes of each track as (start, length, pitch), in sixteenths."""
+    """Return the notes of each track as (start, length, pitch), in sixteenths."""
     score = symusic.Score.from_midi(midi_of(read(text)))
     return [
         [(note.time // 120, note.duration // 120, note.pitch) for note in track.notes]

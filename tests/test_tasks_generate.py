@@ -104,7 +104,7 @@ def test_another_generator_is_taken_by_its_name(monkeypatch):
     mock = _Mock()
     monkeypatch.setattr("scoregate.generator._registered", lambda: {"mock": _Entry(mock)})
     request = ProduceRequest(model="mock", style="Baroque/Mock/Flute", seed=1)
-    request, seed, engine = module.load_generator.fn(request)
+    request, _, engine = module.load_generator.fn(request)
     (piece,), _ = module.generate.fn(request, 1, [5])
     assert (engine["generator"], engine["trained_style"]) == ("mock", True)
     assert (piece.provenance["generator"], piece.seed) == ("mock", 5)
