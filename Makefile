@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: setup produce test quick check lint types docs api clean
+.PHONY: setup produce dashboard test quick check lint types docs api clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -21,6 +21,10 @@ $(READY): pyproject.toml constraints.txt setup.py $(wildcard notagen/csrc/*)
 
 produce: $(READY) ## Produce four Bach chorales with the embedded model
 	@$(BIN)/scoregate produce --style 'Baroque/Bach, Johann Sebastian/Choral' --count 4
+
+dashboard: $(READY) ## Open the review dashboard; produce a few pieces first if there are none
+	@test -d out/archive || $(BIN)/scoregate produce --count 6 --rounds 1 --seed 5 --no-repair-lines || true
+	@$(BIN)/scoregate dashboard
 
 test: $(READY) ## Run every test
 	@$(BIN)/python -m pytest -q

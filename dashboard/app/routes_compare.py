@@ -112,7 +112,10 @@ def _choices(site: Site, by: str) -> list[tuple[str, str]]:
     sets = [json.loads(one) for one in groups]
     varying = _varying(sets)
     return [
-        (str(position), ", ".join(f"{name} {one.get(name)}" for name in varying) or "all")
+        (
+            str(position),
+            ", ".join(f"{_words(name)} {_words(one.get(name))}" for name in varying) or "all",
+        )
         for position, one in enumerate(sets)
     ]
 
@@ -159,7 +162,7 @@ def _differing(sides: Sequence[Side]) -> list[tuple[str, str, str]]:
             continue
         first, second = (_shown(side, name) for side in sides)
         if first != second:
-            found.append((name.replace("_", " "), first, second))
+            found.append((_words(name), first, second))
     first, second = (", ".join(sorted({run.weights for run in side.runs})) for side in sides)
     if first != second:
         found.append(("weights used", first, second))
@@ -167,8 +170,14 @@ def _differing(sides: Sequence[Side]) -> list[tuple[str, str, str]]:
 
 
 def _shown(side: Side, name: str) -> str:
-    values = sorted({str(run.request.get(name)) for run in side.runs})
+    values = sorted({_words(run.request.get(name)) for run in side.runs})
     return ", ".join(values[:4]) + (" ..." if len(values) > 4 else "")
+
+
+def _words(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "–" if value is None else str(value).replace("_", " ")
 
 
 def _varying(sets: Sequence[dict[str, Any]]) -> list[str]:
