@@ -202,9 +202,7 @@ def copies(bach: Pieces, written: Pieces) -> None:
         among = []
         for number, (score, row) in enumerate(zip(known.values(), rows, strict=True)):
             others = whole.piece != number
-            rest = Index(
-                whole.names, whole.gram[others], whole.piece[others], whole.place[others]
-            )
+            rest = Index(whole.names, whole.gram[others], whole.piece[others], whole.place[others])
             among.append(longest_shared(score, row, rest).bars)
         scores = [read(text) for text in written.values()]
         from_model = [longest_shared(score, put(score), whole).bars for score in scores]
