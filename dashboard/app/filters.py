@@ -38,10 +38,11 @@ SORTS = {
     "bars": ("coalesce(p.bars, 0)", "ASC"),
     "bars-down": ("coalesce(p.bars, 0)", "DESC"),
     "warnings": ("p.warnings", "DESC"),
-    "rating": ("coalesce(r.rating, 0)", "DESC"),
-    "rating-up": ("coalesce(r.rating, 6)", "ASC"),
+    "rating": ("r.rating", "DESC"),
+    "rating-up": ("r.rating", "ASC"),
 }
-"""Expression and direction by the name that stands in the address."""
+"""Expression and direction by the name that stands in the address; the orders by rating show
+rated pieces only."""
 
 _HEX = re.compile(r"[0-9a-f]{6,64}")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -202,6 +203,8 @@ class PieceFilter:
         )
 
     def _add_review(self, add, reviewer: str) -> None:
+        if self.sort.startswith("rating"):
+            add("r.rating IS NOT NULL")
         own = (
             "EXISTS (SELECT 1 FROM reviews.opinions o WHERE o.piece = p.text_sha256 "
             "AND o.reviewer = ? AND o.rating IS NOT NULL)"

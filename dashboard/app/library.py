@@ -147,12 +147,12 @@ class Library:
             ).fetchone()[0]
         if len(self._counts) > 500:
             self._counts.clear()
-        self._counts[wanted.but(sort="newest")] = count
+        self._counts[wanted.address] = count
         return count
 
     def _lets_many_through(self, wanted: PieceFilter, reviewer: str) -> bool:
         """Return which of the two ways of asking is quicker; an older count is good enough."""
-        known = self._counts.get(wanted.but(sort="newest"))
+        known = self._counts.get(wanted.address)
         return (self.count(wanted, reviewer) if known is None else known) > MANY
 
     def neighbours(
