@@ -217,11 +217,6 @@ class TrainRequest(Request):
     threads: int = Field(default=0, ge=0, description="CPU threads; 0 leaves it to torch.")
 
 
-def make_request(**values: object) -> ProduceRequest:
-    """Return a request for production; raises as :func:`checked` does."""
-    return checked(ProduceRequest, **values)
-
-
 def checked(model: type[Model], /, **values: object) -> Model:
     """Return an instance of a request's model, or say field by field what is wrong.
 

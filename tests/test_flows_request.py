@@ -3,12 +3,12 @@
 import pytest
 
 from scoregate.errors import RequestError
-from scoregate.requests import ProduceRequest, make_request
+from scoregate.requests import ProduceRequest, checked
 from scoregate.seeds import seeds_of_round
 
 
 def test_defaults_ask_for_four_chorales():
-    request = make_request()
+    request = checked(ProduceRequest)
     assert (request.count, request.style) == (4, "Baroque/Bach, Johann Sebastian/Choral")
 
 
@@ -35,13 +35,13 @@ def test_defaults_ask_for_four_chorales():
 )
 def test_what_cannot_be_served_is_named(field, value):
     with pytest.raises(RequestError) as caught:
-        make_request(**{field: value})
+        checked(ProduceRequest, **{field: value})
     assert field.replace("_", "-") in caught.value.problem
     assert caught.value.remedy
 
 
 def test_a_request_survives_json():
-    request = make_request(count=7, seed=3)
+    request = checked(ProduceRequest, count=7, seed=3)
     assert ProduceRequest.model_validate_json(request.model_dump_json()) == request
 
 
@@ -55,3 +55,7 @@ def test_rounds_and_neighbouring_seeds_share_no_seed():
 
 def test_the_same_round_has_the_same_seeds():
     assert seeds_of_round(7, 1, 4) == seeds_of_round(7, 1, 8)[:4]
+
+
+def test_the_former_name_of_a_field_is_still_taken():
+    assert checked(ProduceRequest, max_patches=60) == checked(ProduceRequest, max_steps=60)
