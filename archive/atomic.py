@@ -85,8 +85,7 @@ def write_folders(
     Raises
     ------
     ArchiveError
-        A folder can't be written or the disk is full. Nothing that is incomplete stays; where
-        the error came while renaming, folders renamed before it stay.
+        A folder can't be written or the disk is full. No incomplete folder stays.
     """
     if not folders:
         return []
@@ -102,12 +101,9 @@ def write_folders(
             durable = _sync_each if len(folders) <= SYNC_ONE_BY_ONE else sync_filesystem
             durable(written)
             renaming = True
-            placed = [
-                _rename_folder(batch / str(position), target)
-                for position, (target, _) in enumerate(folders)
-            ]
-            parents = {target.parent for target, _ in folders}
-            durable([*parents, *{parent.parent for parent in parents}])
+            targets = [target for target, _ in folders]
+            placed = [_rename_folder(batch / str(n), target) for n, target in enumerate(targets)]
+            durable([*{path.parent for path in targets}, *{path.parents[1] for path in targets}])
             if on_placed is not None:
                 on_placed(placed)
         except BaseException:

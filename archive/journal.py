@@ -1,7 +1,7 @@
 """The journal of a screening: what was judged, by content and gate version, in SQLite.
 
-It is what makes a screening resumable and what the result tables are exported from, so
-nothing but one row at a time is held in memory. One process writes; others only read.
+A screening that was interrupted resumes from it, and the result tables are exported from it row by
+row. One process writes; others only read.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ class Journal:
     Parameters
     ----------
     path : Path
-        The SQLite file; made where it is missing.
+        The SQLite file; created where it is missing.
     judge : str
-        Names the gates' versions and whatever else a verdict depends on.
+        Everything that a verdict depends on, as text: versions of gates and thresholds.
     run : str
-        Names the screening; counts and tables are of the pieces it came across.
+        Name of the screening; counts and tables are of the pieces that it met.
     """
 
     def __init__(self, path: Path, judge: str, run: str = "") -> None:
@@ -62,7 +62,7 @@ class Journal:
             ) from error
 
     def __reduce__(self) -> tuple:
-        # Dask sends a task's whole context along: opened anew where it arrives.
+        # Dask pickles the context of a task; the file is opened again where it arrives.
         return (Journal, (self.path, self.judge, self.run))
 
     def close(self) -> None:
@@ -70,7 +70,16 @@ class Journal:
         self._db.close()
 
     def is_done(self, name: str, size: int, changed: int) -> bool:
-        """Return whether this very file was judged by this judge (by size and time)."""
+        """Return whether this file was judged by this judge.
+
+        Parameters
+        ----------
+        name : str
+        size : int
+            In bytes.
+        changed : int
+            Time of its last change in nanoseconds; a file of the same size and time is the same.
+        """
         found = self._db.execute(
             "SELECT 1 FROM file WHERE name = ? AND size = ? AND changed = ? AND judge = ?",
             (name, size, changed, self.judge),
@@ -98,7 +107,7 @@ class Journal:
         return stale
 
     def write(self, rows: Iterable[dict[str, Any]]) -> None:
-        """Note judged files, all or none.
+        """Write the rows of judged files, all or none.
 
         Raises
         ------
@@ -185,7 +194,16 @@ class Journal:
 
 
 def known_row(path: str, sha256: str, judge: str) -> dict[str, Any] | None:
-    """Return the row of content that this judge has judged before, from any process."""
+    """Return the row of content that this judge has judged before, or None.
+
+    Parameters
+    ----------
+    path : str
+        The journal; any process may read it.
+    sha256 : str
+        Of the content.
+    judge : str
+    """
     database = _reader(path)
     found = database.execute(
         "SELECT row FROM verdict WHERE sha256 = ? AND judge = ?", (sha256, judge)

@@ -1,9 +1,8 @@
-"""What is written down: the records behind ``report.json`` and ``run.json``.
+"""The records behind ``report.json`` and ``run.json``, as pydantic models.
 
-The models are pydantic's, so that a damaged or foreign file is told apart from a record
-at once. Fields that a newer version added are kept, not dropped. Numbers that are NaN or
-infinite have no place in JSON and are written as ``null``. docs/archive.md describes every
-field.
+A file that is no such record is refused when it is read. Fields that a newer version added are
+kept. NaN and infinities, which JSON does not have, are written as ``null``. docs/archive.md
+describes every field.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ FORMAT = 1
 
 
 class Record(BaseModel):
-    """A record that keeps what it doesn't know."""
+    """A record that keeps fields it does not know."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -41,7 +40,15 @@ class Record(BaseModel):
 
 
 class Sealed(Record):
-    """A record that vouches for files beside it, and by its seal for itself."""
+    """A record that holds the hashes of the files beside it, and a seal over itself.
+
+    Attributes
+    ----------
+    files : dict of str to str
+        SHA-256 by file name.
+    seal : str
+        SHA-256 of the record without its seal.
+    """
 
     files: dict[str, str] = Field(default_factory=dict)
     seal: str = ""
@@ -63,7 +70,15 @@ class Sealed(Record):
 
 
 class FindingRecord(Record):
-    """A finding as every gate gives it."""
+    """A finding of a gate; its attributes are those of :class:`scoregate.findings.Finding`.
+
+    Attributes
+    ----------
+    gate, code, severity, message : str
+    voice : str or None
+    bar, line, column : int or None
+    found, expected : str or None
+    """
 
     gate: str
     code: str = ""
@@ -98,7 +113,34 @@ class FindingRecord(Record):
 
 
 class PieceReport(Sealed):
-    """One piece: ``report.json`` beside its text."""
+    """The report of a piece, ``report.json`` beside its text.
+
+    Attributes
+    ----------
+    format : int
+        Version of the record.
+    piece_id : str
+        SHA-256 of ``score.abc``.
+    status : Status
+    style : str or None
+    title : str
+        The ``T:`` field; text of unknown origin.
+    name : str
+        Name made from style, key and bars (:mod:`scoregate.archive.names`).
+    run_id : str
+    round : int or None
+        Round of the run, counted from 1.
+    created : str
+        UTC, ISO 8601.
+    summary, provenance, thresholds : dict
+        Described in docs/archive.md.
+    findings : list of FindingRecord
+    measures : dict of str to float or None
+    gates : dict of str to str
+        Version of each gate that judged the piece.
+    reasons, notes : list of str
+        Why it did not pass; what could not be rendered.
+    """
 
     format: int = FORMAT
     piece_id: str = ""
@@ -127,7 +169,19 @@ class PieceReport(Sealed):
 
 
 class RoundRecord(Record):
-    """One round of a run: a batch drawn with new seeds."""
+    """One round of a run: a batch generated with new seeds.
+
+    Attributes
+    ----------
+    round : int
+        Counted from 1.
+    seeds : list of int
+    drawn : int
+        Number of pieces generated.
+    passed, rejected, not_judged : int
+    seconds : dict of str to float
+        By step.
+    """
 
     round: int
     seeds: list[int] = Field(default_factory=list)
@@ -139,7 +193,19 @@ class RoundRecord(Record):
 
 
 class PieceRow(Record):
-    """A piece in the list of its run."""
+    """A piece in the list of its run.
+
+    Attributes
+    ----------
+    piece_id : str
+    status : Status
+    style : str or None
+    seed, round, bars : int or None
+    title : str
+    reasons : list of str
+    new : bool
+        False where the archive had the piece before.
+    """
 
     piece_id: str
     status: Status
@@ -153,7 +219,25 @@ class PieceRow(Record):
 
 
 class RunRecord(Sealed):
-    """A run: ``run.json``."""
+    """The record of a run, ``run.json``.
+
+    Attributes
+    ----------
+    format : int
+    run_id, started, version : str
+    finished : str or None
+        None while the run goes on.
+    request, engine : dict
+        What was asked for; provenance of the generator.
+    rounds : list of RoundRecord
+    pieces : list of PieceRow
+    missing : int
+        Pieces asked for and not delivered.
+    seconds, orchestration_seconds : float or None
+        Wall time; the part of it that no stage accounts for.
+    stage_seconds : dict of str to float
+    notes : list of str
+    """
 
     format: int = FORMAT
     run_id: str

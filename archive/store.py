@@ -28,42 +28,21 @@ import re
 import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from scoregate.archive import catalog, schema
-from scoregate.archive.atomic import told_as_archive_error, write_file, write_folders
-from scoregate.archive.integrity import hash_of, is_sound, read_bytes, read_report
-from scoregate.archive.names import name_of_summary
-from scoregate.archive.records import FORMAT, PieceReport, RunRecord, now, parse_run
+from scoregate.archive import adding, catalog, schema
+from scoregate.archive.adding import Entry, encoded
+from scoregate.archive.atomic import told_as_archive_error, write_file
+from scoregate.archive.integrity import hash_of, read_bytes, read_report
+from scoregate.archive.records import FORMAT, PieceReport, RunRecord, parse_run
 from scoregate.errors import ArchiveError, RequestError
 from scoregate.findings import Status
-from scoregate.render import artefacts
 
 PIECE_ID = re.compile(r"[0-9a-f]{64}")
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """Where a piece is stored.
-
-    Attributes
-    ----------
-    piece_id : str
-    path : Path
-        Its folder.
-    new : bool
-        False when the same piece was there already.
-    """
-
-    piece_id: str
-    path: Path
-    new: bool = True
 
 
 def piece_id(text: str) -> str:
@@ -74,16 +53,6 @@ def piece_id(text: str) -> str:
 def new_run_id() -> str:
     """Return an id for a run that sorts by time: ``20261120-092128-3fa9c1``."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """A piece that is ready to be written."""
-
-    identifier: str
-    target: Path
-    files: dict[str, bytes]
-    report: PieceReport
 
 
 class Archive:
@@ -194,24 +163,7 @@ class Archive:
         ArchiveError
             A file name isn't allowed or the disk can't be written.
         """
-        prepared = [self._prepared(files, report) for files, report in pieces]
-        if not prepared:
-            return []
-        self._begin_writing()
-        entries: dict[int, Entry] = {}
-        left = list(range(len(prepared)))
-        while left:
-            placed = self._place([prepared[index] for index in left])
-            again = []
-            for index, new in zip(left, placed, strict=True):
-                piece = prepared[index]
-                if new or is_sound(piece.target, piece.identifier):
-                    entries[index] = Entry(piece.identifier, piece.target, new)
-                else:
-                    self._set_aside(piece.target)
-                    again.append(index)
-            left = again
-        return [entries[index] for index in range(len(prepared))]
+        return adding.add_all(self, pieces)
 
     def write_run(self, run: RunRecord, page: str | None = None) -> Path:
         """Write ``run.json`` of a run, and ``report.html`` where given; return its folder.
@@ -225,7 +177,7 @@ class Archive:
             The run's page as HTML.
         """
         folder = self.run_folder(run.run_id)
-        self._begin_writing()
+        self.begin_writing()
         report = folder / "report.html"
         if page is not None:
             write_file(report, encoded(page))
@@ -251,9 +203,13 @@ class Archive:
         """Return the folder of a passing piece with this full id."""
         return self.pieces / identifier[:2] / identifier
 
+    def rejected_folder(self, run_id: str) -> Path:
+        """Return the folder of the pieces that a run rejected, there or not."""
+        return self.rejected / checked_run_id(run_id)
+
     def run_folder(self, run_id: str) -> Path:
         """Return the folder of a run, there or not."""
-        return self.runs / _safe_run_id(run_id)
+        return self.runs / checked_run_id(run_id)
 
     def is_entry(self, folder: Path) -> bool:
         """Return whether this is the folder of a piece, in its place in the archive."""
@@ -321,7 +277,7 @@ class Archive:
 
     def rejected_reports(self, run_id: str) -> list[PieceReport]:
         """Return the reports of the pieces that a run rejected, sorted by id."""
-        folder = self.rejected / _safe_run_id(run_id)
+        folder = self.rejected_folder(run_id)
         return [read_report(path) for path in _folders(folder) if PIECE_ID.fullmatch(path.name)]
 
     def _rejected_folders(self) -> Iterator[Path]:
@@ -353,83 +309,17 @@ class Archive:
                 "Update Scoregate to use this archive.",
             )
 
-    def _begin_writing(self) -> None:
+    def begin_writing(self) -> None:
+        """Create what an archive needs before its first piece: version and catalog."""
         self.check_version()
         marker = self.root / "format.json"
         if not marker.exists():
             write_file(marker, json.dumps({"format": FORMAT}).encode() + b"\n")
         catalog.create_if_new(self)
 
-    def _prepared(self, files: Mapping[str, bytes | str], report: PieceReport) -> _Prepared:
-        if "score.abc" not in files:
-            raise ArchiveError("A piece without score.abc can't be archived.", "Hand in its text.")
-        contents = {name: encoded(content) for name, content in files.items()}
-        for name in contents:
-            if artefacts.of_file(name) is None:
-                raise ArchiveError(
-                    f"{name!r} is no name of a file in the archive.",
-                    "docs/render.md lists the names.",
-                )
-        identifier = hashlib.sha256(contents["score.abc"]).hexdigest()
-        hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-        sealed = report.model_copy(
-            update={
-                "piece_id": identifier,
-                "created": report.created or now(),
-                "name": report.name or name_of_summary(report.style, report.summary),
-                "files": hashes,
-                "seal": "",
-            }
-        ).sealed()
-        if report.status == Status.PASSED:
-            target = self.path_of(identifier)
-        else:
-            target = self.rejected / _safe_run_id(report.run_id) / identifier
-        return _Prepared(identifier, target, {**contents, "report.json": sealed.as_json()}, sealed)
 
-    def _place(self, pieces: list[_Prepared]) -> list[bool]:
-        """Write a batch and insert its rows; return which pieces were not there before."""
-        placed: list[bool] = []
-
-        def insert_rows(result: list[bool]) -> None:
-            placed.extend(result)
-            with catalog.insertion(self) as connection:
-                for piece, new in zip(pieces, result, strict=True):
-                    if new and connection is not None:
-                        folder = piece.target.relative_to(self.out)
-                        schema.insert_piece(connection, piece.report, folder)
-
-        folders = [piece.target.relative_to(self.out).as_posix() for piece in pieces]
-        try:
-            write_folders(
-                [(piece.target, piece.files) for piece in pieces],
-                self.incoming,
-                manifest=json.dumps({"folders": folders}).encode(),
-                on_placed=insert_rows,
-            )
-        except sqlite3.Error as error:
-            _log.warning(
-                "The rows of %d pieces could not be written (%s). The pieces are in the archive, "
-                "and the next reader of the catalog inserts their rows.",
-                sum(placed),
-                error,
-            )
-        return placed
-
-    def _set_aside(self, folder: Path) -> None:
-        with told_as_archive_error(self.damaged):
-            self.damaged.mkdir(parents=True, exist_ok=True)
-            # Another process may have set it aside just now.
-            with suppress(FileNotFoundError):
-                os.rename(folder, self.damaged / f"{folder.name}.{secrets.token_hex(4)}")
-
-
-def encoded(text: str | bytes) -> bytes:
-    """Return text as UTF-8, with lone surrogates, which UTF-8 can't hold, as escapes."""
-    return text if isinstance(text, bytes) else text.encode("utf-8", "backslashreplace")
-
-
-def _safe_run_id(run_id: str) -> str:
+def checked_run_id(run_id: str) -> str:
+    """Return a run's id; RequestError where it could be a path or an empty name."""
     if not RUN_ID.fullmatch(run_id):
         raise RequestError(
             f"{run_id!r} can't be the name of a run.",

@@ -13,12 +13,22 @@ from scoregate.errors import CorruptError
 from scoregate.findings import Status
 
 NEWEST = 500
-"""Pieces in the table; the catalog has all of them."""
+"""Pieces in the table; the catalog has all."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunLine:
-    """A run in the table."""
+    """A run in the table.
+
+    Attributes
+    ----------
+    run_id, address, began, style : str
+    counts : list of int
+        Pieces by status, in the order of :class:`Status`.
+    missing : int
+    fault : str
+        What is wrong with its record, where it can't be read.
+    """
 
     run_id: str
     address: str
@@ -31,7 +41,12 @@ class RunLine:
 
 @dataclass(frozen=True, slots=True)
 class PieceLine:
-    """A piece in the table."""
+    """A piece in the table.
+
+    Attributes
+    ----------
+    short_id, address, title, style, bars, seed, archived, run_address : str
+    """
 
     short_id: str
     address: str

@@ -1,4 +1,4 @@
-"""What a page shows of one piece: its report and files, made ready for the template."""
+"""One piece in a static page: its report and files, prepared for the template."""
 
 from __future__ import annotations
 
@@ -24,14 +24,21 @@ from scoregate.render.artefacts import find, table
 _BOX = 'class="mark'
 _CRITICAL_BOX = 'class="mark"'
 _CONSEQUENCES = {"critical": "rejects", "warning": "warning"}
-"""What comes of a measure beyond its limit."""
-_KEPT_FINDINGS = 60
-"""Findings that a card lists; all stand in report.json."""
+"""What follows where a measure exceeds its threshold."""
+_LISTED_FINDINGS = 60
+"""Findings that a card lists; report.json has all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A file to open, by an address relative to the page."""
+    """A link to a file.
+
+    Attributes
+    ----------
+    label : str
+    address : str
+        Relative to the page.
+    """
 
     label: str
     address: str
@@ -39,7 +46,14 @@ class Link:
 
 @dataclass(slots=True)
 class MeasureRow:
-    """A line of the table of measures."""
+    """A row in the table of measures.
+
+    Attributes
+    ----------
+    title, note, value, limit : str
+    fails : {'', 'critical', 'warning'}
+        Which threshold it exceeds.
+    """
 
     title: str
     note: str
@@ -50,7 +64,34 @@ class MeasureRow:
 
 @dataclass(slots=True)
 class Card:
-    """One piece in a page."""
+    """One piece in a page, as the template takes it.
+
+    Attributes
+    ----------
+    anchor : str
+        Id of the element in the page.
+    title, short_id, status, sign : str
+    facts, reasons, notes : list of str
+    findings : list of FindingRecord
+        The first ones, critical ones at the beginning.
+    more_findings, warnings : int
+        Findings that are not listed; number of warnings.
+    marked : bool
+        Whether the engraving has marks.
+    measures : list of MeasureRow
+    provenance : list of (str, str)
+    first_page : Markup or None
+        The engraved page that is visible.
+    first_label : str
+        Which page it is, where it is not the first.
+    other_pages : list of Markup
+        Pages that open on demand.
+    linked_pages, links : list of Link
+    audio : str
+        Address of the preview.
+    midi : str
+        MIDI in base64, played in the page.
+    """
 
     anchor: str
     title: str
@@ -80,7 +121,7 @@ class Card:
         return any(row.limit for row in self.measures)
 
 
-def card_of(
+def card_of(  # The parts of a card come from different places.
     report: PieceReport,
     sheet: Sheet,
     *,
@@ -91,13 +132,13 @@ def card_of(
     midi: bytes = b"",
     inlined: int = 4,
 ) -> Card:
-    """Make a piece ready to be shown.
+    """Return the card of a piece.
 
     Parameters
     ----------
     report : PieceReport
     sheet : Sheet
-        Of the document the card goes into.
+        Of the document that shows the card.
     pages : sequence of str
         Engraved pages as SVG, in order.
     page_links : sequence of Link
@@ -106,17 +147,15 @@ def card_of(
     audio : str
         Address of the preview; ``""`` where there is none.
     midi : bytes
-        Played in the page itself, where it is small enough to go into it.
+        Included in the page and played there, where there is room.
     inlined : int
-        Pages that go into the document; the first is visible, the others on demand.
+        Largest number of pages in the document; the first is visible.
     """
     name = _name(report)
     findings = _ranked(report.findings)
     drawn: list[Markup] = []
     linked: list[Link] = []
-    # A rejected piece opens at the page that shows why.
-    lead = next((i for i, svg in enumerate(pages) if _CRITICAL_BOX in svg), 0)
-    for index in [lead, *(i for i in range(len(pages)) if i != lead)] if pages else []:
+    for index in _page_order(pages):
         label = f"{name}, engraved page {index + 1} of {len(pages)}"
         room = len(drawn) < inlined and not linked
         page = sheet.page(pages[index], label) if room else None
@@ -124,6 +163,7 @@ def card_of(
             drawn.append(page)
         elif index < len(page_links):
             linked.append(page_links[index])
+    lead = next(iter(_page_order(pages)), 0)
     return Card(
         anchor=f"piece-{report.piece_id[:12]}",
         title=name,
@@ -133,8 +173,8 @@ def card_of(
         facts=_facts(report),
         reasons=report.reasons,
         notes=report.notes,
-        findings=findings[:_KEPT_FINDINGS],
-        more_findings=max(len(findings) - _KEPT_FINDINGS, 0),
+        findings=findings[:_LISTED_FINDINGS],
+        more_findings=max(len(findings) - _LISTED_FINDINGS, 0),
         warnings=sum(finding.severity == "warning" for finding in findings),
         marked=any(_BOX in svg for svg in pages),
         measures=_measure_rows(report),
@@ -149,8 +189,14 @@ def card_of(
     )
 
 
+def _page_order(pages: Sequence[str]) -> list[int]:
+    """Return the indices of the pages; the page that shows why a piece was rejected comes first."""
+    lead = next((i for i, svg in enumerate(pages) if _CRITICAL_BOX in svg), 0)
+    return sorted(range(len(pages)), key=lambda index: index != lead)
+
+
 def stored_card(report: PieceReport, folder: Path, address: str, sheet: Sheet) -> Card:
-    """Make the card of a piece that lies in the archive or among the rejected.
+    """Return the card of a stored piece.
 
     Parameters
     ----------

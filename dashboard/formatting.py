@@ -1,4 +1,4 @@
-"""How the pages say things: names of measures, numbers, durations."""
+"""Text for the pages: names of measures, numbers, durations, times."""
 
 from __future__ import annotations
 

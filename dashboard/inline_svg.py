@@ -1,10 +1,9 @@
-"""Putting engraved pages into a document: glyphs once, nothing foreign.
+"""Engraved pages as inline SVG in a document, with shared glyphs.
 
-Every page of an archive draws the same clefs and note heads. A :class:`Sheet` collects
-those of all pages that go into one document and gives them out once, which leaves about a
-quarter of the size. Pages are not believed either: only the elements and attributes that
-an engraving is made of come through, so that nothing in a file that somebody changed can
-run or fetch anything.
+All pages use the same clefs and note heads. A :class:`Sheet` collects the glyphs of the pages in
+one document and writes them once, which reduces the size to about a quarter. Pages are not
+trusted: only the elements and attributes that an engraving consists of are copied, so that a file
+that somebody changed can't run or request anything.
 """
 
 from __future__ import annotations
@@ -37,12 +36,12 @@ _ADDRESS = re.compile(r"url\s*\(|[a-z]+:", re.IGNORECASE)
 
 
 class Sheet:
-    """Pages of one document, with what they share.
+    """The pages of one document, and the glyphs and fonts that they share.
 
     Parameters
     ----------
     budget : int
-        Bytes of markup it takes in; what does not fit is refused.
+        Largest number of bytes of markup; pages that do not fit are refused.
     """
 
     def __init__(self, budget: int = 12_000_000) -> None:
@@ -51,14 +50,14 @@ class Sheet:
         self._fonts: dict[str, str] = {}
 
     def page(self, svg: str, label: str) -> Markup | None:
-        """Return a page as inline SVG; None when it is none or there is no room left.
+        """Return a page as inline SVG; None where it is no page or there is no room left.
 
         Parameters
         ----------
         svg : str
             A page as :mod:`scoregate.render.engrave` writes it.
         label : str
-            What the picture shows, for people who don't see it.
+            Description for screen readers.
         """
         if len(svg) > 4 * self.left:
             return None
@@ -91,7 +90,7 @@ class Sheet:
         )
 
     def has_room(self, size: int) -> bool:
-        """Take so many bytes from what is left, if there are."""
+        """Reserve this many bytes; return whether there was room."""
         if not 0 < size <= self.left:
             return False
         self.left -= size

@@ -1,4 +1,4 @@
-"""Filling a template: autoescaped, with its style and scripts inside the page."""
+"""Filling a template; values are escaped, and style and script are inside the page."""
 
 from __future__ import annotations
 
@@ -40,10 +40,9 @@ def fill(template: str, *, sheet: Sheet, **values: Any) -> str:
 
 
 def _policy(script: str) -> str:
-    """Return the page's Content-Security-Policy: nothing from outside, no foreign script.
+    """Return the Content-Security-Policy of a page: no requests, and no script but its own.
 
-    The page's own script is named by its hash, so that a script that slipped into the page
-    by way of a title would not run.
+    The script is named by its hash, so that a script in a title would not run.
     """
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (

@@ -1,8 +1,7 @@
-"""Distributions as small inline SVG: one strip a measure, a mark a piece.
+"""Distributions as small inline SVG: one strip for each measure, one mark for each piece.
 
-They are drawn here rather than by a plotting library: they take the colours of the page,
-in light and dark and on paper, need no script, weigh a kilobyte each, and every mark is a
-link to its piece.
+They are not drawn by a plotting library because they follow the colours of the page, in light and
+dark and on paper, need no script, have about a kilobyte each, and every mark links its piece.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ from scoregate.findings import Status
 WIDTH, HEIGHT = 320, 74
 _LEFT, _RIGHT, _AXIS = 10, 10, 50
 _ROWS = 5
-"""Marks that would cover each other are stacked so high."""
+"""Largest number of marks in a stack, where they would cover each other."""
 
 
 MOST_DOTS = 300
-"""More pieces than this are counted in bars."""
+"""More pieces than this are shown as a histogram."""
 
 _BINS = 50
 
@@ -32,7 +31,7 @@ _BINS = 50
 class Dot:
     """One piece in a plot.
 
-    Parameters
+    Attributes
     ----------
     value : float
     status : str
@@ -50,7 +49,13 @@ class Dot:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A threshold: ``kind`` is ``critical`` or ``warning``."""
+    """A threshold.
+
+    Attributes
+    ----------
+    value : float
+    kind : {'critical', 'warning'}
+    """
 
     value: float
     kind: str
@@ -58,7 +63,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """What real pieces measure: median and the middle nine tenths."""
+    """Values of published pieces.
+
+    Attributes
+    ----------
+    low, high : float
+        The 5th and the 95th percentile.
+    median : float
+    """
 
     low: float
     median: float
@@ -73,9 +85,9 @@ def strip(
     Parameters
     ----------
     name : str
-        What is measured; part of the description for people who don't see it.
+        Title of the measure; part of the description for screen readers.
     dots : sequence of Dot
-        Values that are no numbers are left out.
+        NaN and infinities are left out.
     lines : sequence of Line
     band : Band or None
     """
@@ -126,7 +138,7 @@ def _extent(dots: Sequence[Dot], lines: Sequence[Line], band: Band | None) -> tu
         return 0.0, 1.0
     low, high = min(values), max(values)
     margin = (high - low) * 0.08 or max(abs(high) * 0.1, 0.1)
-    # A share stays a share: no axis below 0 or above 1 that its values don't ask for.
+    # The axis of a share does not go below 0 or above 1.
     bottom = max(low - margin, 0.0) if low >= 0 else low - margin
     top = min(high + margin, 1.0) if 0.5 < high <= 1 else high + margin
     return (bottom, top) if top > bottom else (bottom - 0.1, top + 0.1)
@@ -154,7 +166,7 @@ def _stacked(dots: Sequence[Dot], x: Callable[[float], float]) -> list[tuple[Dot
 
 
 def _bars(dots: Sequence[Dot], x: Callable[[float], float]) -> list[str]:
-    """Count pieces in bins along the axis, those that passed below the others."""
+    """Return a histogram, with the pieces that passed below the others."""
     width = (WIDTH - _LEFT - _RIGHT) / _BINS
     counts = [Counter[str]() for _ in range(_BINS)]
     for dot in dots:

@@ -1,4 +1,4 @@
-"""What real pieces measure, as a backdrop for the plots."""
+"""Measures of published pieces, shown behind the plots."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scoregate.dashboard.plots import Band
 
 @cache
 def bands() -> dict[str, Band]:
-    """Return median and middle nine tenths by name of measure.
+    """Return the band of each measure, by name.
 
     Source: ``reference.json``, written by ``benchmarks/reference_measures.py`` from
     pieces that NotaGen-X wrote and other people published.

@@ -1,4 +1,4 @@
-"""The page of a run: one self-contained file, made from the archive alone."""
+"""The page of a run: one self-contained HTML file, made from the archive alone."""
 
 from __future__ import annotations
 
@@ -37,18 +37,29 @@ PLOTTED = tuple(
 SHOWN_AT_ONCE = frozenset(
     {"measures.pitch_entropy", "measures.groove_consistency", "measures.scale_consistency"}
 )
-"""Plots that stand open even without a limit; the others are folded."""
+"""Plots that are open even without a threshold; the others are folded."""
 
 CARDS = 100
-"""Pieces of each status that are shown in full; further ones stand in a table."""
+"""Pieces of each status that are shown in full; further ones are in a table."""
 
 BUDGET = 12_000_000
-"""Bytes of engraving that go into a page; what is beyond is linked."""
+"""Bytes of engraving that a page includes; further pages are linked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why pieces did not pass: a finding's code, how often, an example."""
+    """A reason why pieces did not pass.
+
+    Attributes
+    ----------
+    code : str
+        Code of the finding, or the reason in words.
+    pieces, findings : int
+        How many pieces have it, and how often.
+    example : str
+    share : float
+        Of the pieces that did not pass.
+    """
 
     code: str
     pieces: int
@@ -59,7 +70,15 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A measure's distribution."""
+    """The distribution of a measure.
+
+    Attributes
+    ----------
+    title, note : str
+    picture : Markup
+    main : bool
+        Shown at once; the others are folded.
+    """
 
     title: str
     note: str
@@ -69,7 +88,12 @@ class Plot:
 
 @dataclass(frozen=True, slots=True)
 class MoreRow:
-    """A piece beyond those that are shown in full."""
+    """A piece beyond those that are shown in full.
+
+    Attributes
+    ----------
+    anchor, title, status, reasons, address : str
+    """
 
     anchor: str
     title: str

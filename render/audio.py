@@ -1,7 +1,7 @@
-"""A preview to listen to, where the machine has fluidsynth and a soundfont.
+"""An audio preview, where the machine has fluidsynth and a soundfont.
 
-Both are Debian packages (``fluidsynth``, ``timgm6mb-soundfont``) and neither is needed:
-without them a piece has its MIDI and a note says what is missing.
+Both are Debian packages (``fluidsynth``, ``timgm6mb-soundfont``) and optional. Without them a note
+of the piece says what is missing.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from pathlib import Path
 
 LIMIT_S = 60
 MAX_BYTES = 8 << 20
-"""A larger preview is left out: it would weigh more than everything else in the archive."""
+"""A larger preview is left out, because it would be larger than the rest of the piece's files."""
 
 _FOLDERS = ("/usr/share/sounds/sf2", "/usr/share/soundfonts", "/usr/local/share/soundfonts")
 
 
 def preview(midi: bytes) -> tuple[str, bytes, str]:
-    """Play a MIDI file into a small audio file.
+    """Return a MIDI file as a small audio file.
 
     Returns
     -------

@@ -1,12 +1,11 @@
-"""From MusicXML to engraved SVG pages, by Verovio, in one house style.
+"""Engraving: from MusicXML to SVG pages, by Verovio, in one style for all pieces.
 
-A page is a standalone SVG: no fonts or links from outside, black on white wherever it is
-opened, a third of the size Verovio gives. :mod:`dashboard` takes the same pages apart
-again to share glyphs between them (``<defs>``) and to follow the reader's light or dark
-screen (everything is drawn in ``currentColor``).
+A page is a standalone SVG without external fonts or links, and about 40 % of the size that
+Verovio writes. Everything is drawn in ``currentColor``, so that a page that includes it can
+choose the colour, and glyphs are in ``<defs>``, so that several pages can share them.
 
-A failing bar gets a box behind its notes with the finding as its tooltip: a
-:class:`Mark` names the staff and the bar.
+A bar with a finding gets a box behind its notes, with the message as its tooltip;
+:class:`~scoregate.render.marks.Mark` names the staff and the bar.
 """
 
 from __future__ import annotations
@@ -46,16 +45,16 @@ _OPTIONS: dict[str, Any] = {
 
 @dataclass(slots=True)
 class Engraving:
-    """Pages, and what is worth knowing of them.
+    """The engraved pages of a piece.
 
-    Parameters
+    Attributes
     ----------
     pages : list of str
         Standalone SVG.
     bars : int
         Bars engraved.
     page_count : int
-        Pages the piece has; more than ``len(pages)`` where a limit was set.
+        Number of pages of the piece; more than ``len(pages)`` where ``max_pages`` was reached.
     """
 
     pages: list[str]
@@ -64,7 +63,7 @@ class Engraving:
 
 
 class NotEngravable(Exception):
-    """Verovio can't engrave it; the message says why."""
+    """Verovio can't engrave the piece; the message says why."""
 
 
 def engrave(musicxml: bytes | str, marks: Sequence[Mark] = (), max_pages: int = 60) -> Engraving:
@@ -75,12 +74,12 @@ def engrave(musicxml: bytes | str, marks: Sequence[Mark] = (), max_pages: int = 
     musicxml : bytes or str
     marks : sequence of Mark
     max_pages : int
-        Further pages are left out.
+        Largest number of pages; further ones are left out.
 
     Raises
     ------
     NotEngravable
-        Verovio doesn't take it or draws nothing.
+        Verovio can't read the MusicXML or draws no page.
     """
     import verovio
 

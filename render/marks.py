@@ -1,4 +1,4 @@
-"""Which bars of an engraving to box for a list of findings, and the boxes."""
+"""Marks at the bars that findings name, and the boxes that show them in an engraving."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _PAD = 150
 """Space between the outermost note and the box: nearly two note heads high."""
 
 MOST = 400
-"""Boxes a piece gets at most: beyond that the page would be all boxes."""
+"""Largest number of marks on a piece; with more, nearly every bar would have one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A place to box.
+    """A bar to mark.
 
-    Parameters
+    Attributes
     ----------
     bar : int
         Counted from 1.
@@ -84,7 +84,7 @@ def box(measure: ElementTree.Element, marks: Iterable[Mark]) -> None:
         if group.get("class") == "staff"
     }
     for mark in marks:
-        # A staff that is hidden in this system, or that the engraving joined with another.
+        # All staves, where this one is hidden in the system or was joined with another.
         hit = [mark.staff] if mark.staff in staves else list(staves)
         for staff in hit:
             by_staff.setdefault(staff, []).append(mark)

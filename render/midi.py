@@ -1,12 +1,12 @@
-"""From a Score to MIDI as a listener wants it.
+"""From a Score to MIDI.
 
-- Every voice has its instrument; pitches are the sounding ones the gates judged.
-- Repeats and endings are played out.
-- Ties are one note. Grace notes come just before the beat, out of the time of the note
-  before them, so that every main note stays where it is written; on the very first beat,
-  where there is no time before, they take it from their own note.
-- Where voices of a bar disagree in length (in a rejected piece) the bar lasts as long as
-  its longest voice, so that all begin the next one together.
+- Every voice has its instrument. Pitches are the sounding ones, as the gates judged them.
+- Repeats and endings are unfolded.
+- A tied note is one note. Grace notes sound before the beat and shorten the note before them, so
+  that every main note begins where it is written. On the first beat of the piece they shorten
+  their own note.
+- Where the voices of a bar differ in length, as in a rejected piece, the bar lasts as long as the
+  longest, so that all voices begin the next bar together.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Writing a Standard MIDI File, format 1, with channels shared by instrument.
 
-symusic writes one channel a track and begins anew after the fifteenth, so that a large
-orchestra's later tracks change the instruments of its first. Here tracks keep a channel
-each while there are enough; beyond that the tracks of one program share theirs, and only
-when even the programs are more than fifteen does a program join its nearest relative.
-Every note keeps its place either way.
+symusic gives each track its own channel and starts again at the first after the fifteenth, so
+that the later tracks of a large orchestra change the instruments of the first ones. Here each
+track has a channel of its own while there are enough. Beyond that, tracks of the same program
+share a channel, and where there are more than fifteen programs, a program shares the channel of
+the most similar one. The notes are the same in every case.
 """
 
 from __future__ import annotations
@@ -20,7 +20,15 @@ CHANNELS = tuple(channel for channel in range(16) if channel != 9)
 
 @dataclass(slots=True)
 class Note:
-    """A note in ticks; ``pitch`` and ``velocity`` from 0 to 127."""
+    """A note.
+
+    Attributes
+    ----------
+    start, end : int
+        In ticks.
+    pitch, velocity : int
+        From 0 to 127.
+    """
 
     start: int
     end: int
@@ -30,7 +38,15 @@ class Note:
 
 @dataclass(slots=True)
 class Track:
-    """One track: a name, a General MIDI program (0-127), its notes."""
+    """One track.
+
+    Attributes
+    ----------
+    name : str
+    program : int
+        General MIDI program, from 0 to 127.
+    notes : list of Note
+    """
 
     name: str
     program: int
@@ -39,9 +55,9 @@ class Track:
 
 @dataclass(slots=True)
 class Conductor:
-    """What holds for all tracks; times in ticks.
+    """What applies to all tracks; times are in ticks.
 
-    Parameters
+    Attributes
     ----------
     title : str
     tempos : list of (int, float)
@@ -59,7 +75,14 @@ class Conductor:
 
 
 def midi_bytes(conductor: Conductor, tracks: Sequence[Track], ticks_per_quarter: int) -> bytes:
-    """Return the file's bytes; the same for the same music."""
+    """Return the bytes of the file; the same music gives the same bytes.
+
+    Parameters
+    ----------
+    conductor : Conductor
+    tracks : sequence of Track
+    ticks_per_quarter : int
+    """
     chunks = [_conductor_chunk(conductor)]
     for track, (channel, program) in zip(tracks, assign_channels(tracks), strict=True):
         chunks.append(_track_chunk(track, channel, program))
@@ -76,14 +99,16 @@ def assign_channels(tracks: Sequence[Track]) -> list[tuple[int, int]]:
         notes[track.program] += len(track.notes) + 1
     kept = {program for program, _ in notes.most_common(len(CHANNELS))}
     sound = {
-        program: program if program in kept else min(kept, key=lambda other: _kin(program, other))
+        program: program
+        if program in kept
+        else min(kept, key=lambda other: _distance(program, other))
         for program in notes
     }
     channel = {program: CHANNELS[i] for i, program in enumerate(sorted(kept))}
     return [(channel[sound[track.program]], sound[track.program]) for track in tracks]
 
 
-def _kin(program: int, other: int) -> tuple[int, int]:
+def _distance(program: int, other: int) -> tuple[int, int]:
     # General MIDI counts its families in eights.
     return abs(program // 8 - other // 8), abs(program - other)
 

@@ -1,11 +1,11 @@
-r"""From finished ABC to MusicXML, by abc2xml, with its quirks mended.
+r"""From finished ABC to MusicXML, by abc2xml, with corrections of its output.
 
-abc2xml is a fine converter and a trusting one: it evaluates the metre as Python, it
-opens any file that ``%%abc-include`` names, and it may take minutes over hostile text.
-Here it gets only the fields and directives that carry music, its ``eval`` is replaced by
-arithmetic on digits, and :mod:`scoregate.render.pool` runs it in a process that can be killed.
+abc2xml is not made for untrusted text: it evaluates the metre as Python, opens any file that
+``%%abc-include`` names, and can take minutes for some texts. Here it gets only the fields and
+directives that carry music, its ``eval`` is replaced by arithmetic on digits, and
+:mod:`scoregate.render.pool` runs it in a process that can be killed.
 
-What is mended around it, each seen on real pieces:
+These faults, each seen on real pieces, are corrected:
 
 - ``transpose=-8`` (or any that ends in 8 or 15) is read as an octave clef, and
   ``transpose=+2`` not at all;
@@ -30,7 +30,7 @@ from xml.etree import ElementTree
 from scoregate.errors import ToolError
 
 _FIELD = re.compile(r"([A-Za-z+]):")
-_KEPT_FIELDS = frozenset("XTCMLQKVPRwW")
+_MUSICAL_FIELDS = frozenset("XTCMLQKVPRwW")
 _DIRECTIVE = re.compile(r"(?:%%|I:)\s*(score|staves)(\s.*)")
 _METRE = re.compile(r"\s*(?:C\|?|none|\(?[0-9]{1,3}(?:\+[0-9]{1,3}){0,15}\)?/[0-9]{1,3})?\s*")
 _INLINE_FIELD = re.compile(r"\[([A-Za-z]):([^\]\n]*)\]")
@@ -42,7 +42,7 @@ _LITERAL_NEWLINE = re.compile(r"\s*\\n\s*")
 
 
 class NotConvertible(Exception):
-    """The text is not one that can be converted; the message says why."""
+    """The text can't be converted; the message says why."""
 
 
 def to_musicxml(text: str) -> bytes:
@@ -67,17 +67,17 @@ def to_musicxml(text: str) -> bytes:
     """
     abc2xml = _converter()
     cleaned, transpositions = cleaned_abc(text)
-    abc2xml.getInfo()  # Forget what it said of the piece before.
+    abc2xml.getInfo()  # Discards its messages about the piece before.
     try:
         score = abc2xml.mxm.parse(cleaned)
-    except Exception as error:  # Whatever it trips over, the text is at fault, not the run.
+    except Exception as error:  # abc2xml raises all kinds of errors; each is this text's fault.
         said = " ".join(str(abc2xml.getInfo()).split())[-200:]
         reason = said or f"{type(error).__name__}: {error}"
         raise NotConvertible(f"abc2xml can't read it: {reason}") from error
     if score.find("part/measure/note") is None:
         raise NotConvertible("abc2xml finds no music in it")
     _reduce_durations(score)
-    _mend(score, transpositions)
+    _correct(score, transpositions)
     ElementTree.indent(score, " ")
     body = ElementTree.tostring(score, encoding="unicode")
     return (_DOCTYPE + body + "\n").encode("utf-8", "xmlcharrefreplace")
@@ -91,7 +91,7 @@ _DOCTYPE = (
 
 
 def cleaned_abc(text: str) -> tuple[str, dict[str, int]]:
-    """Keep what carries music; take out transpositions, which are put back later.
+    """Return the lines of a text that carry music, without transpositions.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def cleaned_abc(text: str) -> tuple[str, dict[str, int]]:
     Raises
     ------
     NotConvertible
-        It asks for more bars than anybody would look at.
+        It rests for a thousand bars or more.
     """
     lines = []
     transpositions: dict[str, int] = {}
@@ -122,7 +122,7 @@ def cleaned_abc(text: str) -> tuple[str, dict[str, int]]:
             continue
         elif field[1] == "V":
             lines.append(_clean_voice(line, transpositions))
-        elif field[1] in _KEPT_FIELDS:
+        elif field[1] in _MUSICAL_FIELDS:
             lines.append(line)
     return "\n".join(lines) + "\n", transpositions
 
@@ -134,7 +134,7 @@ def _clean_music(line: str) -> str:
             return ""
         if name == "I":
             return match[0] if _CROSS_STAFF.fullmatch(value) else ""
-        return match[0] if name in _KEPT_FIELDS else ""
+        return match[0] if name in _MUSICAL_FIELDS else ""
 
     if _ENDLESS_REST.search(line):
         raise NotConvertible("it rests for a thousand bars or more")
@@ -142,7 +142,7 @@ def _clean_music(line: str) -> str:
 
 
 def _clean_voice(line: str, transpositions: dict[str, int]) -> str:
-    def remember(match: re.Match[str]) -> str:
+    def note_shift(match: re.Match[str]) -> str:
         voice = line[2:].split()
         if voice:
             transpositions[voice[0]] = int(match[2])
@@ -150,7 +150,7 @@ def _clean_voice(line: str, transpositions: dict[str, int]) -> str:
 
     # Names may hold anything: only what stands outside quotes is a setting.
     parts = line.split('"')
-    parts[::2] = [_TRANSPOSE.sub(remember, part) for part in parts[::2]]
+    parts[::2] = [_TRANSPOSE.sub(note_shift, part) for part in parts[::2]]
     parts[1::2] = [_LITERAL_NEWLINE.sub(" ", part) for part in parts[1::2]]
     return '"'.join(parts)
 
@@ -179,7 +179,7 @@ def _gcd(a: int, b: int) -> int:
     return a
 
 
-def _mend(score: ElementTree.Element, transpositions: dict[str, int]) -> None:
+def _correct(score: ElementTree.Element, transpositions: dict[str, int]) -> None:
     for encoding in score.iter("encoding"):
         for date in encoding.findall("encoding-date"):
             encoding.remove(date)
@@ -238,17 +238,17 @@ def _join_attributes(measure: ElementTree.Element) -> None:
             if first is None:
                 first = element
             else:
-                _take_over(first, element)
+                _replace_children(first, element)
                 measure.remove(element)
 
 
-def _take_over(first: ElementTree.Element, later: ElementTree.Element) -> None:
+def _replace_children(first: ElementTree.Element, later: ElementTree.Element) -> None:
     for child in list(later):
         for old in first.findall(child.tag):
             if old.get("number") == child.get("number"):
                 first.remove(old)
         first.append(child)
-    first[:] = sorted(first, key=_place_of_attribute)
+    first[:] = sorted(first, key=_position_of_attribute)
 
 
 def _give_clef(part: ElementTree.Element) -> None:
@@ -266,10 +266,10 @@ def _give_clef(part: ElementTree.Element) -> None:
                 clef.set("number", str(staff))
             ElementTree.SubElement(clef, "sign").text = "G"
             ElementTree.SubElement(clef, "line").text = "2"
-    attributes[:] = sorted(attributes, key=_place_of_attribute)
+    attributes[:] = sorted(attributes, key=_position_of_attribute)
 
 
-def _place_of_attribute(attribute: ElementTree.Element) -> int:
+def _position_of_attribute(attribute: ElementTree.Element) -> int:
     return _ATTRIBUTE_ORDER.get(attribute.tag, 99)
 
 

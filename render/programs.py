@@ -1,4 +1,4 @@
-"""Which General MIDI program a voice sounds with.
+"""The General MIDI program of each voice.
 
 Names are resolved by :mod:`scoregate.validators.analysis.instruments`, so that a part that the
 ranges gate

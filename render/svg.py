@@ -1,8 +1,8 @@
-"""Making a page of Verovio's a small, standalone SVG in the house style.
+"""Reducing a page that Verovio wrote to a small, standalone SVG.
 
-Ids, empty groups and groups that style nothing go; the five lines of a staff become one
-path; glyphs are named by their code point. The metronome mark, for whose one note Verovio
-embeds a font of sixty kilobytes, is drawn with the note's outline instead.
+Ids, empty groups and groups without a style are removed. The five lines of a staff become one
+path, and glyphs are named by their code point. Verovio embeds a font of 60 kB for the note in a
+metronome mark; here it is drawn by the outline of the glyph.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ STYLE = (
     ".engraving .mark{stroke:#c2341d;stroke-width:30;fill:#e5533d;fill-opacity:.18}"
     ".engraving .mark.warning{stroke:#9a6a00;fill:#e0a800;stroke-dasharray:120 60}"
 )
-"""The rules of a page; a document that holds many needs them once."""
+"""Style sheet of a page; a document with several pages needs it once."""
 
 _KEPT_CLASSES = frozenset(
     {"system", "measure", "staff", "tempo", "ending", "reh", "fing", "dir", "dynam", "mNum"}
@@ -42,12 +42,12 @@ _ADVANCE = re.compile(r'<g c="([0-9A-F]{4,5})"[^>]* h-a-x="(\d+)"')
 
 
 def finished_page(svg: str, bars_before: int, marks: Sequence[Mark]) -> tuple[str, int]:
-    """Return a page in the house style, and how many bars it holds.
+    """Return a page in the style of this project, and the number of its bars.
 
     Parameters
     ----------
     svg : str
-        As Verovio draws it.
+        As Verovio wrote it.
     bars_before : int
         Bars on the pages before.
     marks : sequence of Mark
@@ -68,7 +68,7 @@ def finished_page(svg: str, bars_before: int, marks: Sequence[Mark]) -> tuple[st
 
 
 _TEMPO_GAP = 270
-"""Between a tempo mark and the staff: Verovio's own lets its note touch the metre."""
+"""Distance from a tempo mark to the staff. With Verovio's own, the mark touches the metre."""
 
 
 def _lift_tempo(measure: ElementTree.Element) -> None:
@@ -87,7 +87,7 @@ def _lift_tempo(measure: ElementTree.Element) -> None:
 
 
 def _flatten(element: ElementTree.Element) -> None:
-    """Drop ids and groups that draw nothing and style nothing; join staff lines."""
+    """Remove ids, and groups that draw nothing and have no style; join staff lines."""
     children: list[ElementTree.Element] = []
     for child in element:
         if child.tag == _g and not child.get("transform") and element.tag != f"{{{SVG}}}defs":
@@ -138,7 +138,7 @@ def _join_lines(staff: ElementTree.Element) -> None:
 
 
 def _name_glyphs(root: ElementTree.Element) -> None:
-    """Name glyphs by their code point alone, the same on every page."""
+    """Name glyphs by their code point alone, so that they are the same on every page."""
     for element in root.iter():
         for attribute in ("id", "href"):
             value = element.get(attribute)
