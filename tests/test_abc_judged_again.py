@@ -104,6 +104,7 @@ def streams(draw: st.DrawFn) -> str:
     return f"{prompt}{groups}L:1/8\nQ:1/4=100\nM:4/4\nK:C\n{heads}{''.join(rows)}"
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(streams())
 def test_generated_pieces_get_the_same_verdict_from_the_archived_text(raw: str) -> None:
@@ -116,6 +117,7 @@ def test_generated_pieces_get_the_same_verdict_from_the_archived_text(raw: str) 
     assert result(judged)[1] >= only_in_the_source(raw)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(streams())
 def test_finishing_changes_no_music(raw: str) -> None:

@@ -78,6 +78,7 @@ def test_a_gate_that_could_not_judge_and_pieces_that_are_missing():
     assert codes(trend(run, [])) == ["not-judged", "missing"]
 
 
+@pytest.mark.slow
 def test_false_alarms_are_as_rare_as_the_band_says():
     """Simulated nights of one true pass rate: the band is left at most about 0.27 % of the time."""
     rng = np.random.default_rng(5)

@@ -61,6 +61,7 @@ def test_released_checkpoint_is_read_as_torch_reads_it():
     assert all(torch.equal(read[name], expected[name]) for name in read)
 
 
+@pytest.mark.slow
 def test_training_checkpoint_with_an_optimiser_is_read(tmp_path):
     state = state_dict()
     weight = torch.nn.Parameter(torch.ones(3))

@@ -82,7 +82,10 @@ def test_slow_path_gives_the_released_logits(slow, case):
     torch.testing.assert_close(logits, torch.tensor(CASES[case]["char_logits"]), atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize(("case", "kind"), RUNS)
+@pytest.mark.parametrize(
+    ("case", "kind"),
+    [RUNS[0], *(pytest.param(*run, marks=pytest.mark.slow) for run in RUNS[1:])],
+)
 def test_slow_path_writes_what_the_released_code_wrote(slow, case, kind):
     context, expected, sampling, random = run_of(case, kind)
     for patch in expected:
@@ -217,7 +220,7 @@ def test_seed_gives_the_same_text_alone_and_in_any_batch(short):
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-@pytest.mark.parametrize("hidden", [64, 192, 768])
+@pytest.mark.parametrize("hidden", [64, 192, pytest.param(768, marks=pytest.mark.slow)])
 def test_rows_bits_do_not_depend_on_the_rows_beside_them(tmp_path, hidden, kernel):
     """Operators take another kernel for one row; the compiled ones go by chunks of rows."""
     path = random_weights(tmp_path / "w.safetensors", ModelShape(hidden, 1, 1, 200))

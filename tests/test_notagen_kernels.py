@@ -145,6 +145,7 @@ def test_rows_in_int8_do_not_depend_on_the_rows_beside_them(checkpoint):
     assert torch.equal(found[0], found[2])
 
 
+@pytest.mark.slow
 def test_more_rows_than_a_step_takes(tmp_path):
     """On the stack of a small thread as well: scratch memory there is bounded."""
     rows = 12 * MAX_ROWS + 88
@@ -204,6 +205,7 @@ def test_engine_says_what_computes_and_takes_another_on_request(monkeypatch):
         notagen.load()
 
 
+@pytest.mark.slow
 def test_all_kernels_write_the_same_piece(monkeypatch):
     texts = set()
     for name in [*LEVELS, "none"]:

@@ -163,6 +163,7 @@ def test_forced_bars_that_are_broken_do_no_harm(engine, bars):
     assert piece.text.startswith("X:1\n%%score 1 2\n")
 
 
+@pytest.mark.slow
 def test_thousands_of_prompts(engine):
     seen = []
     pieces = generate(

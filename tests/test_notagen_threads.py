@@ -55,6 +55,7 @@ def test_it_changes_when_the_machine_does():
     assert used[2] > 600
 
 
+@pytest.mark.slow
 def test_a_number_that_is_asked_for_is_kept(tmp_path, monkeypatch):
     path = random_weights(tmp_path / "w.safetensors", ModelShape(512, 1, 1, 64))
     monkeypatch.setattr("scoregate.notagen.backends.device.cores", lambda: 6)

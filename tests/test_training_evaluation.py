@@ -222,6 +222,7 @@ def test_the_table_has_a_column_for_every_set():
     assert set(found["rhythm"]["off-beat beats"]) == {"a", "b"}
 
 
+@pytest.mark.slow
 def test_like_sets_cannot_be_told_apart_and_unlike_ones_can():
     pytest.importorskip("sklearn")
     rows = features([measure_piece(chorale(i)) for i in range(40)], ("rhythm", "melody"))

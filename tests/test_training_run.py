@@ -63,6 +63,7 @@ def test_a_killed_run_goes_on_with_the_same_curve(tmp_path, monkeypatch):
     assert all(torch.equal(a, again.average[k]) for k, a in whole.average.items())
 
 
+@pytest.mark.slow
 def test_the_curve_continues_across_a_kill(tmp_path, monkeypatch):
     whole = Run(tiny())
     run_to_end(whole, tmp_path, every=4)
