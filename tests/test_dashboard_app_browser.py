@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import time
 import urllib.request
 
@@ -287,3 +289,41 @@ def test_it_works_on_a_phone(chromium, address):
     box.tap()
     tab.locator(".finding-card:not([hidden])").wait_for()
     context.close()
+
+
+def test_an_export_and_a_checked_piece_play_from_disk(chromium, out, tmp_path):
+    """No server: the pages are opened as files, and sound comes from the script beside them."""
+    scoregate = [sys.executable, "-m", "scoregate.flows.cli"]
+    subprocess.run(
+        [*scoregate, "dashboard", "--out", out, "--run", dashboard_archive.RUNS[0],
+         "--export", tmp_path / "site"], check=True, capture_output=True,
+    )  # fmt: skip
+    (tmp_path / "fault.abc").write_text(dashboard_archive.raw_of(dashboard_archive.texts()[3]))
+    checked = subprocess.run(
+        [*scoregate, "check", tmp_path / "fault.abc", "--html", tmp_path / "fault.html"],
+        check=False, capture_output=True,
+    )  # fmt: skip
+    assert checked.returncode == 1
+    page = chromium.new_page(viewport={"width": 1280, "height": 700})
+    outside: list[str] = []
+    page.on("request", lambda sent: sent.url.startswith("http") and outside.append(sent.url))
+    page.goto((tmp_path / "site" / "index.html").as_uri())
+    page.get_by_role("link", name=re.compile("Chorale")).first.click()
+    page.locator(".box").first.wait_for(state="attached")
+    page.keyboard.press(" ")
+    assert level(page) > 0.001
+    page.goto((tmp_path / "fault.html").as_uri())
+    lit = page.locator(".box.critical.lit")
+    lit.wait_for()
+    assert lit.evaluate("box => box.parentNode.dataset.bar") == "7"
+    area = lit.bounding_box()
+    assert 0 <= area["y"] <= 700
+    line = page.locator("#findings li.lit [data-line]").first
+    line.click()
+    cited = page.locator(f"#line-{line.get_attribute('data-line')}").inner_text()
+    assert "F,,|" in cited
+    assert page.evaluate("window.hacked") is None
+    page.keyboard.press(" ")
+    assert level(page) > 0.001
+    assert not outside
+    page.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -124,7 +125,7 @@ def test_a_run_is_started_from_the_form_and_finishes(tmp_path, prefect_server, m
         tab.get_by_label("Count", exact=True).fill("200")
         tab.get_by_role("button", name="Start the run").click()
         job = tab.locator(".job").first
-        job.get_by_text("generat").wait_for(timeout=120_000)
+        job.get_by_text(re.compile(r"writing: [1-9]")).wait_for(timeout=240_000)
         job.get_by_role("button", name="Stop").click()
         tab.locator(".job h2", has_text="Finished").nth(1).wait_for(timeout=200_000)
     (first, second) = (Archive(out).run(run) for run in Archive(out).run_ids())

@@ -129,7 +129,7 @@
     if (find("dialog[open]")) return;
     const page = main()?.dataset.page;
     const comparing = Player.all().length > 1;
-    const control = event.target.closest?.("button, summary, a, [role=button], input");
+    const control = event.target.closest?.("button, summary, [role=button], input");
     const done = () => { event.preventDefault(); return true; };
     switch (event.key) {
       case "?": find("#help")?.showModal(); return done();
