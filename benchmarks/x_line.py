@@ -81,7 +81,7 @@ def produce(
     (run_id,) = store.run_ids()
     spent = store.run(run_id).stage_seconds
     report, folder = the_piece(store, run_id)
-    patches = report.provenance["patches"]
+    patches = report.provenance["steps"]
     verdict = "; ".join([report.status, *report.reasons])
     row = (
         f"{spent['load']:.1f} | {spent['generate']:.1f} | {patches} | "
