@@ -14,8 +14,9 @@ from fractions import Fraction
 from pathlib import Path
 
 from scoregate.abc.finish import finish
-from scoregate.abc.reader import read, split_lines
+from scoregate.abc.reader import read
 from scoregate.abc.score import Score
+from scoregate.abc.source_text import split_lines
 from scoregate.validators.gates import bars
 from scoregate.validators.line_judge import accept_line
 

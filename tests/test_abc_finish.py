@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from scoregate.abc.finish import finish, undeclared_voices
-from scoregate.abc.reader import REFUSED, read
+from scoregate.abc.reader import read
 from scoregate.abc.score import Score
+from scoregate.abc.source_text import REFUSED
 from scoregate.validators.examination import examine
 
 PIECES = Path(__file__).parent / "pieces"

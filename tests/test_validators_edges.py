@@ -7,7 +7,8 @@ from collections import Counter
 
 import pytest
 
-from scoregate.abc.reader import read, split_tunes
+from scoregate.abc.reader import read
+from scoregate.abc.source_text import split_tunes
 from scoregate.validators.examination import examine
 from scoregate.validators.gates import syntax
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from scoregate.abc.reader import MAX_BYTES, MAX_LINE, REFUSED, read
+from scoregate.abc.reader import read
+from scoregate.abc.source_text import MAX_BYTES, MAX_LINE, REFUSED
 
 HEAD = "X:1\nL:1/4\nM:4/4\nK:C\nV:1\nV:2\n"
 """The music begins on line 7."""

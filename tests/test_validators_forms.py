@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scoregate.abc.reader import read, split_tunes
+from scoregate.abc.reader import read
+from scoregate.abc.source_text import split_tunes
 
 PIECES = Path(__file__).parent / "pieces"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scoregate.abc.reader import MAX_BYTES
+from scoregate.abc.source_text import MAX_BYTES
 from scoregate.findings import Outcome
 from scoregate.validators import FunctionGate, examination, examine, registry
 

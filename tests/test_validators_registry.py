@@ -397,7 +397,7 @@ def test_check_help_names_what_it_judges_by():
 
 def test_the_numbers_in_the_docs_are_those_of_the_code():
     from scoregate.abc.finding_collector import MAX_FAULTS, MAX_PER_CODE
-    from scoregate.abc.reader import MAX_BYTES
+    from scoregate.abc.source_text import MAX_BYTES
     from scoregate.validators import abc2midi
     from scoregate.validators.gates.ranges import _MOST
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from scoregate.abc.finish import finish
-from scoregate.abc.reader import REFUSED
 from scoregate.abc.score import Score
+from scoregate.abc.source_text import REFUSED
 from scoregate.errors import GateError, ToolError
 from scoregate.findings import Finding, Outcome, Verdict
 from scoregate.validators import registry

@@ -15,8 +15,8 @@ from scoregate.abc.body import Body, TooMuchError
 from scoregate.abc.finding_collector import FindingCollector
 from scoregate.abc.header import read_header
 from scoregate.abc.lexer import STREAM_MARK
-from scoregate.abc.reader import split_lines
 from scoregate.abc.score import Bar
+from scoregate.abc.source_text import split_lines
 
 _CACHED = 128
 """Texts whose state is cached, more than a batch has pieces."""

@@ -18,7 +18,8 @@ Examples
 """
 
 from scoregate.abc.finish import Finished, finish
-from scoregate.abc.reader import read, split_tunes
+from scoregate.abc.reader import read
 from scoregate.abc.score import Bar, Event, Score, Voice
+from scoregate.abc.source_text import split_tunes
 
 __all__ = ["Bar", "Event", "Finished", "Score", "Voice", "finish", "read", "split_tunes"]

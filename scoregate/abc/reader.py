@@ -7,7 +7,7 @@ text and its time is linear in the text: what it can't read becomes a finding of
 ``syntax`` with its place.
 
 Of several tunes in one text the first is read, and a critical finding says that the
-others were not; :func:`split_tunes` takes them apart.
+others were not; :func:`scoregate.abc.source_text.split_tunes` takes them apart.
 """
 
 from __future__ import annotations
@@ -23,17 +23,9 @@ from scoregate.abc.implied_rests import complete
 from scoregate.abc.lengths import wholes
 from scoregate.abc.lexer import VOICE_MARK
 from scoregate.abc.score import Score, Voice
+from scoregate.abc.source_text import RefusedError, open_text
 from scoregate.abc.voice_reader import VoiceReader
 from scoregate.abc.whole_tune_checks import check_ending, check_sense, check_silent
-from scoregate.findings import Finding
-
-MAX_BYTES = 16 * 2**20
-"""Largest text that is read; the largest real pieces have less than 100 kB."""
-MAX_LINE = 500_000
-"""Longest line that is read; the longest real ones have about 2 kB."""
-
-REFUSED = "syntax.refused"
-"""Code of the finding on a text that is too large, or no ABC at all, to be judged further."""
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]+")
 
@@ -77,46 +69,6 @@ def read(text: str | bytes) -> Score:
     if remarks.seen("not-music", "critical"):
         score.findings = abridge(score.findings)
     return score
-
-
-class RefusedError(Exception):
-    """A text that is too large, or no ABC, to be read; the reader catches it.
-
-    Attributes
-    ----------
-    finding : Finding
-        ``syntax.refused``, with the reason.
-    remarks : FindingCollector or None
-        What was found before the text was refused.
-    """
-
-    def __init__(self, why: str, remarks: FindingCollector | None = None) -> None:
-        super().__init__(why)
-        self.finding = Finding("syntax", REFUSED, "critical", f"not judged further: {why}")
-        self.remarks = remarks
-
-
-def open_text(text: str | bytes, remarks: FindingCollector) -> tuple[str, list[str]]:
-    """Decode a text and split it into lines.
-
-    Raises
-    ------
-    RefusedError
-        Beyond `MAX_BYTES` or `MAX_LINE`, or UTF-16.
-    """
-    if len(text) > MAX_BYTES:
-        why = f"{len(text):,} characters are too many; {MAX_BYTES:,} is the limit"
-        raise RefusedError(why, remarks)
-    if _is_utf16(text):
-        raise RefusedError("this is UTF-16; save the file as UTF-8", remarks)
-    if isinstance(text, bytes):
-        text = _decode(text, remarks)
-    text = text.removeprefix("\ufeff")
-    lines = split_lines(text)
-    if max(map(len, lines)) > MAX_LINE:
-        why = f"a line is longer than {MAX_LINE:,} characters"
-        raise RefusedError(why, remarks)
-    return text, lines
 
 
 @dataclass(slots=True)
@@ -184,49 +136,6 @@ def read_tune(lines: list[str], remarks: FindingCollector, *, note_rows: bool = 
 def is_prompted(head: Header) -> bool:
     """Whether a header is one that a model writes: prompt lines, and no ``X:``."""
     return bool(head.prompt) and not head.has_reference
-
-
-def split_lines(text: str) -> list[str]:
-    """Split at line ends of every system, and at nothing else."""
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return text.split("\n")
-
-
-def split_tunes(text: str) -> list[str]:
-    """Take the tunes of one text apart, at each ``X:`` behind a blank line or the beginning.
-
-    Lines before the first ``X:`` stay with the first tune. A text with less than two
-    tunes comes back whole.
-    """
-    starts = [match.start() for match in re.finditer(r"(?m)^\ufeff?X:", text)]
-    if len(starts) < 2:
-        return [text]
-    starts[0] = 0
-    return [text[a:b] for a, b in zip(starts, [*starts[1:], len(text)], strict=True)]
-
-
-def _decode(data: bytes, remarks: FindingCollector) -> str:
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        remarks.add(
-            "encoding",
-            "not UTF-8, read as Latin-1",
-            "warning",
-            line=line,
-            column=error.start - data.rfind(b"\n", 0, error.start),
-        )
-        return data.decode("latin-1")
-
-
-def _is_utf16(text: str | bytes) -> bool:
-    """Whether bytes (or a string made of them one by one) are UTF-16."""
-    head = text[:2000] if isinstance(text, bytes) else text[:2000].encode("latin-1", "replace")
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return True
-    return len(head) >= 8 and max(head[::2].count(0), head[1::2].count(0)) > 0.4 * len(head)
 
 
 def no_abc(lines: list[str], head: Header) -> bool:

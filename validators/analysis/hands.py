@@ -11,8 +11,8 @@ import re
 
 import numpy as np
 
-from scoregate.abc.reader import split_lines
 from scoregate.abc.score import Bar, Event, Score
+from scoregate.abc.source_text import split_lines
 from scoregate.findings import Finding
 from scoregate.validators.analysis.instruments import Instrument, pitch_name
 from scoregate.validators.analysis.sounding import notes
