@@ -237,7 +237,8 @@ def main() -> None:
             dashboard_archive.fill(folder)
             fill(folder, options.pieces)
         lines = [
-            f"{options.pieces:,} pieces, {platform.machine()}, Python {platform.python_version()}",
+            f"{options.pieces:,} pieces, {platform.machine()}, Python {platform.python_version()}, "
+            f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} from other work",
             "",
             f"{'page on the server':<44}{'median':>11}{'95 %':>11}{'processor':>12}",
         ]
