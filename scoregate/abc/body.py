@@ -60,7 +60,7 @@ class RowNote(NamedTuple):
 
 
 class TooMuchError(Exception):
-    """The text exceeds a bound of the reader; internal to it, the message says which."""
+    """The text exceeds a bound of the reader, which the message names; the reader catches it."""
 
 
 def is_interleaved(lines: list[str], begin: int) -> bool:

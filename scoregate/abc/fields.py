@@ -19,7 +19,7 @@ _CLEF = re.compile(
 )
 
 SLOWEST, FASTEST = 5.0, 1000.0
-"""Tempi that anybody may mean, in quarter notes a minute."""
+"""Range of usual tempi, in quarter notes a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def read_metre(text: str) -> Metre | None:
         return Metre(text, WHOLE)
     if text == "C|/2":
         return None
-    # 3/4, 2+3/8, (2+3)/8, 2/4+3/8, and an explicit length behind `=`, which says it outright.
+    # 3/4, 2+3/8, (2+3)/8, 2/4+3/8; a length behind `=` is left out.
     body = text.partition("=")[0].replace("(", " ").replace(")", " ").replace(" ", "")
     if not re.fullmatch(r"[\d+/|]{3,40}", body):
         return None
@@ -150,7 +150,7 @@ def unreadable(letter: str, text: str) -> str:
 
 @dataclass(slots=True)
 class Properties:
-    """What a ``V:`` or ``K:`` field says beside id and key.
+    """Properties in a ``V:`` or ``K:`` field, behind id or key.
 
     Parameters
     ----------

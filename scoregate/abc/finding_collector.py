@@ -1,4 +1,4 @@
-"""What the reader has to say, collected within bounds."""
+"""Findings, collected with a limit for each code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,19 @@ NOT_MUSIC = "syntax.not-music"
 
 
 class FindingCollector:
-    """The reader's findings, bounded in number, in the order they were made."""
+    """Findings in the order in which they are made, at most `MAX_PER_CODE` of each code.
+
+    Parameters
+    ----------
+    gate : str
+        Gate in whose name they are made.
+
+    Attributes
+    ----------
+    findings : list of Finding
+    count : int
+        Findings made, those that were only counted included.
+    """
 
     def __init__(self, gate: str = "syntax") -> None:
         self.gate = gate
@@ -39,7 +51,11 @@ class FindingCollector:
         found: str | None = None,
         expected: str | None = None,
     ) -> None:
-        """Add a finding; `code` without the gate in front."""
+        """Add a finding, or count it where there are enough with its code.
+
+        It has a parameter for each field of :class:`~scoregate.findings.Finding`; `code` is
+        given without the gate in front.
+        """
         kind = (code, severity)
         self._seen[kind] += 1
         self.count += 1
@@ -65,7 +81,7 @@ class FindingCollector:
         return self._seen[code, severity]
 
     def close(self) -> list[Finding]:
-        """Return the findings, with a last word on those that were only counted."""
+        """Return the findings; one more for each code says how many were only counted."""
         for (code, severity), count in self._seen.items():
             if count > MAX_PER_CODE:
                 self.findings.append(

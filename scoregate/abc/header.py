@@ -42,16 +42,40 @@ class Declared:
 
 @dataclass(slots=True)
 class Header:
-    """What the header says, and where the music begins.
+    """The fields of the header, and where the music begins.
 
-    Parameters
+    Attributes
     ----------
     body : int
         Index (from 0) of the first line that isn't header.
+    prompt : tuple of str
+        The first three comment lines before any field, without ``%``.
+    has_reference, has_key : bool
+        Whether there is an ``X:`` and a ``K:`` field.
+    title, composer : str
+        The first ``T:`` and ``C:`` field; ``""`` where there is none.
+    metre : Metre
     unit : int or Fraction
-        Ticks of ``L:``.
-    users : dict of str to str
+        Ticks of ``L:``, or of its default for the metre.
+    metre_given, unit_given : bool
+        Whether there is an ``M:`` and an ``L:`` field.
+    key : Key
+    key_properties : Properties
+        Clef, octave and transposition in the ``K:`` field.
+    tempo_text : str
+        The ``Q:`` field as written.
+    tempo : float or None
+        Quarter notes a minute.
+    voices : dict of str to Declared
+        The ``V:`` fields, by id and in their order.
+    places : dict of str to Place
+        Staff and brace of each voice in ``%%score``.
+    current_voice : str or None
+        Voice of a ``V:`` field behind ``K:``, to which the first music belongs.
+    users : set of str
         Letters that ``U:`` gives a meaning.
+    propagate : {'octave', 'pitch', 'not'}
+        ``%%propagate-accidentals``.
     """
 
     body: int = 0
@@ -113,58 +137,77 @@ def read_header(lines: list[str], remarks: FindingCollector) -> Header:
     remarks : FindingCollector
         Takes what can't be read.
     """
-    head = Header()
-    prompt: list[str] = []
-    started = False
-    block = ""
-    index = 0
-    for index, raw in enumerate(lines):
-        number = index + 1
-        line = raw.lstrip("\ufeff") if not index else raw
-        if block:
-            if line.startswith("%%end" + block):
-                block = ""
-            continue
-        if line.startswith("%"):
-            if line.startswith("%%"):
-                block = _directive(head, line[2:], number, remarks)
-            elif not started and len(prompt) < 3 and not line.startswith(("%abc", "%end")):
-                prompt.append(line[1:].strip())
-            continue
-        if not line.strip():
-            if head.has_key or (started and _music_follows(lines, index)):
-                # The tune ends here: the body's reader says so with its place.
-                break
-            if started and head.has_reference and _more_follows(lines, index):
-                message = "a blank line within the header ends the tune"
-                remarks.add("blank-line", message, line=number, column=1)
-            continue
-        match = FIELD_LINE.match(line)
-        if match is None:
-            if head.has_key or looks_like_music(line):
-                break
-            if started:
-                remarks.add(
-                    "header-text",
-                    "a line in the header is neither a field nor a comment",
-                    "warning",
-                    line=number,
-                    column=1,
-                    found=line[:30],
-                )
-            continue
-        if head.has_key and match[1] in "wWs":
-            break
-        started = True
-        _field(head, match[1], split_comment(line[2:]).strip(), number, remarks)
-    else:
-        index = len(lines)
-    head.body = index
-    head.prompt = tuple(prompt)
-    if block:
-        remarks.add("block-open", f"%%begin{block} is never ended", line=len(lines), column=1)
+    reader = _HeaderReader(lines, remarks)
+    head = reader.head
+    head.body = next((i for i in range(len(lines)) if not reader.take(i)), len(lines))
+    head.prompt = tuple(reader.prompt)
+    if reader.block:
+        message = f"%%begin{reader.block} is never ended"
+        remarks.add("block-open", message, line=len(lines), column=1)
     _settle(head)
     return head
+
+
+class _HeaderReader:
+    """Reads the lines of a header, one after another."""
+
+    def __init__(self, lines: list[str], remarks: FindingCollector) -> None:
+        self.lines = lines
+        self.remarks = remarks
+        self.head = Header()
+        self.prompt: list[str] = []
+        self.started = False  # whether there was a field
+        self.block = ""
+
+    def take(self, index: int) -> bool:
+        """Read a line; return False where the header ends before it."""
+        line = self.lines[index]
+        if not index:
+            line = line.lstrip("\ufeff")
+        if self.block:
+            if line.startswith("%%end" + self.block):
+                self.block = ""
+        elif line.startswith("%"):
+            self._comment(line, index + 1)
+        elif not line.strip():
+            return self._blank(index)
+        elif (match := FIELD_LINE.match(line)) is None:
+            return self._text(line, index + 1)
+        elif self.head.has_key and match[1] in "wWs":
+            return False
+        else:
+            self.started = True
+            value = split_comment(line[2:]).strip()
+            _field(self.head, match[1], value, index + 1, self.remarks)
+        return True
+
+    def _comment(self, line: str, number: int) -> None:
+        if line.startswith("%%"):
+            self.block = _directive(self.head, line[2:], number, self.remarks)
+        elif not self.started and len(self.prompt) < 3 and not line.startswith(("%abc", "%end")):
+            self.prompt.append(line[1:].strip())
+
+    def _blank(self, index: int) -> bool:
+        if self.head.has_key or (self.started and _music_follows(self.lines, index)):
+            return False  # The tune ends here; the finding on it is made when the body is read.
+        if self.started and self.head.has_reference and _more_follows(self.lines, index):
+            message = "a blank line within the header ends the tune"
+            self.remarks.add("blank-line", message, line=index + 1, column=1)
+        return True
+
+    def _text(self, line: str, number: int) -> bool:
+        if self.head.has_key or looks_like_music(line):
+            return False
+        if self.started:
+            self.remarks.add(
+                "header-text",
+                "a line in the header is neither a field nor a comment",
+                "warning",
+                line=number,
+                column=1,
+                found=line[:30],
+            )
+        return True
 
 
 def _more_follows(lines: list[str], index: int) -> bool:

@@ -119,7 +119,7 @@ def tuplet_ratio(p: int, q: int | None, compound: bool) -> tuple[int, int] | Non
     Returns
     -------
     tuple of int, or None
-        None for a tuplet that says nothing: p below 2, or a shorthand above 9.
+        None for a tuplet without a meaning: p below 1, or p without q outside 2 to 9.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """Notes and chords as written: token -> duration, staff steps, accidentals, ties.
 
-What a token says depends only on its text and on the unit length, so each is worked out
-once and looked up afterwards.
+The meaning of a token depends only on its text and on the unit length, so each is read once and
+looked up afterwards.
 
 Examples
 --------

@@ -3,8 +3,8 @@
 Durations and onsets are exact Fractions of a whole note. Pitches are sounding MIDI
 numbers (60 = middle C), after key signature, accidentals held through the bar and
 through ties, octave clefs and ``transpose=``. Lines and columns count from 1 in the text
-as it was handed in. The reader (:mod:`scoregate.abc.reader`) makes these and nobody
-changes them afterwards.
+that was read. The reader (:mod:`scoregate.abc.reader`) makes scores; they are not changed
+afterwards.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Bar:
 
 @dataclass(slots=True)
 class Voice:
-    """One voice, with what the header says of it.
+    """One voice, and its properties in the header.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ class Score:
     Parameters
     ----------
     text : str
-        As handed in.
+        The text that was read: for the gates, the finished one.
     voices : list of Voice
         In the header's order, undeclared ones last.
     prompt : tuple of str

@@ -1,4 +1,4 @@
-"""Ties in the air: pitches held on until the note that takes them up."""
+"""Ties that are open: pitches held until the note that continues them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,17 @@ from scoregate.abc.score import Event
 
 
 class Tie:
-    """Where a tie (or the ties of one chord) begins, and whether it has led anywhere."""
+    """Where a tie (or the ties of one chord) begins.
+
+    Attributes
+    ----------
+    event : Event
+        The note or chord that is tied.
+    number : int
+        Number of its bar.
+    met : bool
+        Whether a note has continued it.
+    """
 
     __slots__ = ("event", "met", "number")
 
@@ -21,7 +31,7 @@ Ties = dict[int, tuple[int, Tie]]
 
 
 def copy_ties(ties: Ties) -> Ties:
-    """Return ties of their own: what meets the copy doesn't touch the original."""
+    """Return a copy of ties; a note that meets the copy leaves the original unmet."""
     new: dict[int, Tie] = {}
     copied: Ties = {}
     for pitch, (step, tie) in ties.items():

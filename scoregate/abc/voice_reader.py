@@ -342,11 +342,11 @@ class VoiceReader:
             self.ties[pitch] = (step, tie)
 
     def _meet(self, pitches: tuple[int, ...], holds: bool) -> tuple[int, ...]:
-        """Let the ties in the air meet a note or chord; return the pitches that they reach.
+        """Let the open ties meet a note or chord; return the pitches that are continued.
 
-        A tie that it doesn't take up stays in the air where the new note is tied itself:
-        so arpeggios are written whose notes are held into the chord behind them. A chord
-        of which one tied note goes on needs no other.
+        A tie that it doesn't continue stays open where the new note is tied itself: this is
+        how arpeggios are written whose notes are held into the chord behind them. Of a tied
+        chord it is enough that one note is continued.
         """
         ties = self.ties
         met = tuple([pitch for pitch in pitches if pitch in ties])
@@ -357,7 +357,7 @@ class VoiceReader:
         return met
 
     def drop_ties(self) -> None:
-        """Give up the ties in the air; remark on those that have led nowhere."""
+        """Close all ties; remark on those that no note has continued."""
         for tie in {id(tie): tie for _, tie in self.ties.values()}.values():
             if not tie.met:
                 self.remarks.add(
