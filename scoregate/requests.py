@@ -182,7 +182,7 @@ class TrainRequest(Request):
     settings: str | None = Field(
         default=None,
         description="Name or file of the settings of the run; left out, those of the embedded "
-        "model, or with --weights a short fine-tuning.",
+        "model, or a short fine-tuning where training goes on from weights.",
     )
     steps: int | None = Field(
         default=None,
