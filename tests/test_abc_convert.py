@@ -37,6 +37,7 @@ def _no_memory() -> None:
     formats._fault_of.cache_clear()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("content", "ending"), [(XML, ".xml"), (MIDI, ".mid")])
 def test_a_sound_score_converts(content: bytes, ending: str) -> None:
     score = finish(to_abc(content, ending, "score")).score()
@@ -155,6 +156,7 @@ def modules_of(package: str) -> list[str]:
     return [package, *(m.name for m in pkgutil.walk_packages(found.__path__, package + "."))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", ["scoregate.notagen", "scoregate.convert", "scoregate.abc"])
 def test_inference_and_conversion_import_no_training(package: str) -> None:
     names = [name for name in modules_of(package) if "training" not in name]
