@@ -200,7 +200,7 @@ def expected_band(passed: int, generated: int, size: int) -> tuple[float, float]
     (float, float)
         Lowest and highest rate; a round outside has at most 0.135 % probability on either side.
     """
-    expected = betabinom(size, passed + 0.5, generated - passed + 0.5)
+    expected: Any = betabinom(size, passed + 0.5, generated - passed + 0.5)
     # The distribution is summed here: scipy's own quantiles search step by step.
     cumulative = np.cumsum(expected.pmf(np.arange(size + 1)))
     low = int(np.searchsorted(cumulative, OUTSIDE / 2))

@@ -99,7 +99,7 @@ def read_stream(score: stream.Stream, name: str) -> Piece:
     UnusableError
         There is no note in it, its metre changes, or its bars don't follow the metre.
     """
-    parts = list(score.parts) if hasattr(score, "parts") else []
+    parts = list(getattr(score, "parts", ()))
     if len(parts) > 1:
         part: Any = score.chordify(removeRedundantPitches=True)
     else:

@@ -63,8 +63,8 @@ class LstmModel(nn.Module):
         logits : Tensor, (pieces, length, words)
         state : State
         """
-        hidden, state = self.lstm(self.dropout(self.embedding(tokens)), state)
-        return self.projection(self.dropout(hidden)), state
+        hidden, after = self.lstm(self.dropout(self.embedding(tokens)), state)
+        return self.projection(self.dropout(hidden)), after
 
 
 def loss_of(model: LstmModel, tokens: Tensor, padding: int) -> Tensor:

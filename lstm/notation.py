@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from scoregate.lstm.events import Event, Piece, bar_length
 
@@ -85,7 +86,7 @@ def find_key(events: Iterable[Event]) -> tuple[str, int]:
             )
     if not len(flow):
         return "C", 0
-    key = flow.analyze("key")
+    key: Any = flow.analyze("key")
     sharps = key.sharps
     # music21 may name a key with more than seven accidentals: take its enharmonic.
     if abs(sharps) > 6:

@@ -82,7 +82,7 @@ def separation(
         )
     names = sorted({name for row in (*one, *other) for name in row})
     values = np.array([[row.get(n, math.nan) for n in names] for row in (*one, *other)])
-    known = ~np.isnan(values).all(0)
+    known = np.atleast_1d(~np.isnan(values).all(axis=0))
     values, names = values[:, known], [n for n, k in zip(names, known, strict=True) if k]
     values = np.where(np.isnan(values), np.nanmedian(values, axis=0), values)
     labels = np.array([0] * len(one) + [1] * len(other))
@@ -90,9 +90,11 @@ def separation(
         StandardScaler(), LogisticRegression(C=0.1, class_weight="balanced", max_iter=2000)
     )
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    chances = cross_val_predict(model, values, labels, cv=folds, method="predict_proba")[:, 1]
+    chances = np.asarray(
+        cross_val_predict(model, values, labels, cv=folds, method="predict_proba")
+    )[:, 1]
     model.fit(values, labels)
-    weights = model[-1].coef_[0]
+    weights = model.named_steps["logisticregression"].coef_[0]
     order = np.argsort(-np.abs(weights))
     return Separation(
         float(roc_auc_score(labels, chances)), [(names[i], float(weights[i])) for i in order]
