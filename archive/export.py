@@ -37,11 +37,12 @@ OPENING_NOTES = 12
 """Notes of the first voice that make up a tune."""
 
 ROWS_AT_ONCE = 1_000
-SPLITS = ("train", "validation")
-_FINDING = pa.struct(
-    [(name, pa.string()) for name in ("gate", "code", "severity", "message", "voice")]
-    + [(name, pa.int32()) for name in ("bar", "line", "column")]
-)
+SPLITS: tuple[str, ...] = ("train", "validation")
+_FINDING_FIELDS = {
+    **dict.fromkeys(("gate", "code", "severity", "message", "voice"), pa.string()),
+    **dict.fromkeys(("bar", "line", "column"), pa.int32()),
+}
+_FINDING = pa.struct(list(_FINDING_FIELDS.items()))
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("id", "status", "name", "title", "style", "period",
                                       "composer", "instrumentation", "key", "metre")]
@@ -186,8 +187,7 @@ def _table(rows: list[dict[str, Any]]) -> pa.Table:
     narrow = [{name: row.get(name) for name in SCHEMA.names} for row in rows]
     for row in narrow:
         row["findings"] = [
-            {field.name: finding.get(field.name) for field in _FINDING}
-            for finding in row["findings"]
+            {name: finding.get(name) for name in _FINDING_FIELDS} for finding in row["findings"]
         ]
     return pa.Table.from_pylist(narrow, SCHEMA)
 

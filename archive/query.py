@@ -249,28 +249,39 @@ def _search(text: str) -> Iterator[_Condition]:
 
 
 def _contains(words: list[str]) -> Iterator[_Condition]:
+    test = "instr(lower(name || ' ' || title || ' ' || style), lower(?))"
     for word in words:
-        test = "instr(lower(name || ' ' || title || ' ' || style), lower(?))"
         if len(word) < SHORTEST_TERM:
             yield _Condition(test, [word])
-            continue
+    if indexed := [word for word in words if len(word) >= SHORTEST_TERM]:
         # In quotes, so that nothing in a word is an operator of FTS5.
-        quoted = '"{}"'.format(word.replace('"', '""'))
-        source = "SELECT rowid AS piece FROM piece_search WHERE piece_search MATCH ?"
-        yield _Condition(test, [word], source, [quoted])
+        quoted = " AND ".join('"{}"'.format(word.replace('"', '""')) for word in indexed)
+        yield _Condition(
+            " AND ".join([test] * len(indexed)),
+            indexed,
+            "SELECT rowid AS piece FROM piece_search WHERE piece_search MATCH ?",
+            [quoted],
+        )
 
 
 def _has_finding(code: str, severity: str) -> _Condition:
     severities = [severity] if severity else ["critical", "warning", "info"]
-    where = f"severity IN ({', '.join('?' * len(severities))})"
-    values: list[Any] = [*severities]
+    where = [f"severity IN ({', '.join('?' * len(severities))})"]
+    values: list[list[Any]] = [[*severities]]
     if code:
-        # A gate's name stands for all codes that begin with it.
-        where += " AND (code = ? OR (code >= ? AND code < ?))"
-        values += [code, f"{code}.", f"{code}/"]
+        # Two ranges of the index: the code itself, and where it is a gate's name its codes.
+        where, values = [f"{where[0]} AND code = ?"], [[*severities, code]]
+        if "." not in code:
+            where.append(
+                f"severity IN ({', '.join('?' * len(severities))}) AND code >= ? AND code < ?"
+            )
+            values.append([*severities, f"{code}.", f"{code}/"])
+    both = [value for of_range in values for value in of_range]
     return _Condition(
-        f"EXISTS (SELECT 1 FROM findings WHERE piece = number AND {where})",
-        values,
-        f"SELECT piece FROM findings WHERE {where}",
-        values,
+        " OR ".join(
+            f"EXISTS (SELECT 1 FROM findings WHERE piece = number AND {one})" for one in where
+        ),
+        both,
+        " UNION ALL ".join(f"SELECT piece FROM findings WHERE {one}" for one in where),
+        both,
     )
