@@ -69,10 +69,6 @@ def files_of(site: Site, rows: Sequence[dict[str, Any]], title: str) -> dict[str
             if name in contents:
                 files[f"{stem}/{name}"] = contents[name]
                 links.append((f"{Path(stem).name}/{name}", _LABELS[name]))
-        beside = {
-            "previous": f"{Path(names[position - 1]).name}.html" if position else "",
-            "next": f"{Path(names[position + 1]).name}.html" if position + 1 < len(names) else "",
-        }
         pages = [_decoded(contents.get(name)) for name in page_names(report)] if report else []
         text = _decoded(contents.get("score.abc"))
         files[f"{stem}.html"] = _page(
@@ -83,7 +79,8 @@ def files_of(site: Site, rows: Sequence[dict[str, Any]], title: str) -> dict[str
             links=links,
             root="../",
             index="../index.html",
-            **beside,
+            previous=f"{Path(names[position - 1]).name}.html" if position else "",
+            next=f"{Path(names[position + 1]).name}.html" if rows[position + 1 :] else "",
         )
         entries.append({"address": f"{stem}.html", "view": view})
     files["index.html"] = _encoded(

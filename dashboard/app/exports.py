@@ -132,10 +132,10 @@ def table(library: Library) -> list[dict[str, Any]]:
 def table_csv(library: Library) -> str:
     """Return the table as CSV; cells that a spreadsheet would run as a formula are quoted."""
     made = io.StringIO()
-    writer = csv.DictWriter(made, COLUMNS)
-    writer.writeheader()
+    writer = csv.writer(made)
+    writer.writerow(COLUMNS)
     for row in table(library):
-        writer.writerow({name: _cell(value) for name, value in row.items()})
+        writer.writerow([_cell(row[name]) for name in COLUMNS])
     return made.getvalue()
 
 

@@ -10,8 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, get_args
 
-from annotated_types import Ge, Gt, Le, Lt
 from fastapi import APIRouter, Request
+from pydantic.fields import FieldInfo
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, Response
 
@@ -186,10 +186,10 @@ def form_fields(values: dict[str, Any]) -> list[FormField]:
         if name in _LEFT_OUT:
             continue
         kinds = get_args(info.annotation) or (info.annotation,)
-        low = next((float(one.ge) for one in info.metadata if isinstance(one, Ge)), None)
-        low = next((float(one.gt) for one in info.metadata if isinstance(one, Gt)), low)
-        high = next((float(one.le) for one in info.metadata if isinstance(one, Le)), None)
-        high = next((float(one.lt) - 1 for one in info.metadata if isinstance(one, Lt)), high)
+        low = _bound(info, "ge", _bound(info, "gt"))
+        high = _bound(info, "le")
+        if high is None and (below := _bound(info, "lt")) is not None:
+            high = below - 1
         value = values.get(name, info.get_default(call_default_factory=True))
         if bool in kinds:
             kind = "bool"
@@ -215,6 +215,14 @@ def form_fields(values: dict[str, Any]) -> list[FormField]:
             )
         )
     return found
+
+
+def _bound(info: FieldInfo, kind: str, default: float | None = None) -> float | None:
+    """Return a bound of a field (``ge``, ``gt``, ``le`` or ``lt``), where it has one."""
+    for one in info.metadata:
+        if isinstance(value := getattr(one, kind, None), int | float):
+            return float(value)
+    return default
 
 
 def _weights_in_use(site: Site) -> list[str]:
