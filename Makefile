@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+# Two processes of tests; a file's tests stay together, because they share what is dear to make.
+PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 .PHONY: setup produce dashboard test quick check lint types docs api clean
 .DEFAULT_GOAL := help
@@ -27,10 +29,10 @@ dashboard: $(READY) ## Open the review dashboard; produce a few pieces first if 
 	@$(BIN)/scoregate dashboard
 
 test: $(READY) ## Run every test
-	@$(BIN)/python -m pytest -q
+	@$(PYTEST)
 
 quick: $(READY) ## Run the quick tests (under a minute)
-	@$(BIN)/python -m pytest -q -m 'not slow and not server'
+	@$(PYTEST) -m 'not slow and not server'
 
 lint: $(READY) ## Check style
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
