@@ -287,16 +287,22 @@ def _finish_batches(store: Archive, connection: sqlite3.Connection) -> None:
             names = json.loads((batch / MANIFEST).read_bytes())["folders"]
         except (OSError, ValueError, KeyError, TypeError):
             continue  # It died before the manifest was complete: nothing was in place yet.
-        with suppress(sqlite3.OperationalError), _transaction(connection):
-            for name in names:
-                folder = store.out / name
-                if store.is_entry(folder):
-                    with suppress(CorruptError):
-                        schema.insert_piece(connection, read_report(folder), Path(name))
-            # Only folders that were never put in place are left; `archive gc` deletes them.
-            (batch / MANIFEST).unlink(missing_ok=True)
-            with suppress(OSError):
-                batch.rmdir()
+        try:
+            with _transaction(connection):
+                for name in names:
+                    folder = store.out / name
+                    if store.is_entry(folder):
+                        with suppress(CorruptError):
+                            schema.insert_piece(connection, read_report(folder), Path(name))
+        except sqlite3.OperationalError as error:
+            _log.warning(
+                "Rows of %s could not be written (%s); the next reader tries.", batch, error
+            )
+            continue
+        # Only folders that were never put in place are left; `archive gc` deletes them.
+        (batch / MANIFEST).unlink(missing_ok=True)
+        with suppress(OSError):
+            batch.rmdir()
 
 
 def _rebuild(path: Path, store: Archive, progress: Callable[[int], None] | None) -> int:

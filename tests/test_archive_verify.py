@@ -1,6 +1,7 @@
 """Verification, tried by damaging an archive on purpose."""
 
 import os
+import sqlite3
 
 import pytest
 
@@ -202,3 +203,18 @@ def test_an_archive_of_a_newer_version_is_refused_with_a_word(store):
     for attempt in attempts:
         with pytest.raises(ArchiveError, match="newer Scoregate"):
             attempt()
+
+
+def test_rows_that_could_not_be_written_are_written_by_a_later_reader(store, monkeypatch):
+    killed(store, "insert_piece", BATCH)
+    with monkeypatch.context() as full:
+
+        def fails(*_):
+            raise sqlite3.OperationalError("database or disk is full")
+
+        full.setattr(catalog.schema, "insert_piece", fails)
+        with catalog.opened(store) as connection:
+            assert query.count(connection) == 4
+    with catalog.opened(store) as connection:
+        assert query.count(connection) == 4 + len(BATCH)
+    assert kinds(store) == []
