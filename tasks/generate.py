@@ -17,7 +17,7 @@ from scoregate.progress import report
 from scoregate.requests import ProduceRequest
 from scoregate.sampling import Sampling
 from scoregate.timing import spent
-from scoregate.validators.counterpoint_judge import line_judge
+from scoregate.validators.counterpoint_judge import LINE_TRIES, CounterpointJudge, line_judge
 
 
 @lru_cache(maxsize=2)
@@ -101,6 +101,8 @@ def generate(request: ProduceRequest, number: int, seeds: list[int]) -> tuple[Ba
     """
     with spent("generate"):
         generator = generator_of(request)
+        judge = line_judge(request.style, request.counterpoint)
+        tries = LINE_TRIES if isinstance(judge, CounterpointJudge) else Limits().line_tries
         stopped = False
         try:
             written = generator.generate(
@@ -111,10 +113,9 @@ def generate(request: ProduceRequest, number: int, seeds: list[int]) -> tuple[Ba
                     max_steps=request.max_steps,
                     max_seconds=60 * request.max_minutes if request.max_minutes else None,
                     batch_size=request.batch,
+                    line_tries=tries,
                 ),
-                accept_line=line_judge(request.style, request.counterpoint)
-                if request.repair_lines
-                else None,
+                accept_line=judge if request.repair_lines else None,
                 on_progress=_show,
             )
         except Interrupted as interrupted:

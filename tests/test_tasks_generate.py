@@ -7,11 +7,13 @@ from notagen_models import random_weights
 
 from scoregate.errors import RequestError
 from scoregate.flows.launch import check_request, minutes
-from scoregate.generator import Generation, Provenance
+from scoregate.generator import Generation, Limits, Provenance
 from scoregate.notagen.model.shape import ModelShape
 from scoregate.requests import ProduceRequest
 from scoregate.styles import Style
 from scoregate.tasks import generate as module
+from scoregate.validators.counterpoint_judge import LINE_TRIES, CounterpointJudge
+from scoregate.validators.line_judge import accept_line
 
 pytestmark = pytest.mark.slow
 
@@ -122,3 +124,23 @@ def test_off_a_terminal_a_line_is_printed_now_and_then(capsys):
     assert capsys.readouterr().err == ""
     minutes(every=0)("writing", 1, 2, "3 bars, about 2 h 5 min left")
     assert capsys.readouterr().err == "writing: 1 of 2, 3 bars, about 2 h 5 min left\n"
+
+
+def test_a_choral_style_is_judged_by_counterpoint_and_given_more_tries(monkeypatch):
+    seen = {}
+
+    class Listening:
+        def generate(self, prompts, **more):
+            seen.update(more)
+            return []
+
+    monkeypatch.setattr(module, "generator_of", lambda request: Listening())
+    monkeypatch.setattr(module, "origin_of", lambda request, generator: {})
+    made()
+    assert isinstance(seen["accept_line"], CounterpointJudge)
+    assert seen["limits"].line_tries == LINE_TRIES
+    made(counterpoint=False)
+    assert seen["accept_line"] is accept_line
+    assert seen["limits"].line_tries == Limits().line_tries
+    made(repair_lines=False)
+    assert seen["accept_line"] is None
