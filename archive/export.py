@@ -187,7 +187,8 @@ def _table(rows: list[dict[str, Any]]) -> pa.Table:
     narrow = [{name: row.get(name) for name in SCHEMA.names} for row in rows]
     for row in narrow:
         row["findings"] = [
-            {name: finding.get(name) for name in _FINDING_FIELDS} for finding in row["findings"]
+            {name: finding.get(name) for name in _FINDING_FIELDS}
+            for finding in row["findings"] or ()
         ]
     return pa.Table.from_pylist(narrow, SCHEMA)
 

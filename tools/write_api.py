@@ -37,6 +37,7 @@ def main() -> None:
     sys.path.insert(0, str(PACKAGE))
     import pdoc
 
+    warnings.filterwarnings("ignore", message="'scoregate' may refer to", module="pdoc")
     warnings.filterwarnings("ignore", message="Error parsing type annotation", module="pdoc")
     for name in PUBLIC:
         _import_lazy_names(import_module(name))
