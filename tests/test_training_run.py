@@ -47,6 +47,7 @@ def run_to_end(run, folder, every=2):
     return list(train(run, material, held, folder / "checkpoint.pt", every, every * 3))
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_with_the_same_curve(tmp_path, monkeypatch):
     whole = Run(tiny())
     run_to_end(whole, tmp_path)

@@ -182,6 +182,7 @@ def answer(severity="critical", **measures):
     return check
 
 
+@pytest.mark.slow
 def test_no_critical_finding_of_another_gate_is_allowed(registered):
     registered(beauty=beauty(answer()))
     examination = examine(CHORALE)
