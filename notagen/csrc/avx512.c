@@ -5,6 +5,7 @@
 #define FEATURES "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c"
 #include "target.h"
 #define ROWS 12
+#define REGISTER 64
 #define HALF_FLOATS
 #define INTEGER_DOT
 #ifndef __clang__

@@ -6,5 +6,6 @@
 #else
 #define ROWS 1
 #endif
+#define REGISTER 16
 #include "arithmetic.inc"
 const KernelSet kernels_portable = {"portable", 0, forward, output, pack};
