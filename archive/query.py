@@ -95,9 +95,13 @@ def rows(
         for condition in _conditions(connection, wanted or Filter())
     )
     # The page is cut out of the index first; whole rows are read for that page alone.
+    page = f"SELECT number AS wanted FROM pieces {joined} WHERE {where}"
+    if joined and not values:
+        # Every piece that has the measure: its entries alone are read.
+        page = "SELECT piece AS wanted, piece AS number FROM measures AS sorted WHERE name = ?"
     query = (
-        f"SELECT pieces.* FROM (SELECT number AS wanted FROM pieces {joined} WHERE {where} "
-        f"ORDER BY {order} LIMIT ? OFFSET ?) JOIN pieces ON pieces.number = wanted"
+        f"SELECT pieces.* FROM ({page} ORDER BY {order} LIMIT ? OFFSET ?) "
+        "JOIN pieces ON pieces.number = wanted"
     )
     window = (-1 if limit is None else limit, offset)
     return [dict(row) for row in connection.execute(query, (*sort_values, *values, *window))]
