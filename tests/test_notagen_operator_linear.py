@@ -28,6 +28,9 @@ def layer(precision, seed=0):
 
 @pytest.mark.parametrize(("precision", "close"), [("fp32", 1e-5), ("bf16", 0.02), ("int8", 0.05)])
 def test_layers_agree_with_the_matrix_product(precision, close):
+    if precision == "int8" and not sums_of_8_bits_are_exact():
+        # Inputs have seven bits there: twice the step, so twice the error of eight.
+        close *= 2
     x, linear, expected = layer(precision)
     other = torch.ones_like(expected)
     torch.testing.assert_close(linear(x), expected, atol=close, rtol=close)
