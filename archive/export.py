@@ -42,6 +42,8 @@ _FINDING_FIELDS = {
     **dict.fromkeys(("gate", "code", "severity", "message", "voice"), pa.string()),
     **dict.fromkeys(("bar", "line", "column"), pa.int32()),
 }
+# Lists of records: Hugging Face's `datasets` has no maps.
+_MEASURE = pa.struct([("name", pa.string()), ("value", pa.float64())])
 _FINDING = pa.struct(list(_FINDING_FIELDS.items()))
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("id", "status", "name", "title", "style", "period",
@@ -50,7 +52,7 @@ SCHEMA = pa.schema(
     + [(name, pa.string()) for name in ("abc", "raw", "tune", "run_id", "model", "weights")]
     + [("seed", pa.int64()), ("temperature", pa.float64()), ("top_k", pa.int32()),
        ("top_p", pa.float64()), ("created_utc", pa.string())]
-    + [("measures", pa.map_(pa.string(), pa.float64())), ("findings", pa.list_(_FINDING))]
+    + [("measures", pa.list_(_MEASURE)), ("findings", pa.list_(_FINDING))]
 )  # fmt: skip
 
 
@@ -178,7 +180,7 @@ def _rows(store: Archive, wanted: query.Filter) -> Iterator[dict[str, Any]]:
             "abc": abc,
             "raw": read_bytes(raw).decode("utf-8", "replace") if raw.exists() else None,
             "tune": tune_of(abc),
-            "measures": list(report.measures.items()),
+            "measures": [{"name": name, "value": value} for name, value in report.measures.items()],
             "findings": [finding.model_dump() for finding in report.findings],
         }
 
