@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.error
+import urllib.parse
 import urllib.request
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -146,7 +147,13 @@ class Deployed:
     def __init__(self, url: str, request: ProduceRequest) -> None:
         self._url = url
         found = _asked(url, f"/deployments/name/{DEPLOYMENT}")
-        if found.get("paused") or found.get("status") == "NOT_READY":
+        # A deployment stays READY for a minute after its last worker has died, so the
+        # workers are asked for their heartbeats as well.
+        if (
+            found.get("paused")
+            or found.get("status") == "NOT_READY"
+            or not _online_workers(url, found.get("work_pool_name"))
+        ):
             raise ServerError(f"No worker takes the runs of {DEPLOYMENT}.", "Start a worker.")
         made = _asked(
             url,
@@ -167,6 +174,8 @@ class Deployed:
         kind = state.get("type", "")
         if kind in ("FAILED", "CRASHED"):
             return False, "", f"The flow run {kind.lower()}: {state.get('message') or ''}"
+        if kind in ("SCHEDULED", "PENDING"):
+            return True, "waiting for a worker of the deployment", ""
         return kind not in _ENDED, str(state.get("name", "")).lower(), ""
 
     def stop(self, hard: bool) -> None:
@@ -228,7 +237,15 @@ def _server_url() -> str:
     return ""
 
 
-def _asked(url: str, path: str, content: dict[str, Any] | None = None) -> dict[str, Any]:
+def _online_workers(url: str, pool: str | None) -> list[dict[str, Any]]:
+    """Return the workers of a pool that have sent a heartbeat lately."""
+    if not pool:
+        return []
+    asked = {"workers": {"status": {"any_": ["ONLINE"]}}}
+    return _asked(url, f"/work_pools/{urllib.parse.quote(pool)}/workers/filter", asked)
+
+
+def _asked(url: str, path: str, content: dict[str, Any] | None = None) -> Any:
     data = None if content is None else json.dumps(content).encode()
     request = urllib.request.Request(
         url + path, data, {"Content-Type": "application/json"}, method="POST" if data else "GET"
