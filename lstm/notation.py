@@ -1,8 +1,9 @@
 """From a stream of events to measured notation in ABC.
 
 Bars are counted off by the metre, a note over a barline becomes tied notes, triplets and other
-tuplets are written as such, the key is found by music21 from the notes, and pitches are spelt in
-it. The text has one bar to a line, as NotaGen's has, so the same tools read it.
+tuplets are written as such, notes are beamed by beats, the key is found by music21 from the
+notes, and pitches are spelt in it. The text has one bar to a line, as NotaGen's has, so the same
+tools read it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,17 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from scoregate.abc.keys import (
+    ALTERATION_TEXT,
+    FIFTHS_OF_LETTER,
+    LETTERS,
+    SEMITONES,
+    Alterations,
+    signature,
+    transpose_key,
+)
+from scoregate.abc.writing import length_text
+from scoregate.convert.bar_events import Pitch, step_text
 from scoregate.lstm.events import Event, Piece, bar_length
 
 UNIT = Fraction(1, 2)
@@ -19,11 +31,13 @@ UNIT = Fraction(1, 2)
 PLAIN = [Fraction(2) ** power for power in range(5, -7, -1)]
 WRITABLE = sorted({*PLAIN, *(value * Fraction(3, 2) for value in PLAIN)}, reverse=True)
 """Durations of single notes, plain or with one dot, in quarter notes."""
+TEMPI = {Fraction(3, 2): "Q:3/8=96", Fraction(2): "Q:1/2=80"}
+"""By the length of a beat in quarter notes; 108 quarter notes a minute for others."""
 TUPLETS = {3: 2, 5: 4, 7: 4}
 """``(p:q``: p notes in the time of q."""
 INSTRUMENTS = {"fiddle": "Violin", "keyboard": "Piano"}
 """Names of parts for styles whose instrumentation is not an instrument's name."""
-FIFTHS = "FCGDAEB"
+_LETTER_OF_FIFTHS = {fifths % 7: letter for letter, fifths in FIFTHS_OF_LETTER.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +105,19 @@ def find_key(events: Iterable[Event]) -> tuple[str, int]:
     # music21 may name a key with more than seven accidentals: take its enharmonic.
     if abs(sharps) > 6:
         sharps += -12 if sharps > 0 else 12
-    position = sharps + (1 if key.mode == "major" else 4)
-    letter, accidental = FIFTHS[position % 7], position // 7
-    name = letter + ("#" * accidental if accidental > 0 else "b" * -accidental)
-    return name + ("" if key.mode == "major" else "m"), sharps
+    return transpose_key("C" if key.mode == "major" else "Am", sharps), sharps
+
+
+def beat_length(metre: str) -> Fraction:
+    """Return the length of a beat in quarter notes: what a beam may hold.
+
+    >>> [str(beat_length(metre)) for metre in ("4/4", "6/8", "2/2", "3/8", "5/8")]
+    ['1', '3/2', '2', '3/2', '1']
+    """
+    beats, _, unit = metre.partition("/")
+    if int(unit) >= 8 and int(beats) % 3 == 0:
+        return Fraction(12, int(unit))
+    return Fraction(2) if unit == "2" else Fraction(1)
 
 
 def to_abc(piece: Piece, instrumentation: str, title: str = "") -> str:
@@ -112,11 +135,11 @@ def to_abc(piece: Piece, instrumentation: str, title: str = "") -> str:
     name = INSTRUMENTS.get(instrumentation.lower(), instrumentation)
     sounding = [pitch for event in piece.events for pitch in event.pitches]
     clef = "bass" if sounding and sum(sounding) / len(sounding) < 56 else "treble"
-    compound = piece.metre.endswith("/8") and int(piece.metre.split("/")[0]) % 3 == 0
+    beat = beat_length(piece.metre)
     head = [f"T:{title}"] if title else []
     head += [
         "L:1/8",
-        "Q:3/8=96" if compound else "Q:1/4=108",
+        TEMPI.get(beat, "Q:1/4=108"),
         f"M:{piece.metre}",
         f"K:{key}",
         f'V:1 {clef} nm="{name}"',
@@ -125,33 +148,56 @@ def to_abc(piece: Piece, instrumentation: str, title: str = "") -> str:
     lines = []
     for number, bar in enumerate(bars):
         barline = "|]" if number == len(bars) - 1 else "|"
-        lines.append(f"[V:1]{write_bar(bar, sharps)}{barline}")
+        # A pickup is the end of a bar, so its beats are counted from where that bar would begin.
+        start = bar_length(piece.metre) - piece.pickup if piece.pickup and not number else 0
+        lines.append(f"[V:1]{write_bar(bar, sharps, beat, Fraction(start))}{barline}")
     return "\n".join([*head, *lines]) + "\n"
 
 
-def write_bar(bar: Sequence[Portion], sharps: int) -> str:
-    """Return the music of one bar.
+def write_bar(
+    bar: Sequence[Portion],
+    sharps: int,
+    beat: Fraction = Fraction(1),
+    start: Fraction = Fraction(0),
+) -> str:
+    """Return the music of one bar, with a space before each beat that a note begins.
 
     Parameters
     ----------
     bar : sequence of Portion
     sharps : int
         Of the key signature; flats below 0.
+    beat : Fraction
+        Length of a beat in quarter notes.
+    start : Fraction
+        Where in the bar the first portion begins, in quarter notes; above 0 for a pickup.
     """
-    altered: dict[tuple[str, int], int] = {}
+    alters = signature(sharps)
+    held: dict[int, int] = {}
     written: list[str] = []
+    time = start
     for tuplet, group in _tuplet_groups(bar):
+        scale = Fraction(tuplet, TUPLETS[tuplet]) if tuplet else Fraction(1)
+        parts = [(portion, _writable(portion.duration * scale)) for portion in group]
         if tuplet:
-            written.append(f"({tuplet}:{TUPLETS[tuplet]}:{len(group)}")
-            scale = Fraction(tuplet, TUPLETS[tuplet])
-            parts = [(portion, [portion.duration * scale]) for portion in group]
-        else:
-            parts = [(portion, _writable(portion.duration)) for portion in group]
+            _space(written, time, beat)
+            count = sum(len(durations) for _, durations in parts)
+            written.append(f"({tuplet}:{TUPLETS[tuplet]}:{count}")
         for portion, durations in parts:
             for number, duration in enumerate(durations):
+                if not tuplet:
+                    _space(written, time, beat)
                 tied = portion.tied or number < len(durations) - 1
-                written.append(_write(portion.pitches, duration, tied, sharps, altered))
+                sounds = _sounds(portion.pitches, sharps, alters, held)
+                tie = "-" if tied and portion.pitches else ""
+                written.append(sounds + length_text(duration / UNIT) + tie)
+                time += duration / scale
     return "".join(written)
+
+
+def _space(written: list[str], time: Fraction, beat: Fraction) -> None:
+    if written and time % beat == 0:
+        written.append(" ")
 
 
 def _tuplet_groups(bar: Sequence[Portion]) -> list[tuple[int, list[Portion]]]:
@@ -190,34 +236,35 @@ def _writable(duration: Fraction) -> list[Fraction]:
     return parts
 
 
-def _write(
-    pitches: tuple[int, ...],
-    duration: Fraction,
-    tied: bool,
-    sharps: int,
-    altered: dict[tuple[str, int], int],
+def _sounds(
+    pitches: tuple[int, ...], sharps: int, alters: Alterations, held: dict[int, int]
 ) -> str:
-    length = duration / UNIT
-    suffix = "" if length == 1 else str(length)
-    if not pitches:
-        return f"z{suffix}"
-    notes = [_spell(pitch, sharps, altered) for pitch in pitches]
-    sounds = notes[0] if len(notes) == 1 else f"[{''.join(notes)}]"
-    return sounds + suffix + ("-" if tied else "")
+    """Return a note, a chord or a rest without its length.
+
+    Parameters
+    ----------
+    pitches : tuple of int
+    sharps : int
+        Of the key signature.
+    alters : Alterations
+        Of the key signature.
+    held : dict of int to int
+        Accidentals of the bar so far, by diatonic step; changed in place.
+    """
+    names = []
+    for step, alteration in (_spell(pitch, sharps) for pitch in pitches):
+        sign = ""
+        if held.get(step, alters[step % 7]) != alteration:
+            held[step] = alteration
+            sign = ALTERATION_TEXT[alteration]
+        names.append(sign + step_text(step))
+    return names[0] if len(names) == 1 else f"[{''.join(names)}]" if names else "z"
 
 
-def _spell(pitch: int, sharps: int, altered: dict[tuple[str, int], int]) -> str:
-    """Return a pitch in ABC; ``altered`` holds the accidentals of the bar so far."""
+def _spell(pitch: int, sharps: int) -> Pitch:
+    """Return the diatonic step (0 is C4) and the alteration of a MIDI number in a key."""
     # Twelve neighbours on the line of fifths, from three flats beyond the signature's centre.
     position = next(p for p in range(sharps - 3, sharps + 9) if (p * 7 - pitch) % 12 == 0)
-    letter, alteration = FIFTHS[(position + 1) % 7], (position + 1) // 7
-    natural = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}[letter]
-    octave = (pitch - alteration - natural) // 12 - 1
-    usual = (sharps + 6 - FIFTHS.index(letter)) // 7
-    accidental = ""
-    if altered.get((letter, octave), usual) != alteration:
-        accidental = "^" * alteration if alteration > 0 else "_" * -alteration or "="
-        altered[letter, octave] = alteration
-    if octave >= 5:
-        return accidental + letter.lower() + "'" * (octave - 5)
-    return accidental + letter + "," * (4 - octave)
+    letter, alteration = _LETTER_OF_FIFTHS[position % 7], (position + 1) // 7
+    place = LETTERS.index(letter)
+    return place + 7 * ((pitch - alteration - SEMITONES[place]) // 12 - 5), alteration

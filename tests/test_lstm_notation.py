@@ -29,33 +29,49 @@ def test_a_word_is_read_back(word):
 
 
 def test_bars_are_counted_off_by_the_metre():
-    assert music(piece("60:1 62:1 64:1 65:1 67:4")) == ["[V:1]C2D2E2F2|", "[V:1]G8|]"]
+    assert music(piece("60:1 62:1 64:1 65:1 67:4")) == ["[V:1]C2 D2 E2 F2|", "[V:1]G8|]"]
 
 
 def test_a_pickup_makes_a_short_first_bar():
-    assert music(piece("67:1 72:2 71:1", "3/4", 1)) == ["[V:1]G2|", "[V:1]c4B2|]"]
+    assert music(piece("67:1 72:2 71:1", "3/4", 1)) == ["[V:1]G2|", "[V:1]c4 B2|]"]
 
 
 def test_a_note_over_a_barline_is_tied():
-    assert music(piece("60:3 64:2 62:3")) == ["[V:1]C6E2-|", "[V:1]E2D6|]"]
+    assert music(piece("60:3 64:2 62:3")) == ["[V:1]C6 E2-|", "[V:1]E2 D6|]"]
 
 
 def test_a_rest_over_a_barline_is_not_tied():
-    assert music(piece("60:3 r:2 62:3")) == ["[V:1]C6z2|", "[V:1]z2D6|]"]
+    assert music(piece("60:3 r:2 62:3")) == ["[V:1]C6 z2|", "[V:1]z2 D6|]"]
 
 
 def test_a_duration_that_no_single_note_has_is_tied():
-    assert music(piece("60:5/2 62:3/2")) == ["[V:1]C4-CD3|]"]
+    assert music(piece("60:5/2 62:3/2")) == ["[V:1]C4- CD3|]"]
 
 
 def test_triplets_are_written_as_such():
     bars = music(piece("60:1/3 62:1/3 64:1/3 60:2/3 62:1/3 67:2"))
-    assert bars == ["[V:1](3:2:3CDE(3:2:2C2DG4|]"]
+    assert bars == ["[V:1](3:2:3CDE (3:2:2C2D G4|]"]
+
+
+def test_eighths_are_beamed_by_beats():
+    assert music(piece(" ".join(["67:1/2"] * 8))) == ["[V:1]GG GG GG GG|]"]
+    assert music(piece(" ".join(["67:1/2"] * 6), "6/8")) == ["[V:1]GGG GGG|]"]
+    assert music(piece(" ".join(["67:1/2"] * 8), "2/2")) == ["[V:1]GGGG GGGG|]"]
+
+
+def test_beats_of_a_pickup_are_counted_to_the_barline():
+    bars = music(piece(" ".join(["67:1/2"] * 7), "4/4", Fraction(3, 2)))
+    assert bars == ["[V:1]G GG|", "[V:1]GG GG|]"]
+
+
+def test_a_plain_value_within_a_tuplet_is_written_with_ties():
+    bars = music(piece("60:1/3 62:5/4 60:2/3 62:7/4"))
+    assert bars == ["[V:1](3:2:4CD3-D3/4C2D3-D/2|]"]
 
 
 def test_chords_and_accidentals():
     bars = music(piece("60.64.67:2 61:1 61:1 60:4"))
-    assert bars[0].startswith("[V:1][CEG]4^C2C2|")
+    assert bars[0].startswith("[V:1][CEG]4 ^C2 C2|")
     assert bars[1] == "[V:1]C8|]"
 
 
@@ -63,14 +79,14 @@ def test_the_key_is_found_and_notes_are_spelt_in_it():
     scale = "67:2 71:1 74:1 79:1 78:1 76:1 74:1 72:1 69:1 67:2"
     key, sharps = find_key(piece(scale).events)
     assert (key, sharps) == ("G", 1)
-    assert music(piece(scale))[1] == "[V:1]g2f2e2d2|"
+    assert music(piece(scale))[1] == "[V:1]g2 f2 e2 d2|"
 
 
 def test_flats_are_spelt_as_flats():
     scale = "65:2 69:1 72:1 77:1 76:1 72:1 70:1 69:1 67:1 65:2"
     assert find_key(piece(scale).events) == ("F", -1)
-    assert music(piece(scale))[0] == "[V:1]F4A2c2|"
-    assert music(piece(scale))[1] == "[V:1]f2e2c2B2|"
+    assert music(piece(scale))[0] == "[V:1]F4 A2 c2|"
+    assert music(piece(scale))[1] == "[V:1]f2 e2 c2 B2|"
 
 
 EVENTS = st.tuples(
