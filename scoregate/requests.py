@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Collection
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from scoregate.errors import RequestError
 from scoregate.styles import Style, resolve
@@ -32,8 +32,9 @@ class ProduceRequest(Request):
     """A request for a number of passing pieces in one style. Each field describes itself."""
 
     style: str = Field(
-        default=DEFAULT_STYLE,
-        description="Period/Composer/Instrumentation; `scoregate styles` lists them.",
+        default="",
+        description="Period/Composer/Instrumentation; `scoregate styles` lists them. Left out: "
+        "Bach chorales, or the first style of another kind of generator.",
     )
     count: int = Field(default=4, ge=1, le=100_000, description="Passing pieces wanted.")
     temperature: float = Field(
@@ -82,7 +83,7 @@ class ProduceRequest(Request):
     )
     model: str = Field(
         default="notagen",
-        description="Kind of generator: notagen, or one that another package registers.",
+        description="Kind of generator: notagen, lstm, or one that another package registers.",
     )
     weights: str | None = Field(
         default=None, description="Name or file of the weights; left out, the embedded model."
@@ -114,6 +115,13 @@ class ProduceRequest(Request):
         default=False, description="Add an audio preview where fluidsynth and a soundfont exist."
     )
 
+    @model_validator(mode="after")
+    def _style_of_notagen(self) -> ProduceRequest:
+        """Fill in the default style, which is NotaGen's; other generators have their own."""
+        if not self.style and self.model == "notagen":
+            object.__setattr__(self, "style", DEFAULT_STYLE)
+        return self
+
     def settled(self, trained: Collection[Style] | None) -> ProduceRequest:
         """Return the request with its style in full, and with a seed.
 
@@ -127,7 +135,8 @@ class ProduceRequest(Request):
         RequestError
             An unknown style, or one that the weights were not trained on.
         """
-        style = resolve(self.style, trained=trained, allow_untrained=self.allow_untrained)
+        asked = self.style or next(map(str, trained or ()), DEFAULT_STYLE)
+        style = resolve(asked, trained=trained, allow_untrained=self.allow_untrained)
         seed = secrets.randbits(31) if self.seed is None else self.seed
         return self.model_copy(update={"style": str(style), "seed": seed})
 

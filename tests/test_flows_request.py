@@ -5,6 +5,7 @@ import pytest
 from scoregate.errors import RequestError
 from scoregate.requests import ProduceRequest, checked
 from scoregate.seeds import seeds_of_round
+from scoregate.styles import Style
 
 
 def test_defaults_ask_for_four_chorales():
@@ -59,3 +60,10 @@ def test_the_same_round_has_the_same_seeds():
 
 def test_the_former_name_of_a_field_is_still_taken():
     assert checked(ProduceRequest, max_patches=60) == checked(ProduceRequest, max_steps=60)
+
+
+def test_other_generators_have_their_own_default_style():
+    request = checked(ProduceRequest, model="scale")
+    assert request.style == ""
+    styles = (Style("Etude", "Anonymous", "Flute"), Style("Etude", "Anonymous", "Oboe"))
+    assert request.settled(styles).style == "Etude/Anonymous/Flute"
