@@ -237,6 +237,8 @@ class RunRecord(Sealed):
         Wall time; the part of it that no stage accounts for.
     stage_seconds : dict of str to float
     notes : list of str
+    alarms : list of str
+        What the control chart of earlier runs says of this one (:mod:`scoregate.archive.trend`).
     """
 
     format: int = FORMAT
@@ -253,6 +255,7 @@ class RunRecord(Sealed):
     orchestration_seconds: float | None = None
     stage_seconds: dict[str, float] = Field(default_factory=dict)
     notes: list[str] = Field(default_factory=list)
+    alarms: list[str] = Field(default_factory=list)
 
     def count(self, status: Status) -> int:
         """Return how many pieces ended with this status."""

@@ -20,7 +20,6 @@ names come from the table of artefacts, never from the text of a piece.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -43,11 +42,6 @@ PIECE_ID = re.compile(r"[0-9a-f]{64}")
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 _log = logging.getLogger(__name__)
-
-
-def piece_id(text: str) -> str:
-    """Return the id of a finished ABC text: the SHA-256 of its bytes in UTF-8."""
-    return hashlib.sha256(encoded(text)).hexdigest()
 
 
 def new_run_id() -> str:

@@ -17,6 +17,7 @@ from fractions import Fraction
 from typing import Any
 
 from scoregate.abc.score import Bar, Score
+from scoregate.abc.source_text import split_lines
 from scoregate.abc.writing import rest_text
 
 _VOICE = re.compile(r"\[V:\s*([^\]\s]*)[^\]]*\]")
@@ -47,7 +48,7 @@ def interleaved_text(score: Score, findings: Iterable[Any] = ()) -> str:
         for finding in findings
         if finding.gate == "syntax" and finding.severity == "critical"
     }
-    source = score.text.splitlines()
+    source = split_lines(score.text)
     rows = []
     for index in range(score.bar_count):
         row = [(v.id, v.bars[index] if index < len(v.bars) else None) for v in voices]

@@ -18,6 +18,7 @@ from fractions import Fraction
 
 from scoregate.abc.keys import FIFTHS_OF_LETTER, FIFTHS_OF_MODE
 from scoregate.abc.score import Bar, Event, Score, Voice
+from scoregate.abc.source_text import split_lines
 from scoregate.render.midi_file import Conductor, Note, Track, midi_bytes
 from scoregate.render.playing_order import playing_order
 from scoregate.render.programs import programs_of
@@ -227,7 +228,7 @@ def tempo_changes(score: Score) -> dict[int, list[tuple[Fraction, float]]]:
             for event in bar.events:
                 events.setdefault(event.line, []).append((event.column, index, event.onset))
     changes: dict[int, dict[Fraction, float]] = {}
-    for number, line in enumerate(score.text.splitlines(), 1):
+    for number, line in enumerate(split_lines(score.text), 1):
         for match in _INLINE_TEMPO.finditer(line) if "[Q:" in line else ():
             # It holds from the note behind it.
             behind = [event for event in events.get(number, ()) if event[0] > match.end()]

@@ -21,9 +21,14 @@ ALARM = "scoregate.alarm"
 def watch(out: str, record: RunRecord) -> list[str]:
     """Create the artifact ``trend`` and an event for each alarm; return the alarms' sentences.
 
+    The alarms are written into the run's record, from which the dashboard shows the last one.
     An event's payload holds ``code``, ``message``, ``run_id``, ``style`` and ``out``.
     """
-    found = run_trend(Archive(out), record)
+    store = Archive(out)
+    found = run_trend(store, record)
+    record.alarms = [alarm.message for alarm in found.alarms]
+    if record.alarms:
+        store.write_run(record)
     create_markdown_artifact(key="trend", markdown=trend_report(found))
     log = get_run_logger()
     for alarm in found.alarms:
@@ -42,4 +47,4 @@ def watch(out: str, record: RunRecord) -> list[str]:
                 "out": out,
             },
         )
-    return [alarm.message for alarm in found.alarms]
+    return record.alarms

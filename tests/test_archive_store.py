@@ -13,8 +13,9 @@ import pytest
 
 from scoregate.archive import atomic
 from scoregate.archive.records import PieceReport, RunRecord
-from scoregate.archive.store import Archive, new_run_id, piece_id
+from scoregate.archive.store import Archive, new_run_id
 from scoregate.errors import ArchiveError, CorruptError, RequestError
+from scoregate.piece import piece_id
 
 ROOT = Path(__file__).parents[1]
 TEXT = "X:1\nT:Ein Stück\nL:1/4\nM:4/4\nK:C\nCDEF|]\n"

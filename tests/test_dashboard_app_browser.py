@@ -185,6 +185,52 @@ def test_a_clicked_bar_is_where_it_starts_and_voices_can_be_muted(tab):
     assert bar > 5
 
 
+def test_a_soloed_voice_is_the_only_one_that_sounds(tab):
+    tab.goto("/pieces?verdict=passed")
+    tab.locator("table.list th a").first.click()
+    tab.locator("[data-play]:not([disabled])").wait_for()
+    tab.locator(".voices summary").click()
+    tab.get_by_role("button", name=re.compile("^Solo")).first.click()
+    tab.keyboard.press("Escape")
+    tab.locator("[data-play]").click()
+    assert level(tab) > 0.001
+    # With the soloed voice muted as well nothing is left to be heard.
+    tab.get_by_role("button", name=re.compile("^Mute")).first.click()
+    tab.wait_for_timeout(2500)
+    assert level(tab) < 0.0005
+    tab.get_by_role("button", name=re.compile("^Solo")).first.click()
+    assert level(tab) > 0.001
+
+
+def speed(tab) -> float:
+    """Return how many seconds of the score are played in a second of time."""
+    return tab.evaluate(
+        """async () => {
+          const at = () => +document.querySelector('[data-seek]').value;
+          const [begin, from] = [performance.now(), at()];
+          await new Promise((done) => setTimeout(done, 2000));
+          return (at() - from) / (performance.now() - begin) * 1000;
+        }"""
+    )
+
+
+def test_the_tempo_changes_while_it_plays(tab):
+    tab.goto("/pieces?verdict=passed")
+    tab.locator("table.list th a").first.click()
+    tab.locator("[data-play]:not([disabled])").wait_for()
+    tab.locator("[data-play]").click()
+    assert level(tab) > 0.001
+    speeds = []
+    for percent in (50, 150):
+        tab.locator("[data-tempo]").evaluate(
+            f"(one) => {{ one.value = {percent}; one.dispatchEvent(new Event('input')); }}"
+        )
+        assert tab.locator("[data-tempo-text]").inner_text() == f"{percent} %"
+        speeds.append(speed(tab))
+    assert 0.3 < speeds[0] < 0.7
+    assert 1.2 < speeds[1] < 1.8
+
+
 def test_ten_are_rated_by_keyboard_and_one_is_undone(tab, out):
     name = f"ten-{time.time_ns()}"
     tab.goto("/")

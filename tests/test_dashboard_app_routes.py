@@ -64,6 +64,18 @@ PAGES = ("/", "/pieces", "/review", "/ab", "/compare", "/compare?by=settings", "
          "/exports", f"/runs/{RUNS[0]}")  # fmt: skip
 
 
+def test_the_overview_shows_the_last_alarm_as_text(out):
+    store = Archive(out)
+    assert "pieces are missing: the rounds were used up" in client_of(out).get("/").text
+    for run, said in zip(RUNS, ("the older one", f"2 pieces short {PAYLOADS[0]}"), strict=True):
+        record = store.run(run)
+        record.alarms = [said]
+        store.write_run(record)
+    text = client_of(out).get("/").text
+    assert "2 pieces short &lt;script&gt;" in text
+    assert "the older one" not in text
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_every_page_answers_with_its_policy(client, path):
     answer = client.get(path)

@@ -94,6 +94,7 @@ def test_out_of_rounds_says_what_is_missing_and_keeps_what_failed(prefect_server
     store = Archive(tmp_path)
     (run,) = store.run_ids()
     assert store.run(run).missing == 2
+    assert any("2 pieces short" in alarm for alarm in store.run(run).alarms)
     assert len(store.rejected_reports(run)) == 2
     assert list(store.ids()) == []
 

@@ -1,13 +1,12 @@
-"""Does this line keep the rules of four-part writing? A judge that generation may ask.
+"""A judge of lines that generation may ask, by the rules of four-part writing.
 
-It looks at a finished line of the body together with the one before it, and refuses it for a
+It reads a finished line of the body together with the one before it, and refuses it for a
 parallel, a forbidden leap, a seventh that does not resolve, or a doubled leading tone. Each rule
-has a strength: the probability with which a line that breaks it is refused. A strength below 1
-leaves some breaches standing, for the masters have some too: judging faults away altogether would
-make the music plainer than theirs. The decision follows from the text alone, so the same seed gives
-the same piece.
+has a strength: the probability with which a line that breaks it is refused. Bach's chorales break
+some of the rules now and then, so a strength below 1 accepts a part of such lines. The decision
+depends on the text alone: the same seed gives the same piece.
 
-Only styles for choirs are judged so: see :func:`line_judge`.
+Only lines of choral styles are judged in this way: see :func:`line_judge`.
 """
 
 from __future__ import annotations

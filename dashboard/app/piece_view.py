@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from scoregate.abc.source_text import split_lines
 from scoregate.archive.names import name_of_summary, spoken_key
 from scoregate.archive.records import FindingRecord, PieceReport
 from scoregate.archive.schema import quarters_a_minute
@@ -265,7 +266,7 @@ def _lines(text: str, findings: Sequence[FindingLine]) -> list[TextLine]:
             cited.setdefault(one.line, []).append(one.number)
     return [
         TextLine(position, line, cited.get(position, []))
-        for position, line in enumerate(text.splitlines()[:MOST_LINES], 1)
+        for position, line in enumerate(split_lines(text)[:MOST_LINES], 1)
     ]
 
 

@@ -75,7 +75,7 @@ def _overview(site: Site) -> dict[str, Any]:
         "reasons": reasons_of(site),
         "stages": _stages(runs[:STAGED]),
         "staged": min(len(runs), STAGED),
-        "alert": _alert(site, runs),
+        "alert": _alert(site),
     }
 
 
@@ -218,23 +218,16 @@ def _ordered(stages: set[str]) -> list[str]:
     return [one for one in _STAGES if one in stages] + sorted(stages - set(_STAGES))
 
 
-def _alert(site: Site, runs: list[RunFigures]) -> dict[str, str] | None:
-    """Return the newest run that fell short, or an alert that a run noted itself."""
+def _alert(site: Site) -> dict[str, str] | None:
+    """Return the last alarm that a run raised; of older archives the newest run that fell short."""
     with site.library.opened() as db:
         row = db.execute(
             "SELECT id, started_utc, missing, requested, "
-            "json_extract(record, '$.alerts[#-1]') alert FROM runs "
-            "WHERE json_extract(record, '$.alerts[#-1]') IS NOT NULL "
+            "json_extract(record, '$.alarms[0]') alarm FROM runs "
+            "WHERE json_extract(record, '$.alarms[0]') IS NOT NULL "
             "OR (missing > 0 AND status = 'finished') ORDER BY started_utc DESC LIMIT 1"
         ).fetchone()
     if row is None:
         return None
-    text = row["alert"]
-    if text and text.startswith("{"):
-        text = json.loads(text).get("text") or text
-    return {
-        "text": text
-        or f"{row['missing']} of {row['requested']} pieces are missing: the rounds were used up.",
-        "at": row["started_utc"],
-        "run": row["id"],
-    }
+    short = f"{row['missing']} of {row['requested']} pieces are missing: the rounds were used up."
+    return {"text": row["alarm"] or short, "at": row["started_utc"], "run": row["id"]}
