@@ -1,0 +1,210 @@
+"""Runs whose process is gone: marked Crashed, so that they free their slot, and started again.
+
+A flow run of a deployment sends heartbeats while it runs. Where the machine loses power, or flow
+and worker are killed together, nobody reports the end of the run: it stays Running and holds the
+slot of its deployment's concurrency limit. :func:`ensure_heartbeat_automation` makes an automation
+on a server that marks such a run Crashed. The next run of the same request then goes on where the
+crashed one was (:mod:`scoregate.archive.run_journal`).
+
+The automations watch runs with the tag :data:`HEARTBEAT_TAG` only. A deployment takes part with
+this tag and with :data:`HEARTBEAT_ENVIRONMENT` among the variables of its job::
+
+    tags: [heartbeat]
+    work_pool:
+      name: scoregate
+      job_variables:
+        env:
+          PREFECT_FLOWS_HEARTBEAT_FREQUENCY: "30"
+
+Without the variable Prefect sends a heartbeat every three minutes, which the automation would take
+for silence; without the tag it is not watched. Source: "How to detect and respond to zombie flows"
+in Prefect's documentation.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.events.schemas.automations import AutomationCore
+
+HEARTBEAT_TAG = "heartbeat"
+"""Tag of the deployments whose runs are watched."""
+
+HEARTBEAT_SECONDS = 30
+"""Seconds between two heartbeats: the least that Prefect takes."""
+
+HEARTBEAT_ENVIRONMENT = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS)}
+"""What a worker, or a deployment's ``job_variables.env``, sets so that runs send heartbeats."""
+
+SILENCE_SECONDS = 75
+"""A run is marked Crashed after so long without a heartbeat: two and a half intervals."""
+
+RERUN_TAG = "rerun"
+"""Tag of the deployments whose crashed runs are started again."""
+
+AUTOMATION = "scoregate: mark runs without a heartbeat as crashed"
+RERUN_AUTOMATION = "scoregate: start crashed runs again"
+
+_HEARTBEAT = "prefect.flow-run.heartbeat"
+_ENDINGS = frozenset(
+    f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")
+)
+
+
+def ensure_heartbeat_automation(client: SyncPrefectClient) -> UUID:
+    """Make sure that the server marks runs without a heartbeat as Crashed; return the automation.
+
+    It may be called any number of times. An automation of an earlier version is updated; one
+    that was paused on the server's pages stays paused.
+
+    Parameters
+    ----------
+    client : SyncPrefectClient
+        ``prefect.client.orchestration.get_client(sync_client=True)``.
+    """
+    from prefect.client.schemas.objects import StateType
+    from prefect.events.actions import ChangeFlowRunState
+    from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+    from prefect.events.schemas.events import ResourceSpecification
+
+    return _ensure(
+        client,
+        AutomationCore(
+            name=AUTOMATION,
+            description="Made by Scoregate (1): frees the slot of a run whose process is gone.",
+            trigger=EventTrigger(
+                posture=Posture.Proactive,
+                after={_HEARTBEAT},
+                expect={_HEARTBEAT, *_ENDINGS},
+                match=ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"}),
+                match_related=_tagged(HEARTBEAT_TAG),
+                for_each={"prefect.resource.id"},
+                threshold=1,
+                within=timedelta(seconds=SILENCE_SECONDS),
+            ),
+            actions=[
+                ChangeFlowRunState(
+                    state=StateType.CRASHED,
+                    name="Crashed",
+                    message=f"No heartbeat for {SILENCE_SECONDS} s: its process is gone.",
+                )
+            ],
+        ),
+    )
+
+
+def ensure_rerun_automation(client: SyncPrefectClient) -> UUID:
+    """Make sure that a crashed run of a deployment with the tag ``rerun`` is started again.
+
+    The new run has the deployment's own parameters and goes on where the crashed one was. The
+    number of reruns is capped by the run's journal: see
+    :data:`scoregate.archive.run_journal.MOST_ATTEMPTS`. A run that ends for that reason is
+    Failed, not Crashed, and is not started again.
+
+    Parameters
+    ----------
+    client : SyncPrefectClient
+    """
+    from prefect.events.actions import RunDeployment
+    from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+    from prefect.events.schemas.events import ResourceSpecification
+
+    return _ensure(
+        client,
+        AutomationCore(
+            name=RERUN_AUTOMATION,
+            description="Made by Scoregate (1): a crashed run goes on without its schedule.",
+            trigger=EventTrigger(
+                posture=Posture.Reactive,
+                expect={"prefect.flow-run.Crashed"},
+                match=ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"}),
+                match_related=_tagged(RERUN_TAG),
+                for_each={"prefect.resource.id"},
+                threshold=1,
+                within=timedelta(0),
+            ),
+            actions=[RunDeployment(source="inferred")],
+        ),
+    )
+
+
+def crash_silent_runs(client: SyncPrefectClient, silence: float = SILENCE_SECONDS) -> list[str]:
+    """Mark watched runs as Crashed whose last heartbeat is too old; return their names.
+
+    The automation acts on heartbeats that the server has seen. After a server was down itself,
+    this finds the runs that died meanwhile. It is for a moment at which no run can be alive, or
+    ``silence`` seconds after the server started.
+
+    Parameters
+    ----------
+    client : SyncPrefectClient
+    silence : float
+        Seconds without a heartbeat.
+    """
+    from prefect.client.schemas.filters import (
+        FlowRunFilter,
+        FlowRunFilterState,
+        FlowRunFilterStateType,
+        FlowRunFilterTags,
+    )
+    from prefect.client.schemas.objects import StateType
+    from prefect.states import Crashed
+
+    running = client.read_flow_runs(
+        flow_run_filter=FlowRunFilter(
+            state=FlowRunFilterState(
+                type=FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.CANCELLING])
+            ),
+            tags=FlowRunFilterTags(all_=[HEARTBEAT_TAG]),
+        )
+    )
+    crashed = []
+    for run in running:
+        last = _last_heartbeat(client, run.id) or run.start_time
+        if last is None or datetime.now(UTC) - last < timedelta(seconds=silence):
+            continue
+        client.set_flow_run_state(
+            run.id, Crashed(message=f"No heartbeat since {last:%Y-%m-%d %H:%M:%S} UTC.")
+        )
+        crashed.append(run.name)
+    return crashed
+
+
+def _last_heartbeat(client: SyncPrefectClient, flow_run_id: UUID) -> datetime | None:
+    answer = client.request(
+        "POST",
+        "/events/filter",
+        json={
+            "filter": {
+                "event": {"name": [_HEARTBEAT]},
+                "resource": {"id": [f"prefect.flow-run.{flow_run_id}"]},
+                "order": "DESC",
+            },
+            "limit": 1,
+        },
+    )
+    events = answer.json()["events"]
+    return datetime.fromisoformat(events[0]["occurred"]) if events else None
+
+
+def _tagged(tag: str):
+    from prefect.events.schemas.events import ResourceSpecification
+
+    return ResourceSpecification(
+        {"prefect.resource.id": f"prefect.tag.{tag}", "prefect.resource.role": "tag"}
+    )
+
+
+def _ensure(client: SyncPrefectClient, automation: AutomationCore) -> UUID:
+    """Create the automation, or replace one whose description is of another version."""
+    enabled = True
+    for found in client.read_automations_by_name(automation.name):
+        if found.description == automation.description:
+            return found.id
+        enabled = found.enabled
+        client.delete_automation(found.id)
+    return client.create_automation(automation.model_copy(update={"enabled": enabled}))
