@@ -5,6 +5,8 @@ returns, so that what is archived is what was judged. A model writes prompt line
 ``[r:i/j]`` before each line of the body, and no ``X:``, and it leaves out voices that only
 rest. Finished ABC has ``X:1`` and every voice in every line, and neither prompt nor markers.
 
+Lines of layout and playback (:mod:`scoregate.abc.layout`) are left out of every text.
+
 Finishing changes the form and repairs nothing: what is wrong in the text stays wrong in the
 finished text. What only the original text shows, such as a marker out of order, is returned as
 findings. Text that is finished already stays as it is, so finishing twice changes nothing.
@@ -19,6 +21,7 @@ from functools import cached_property
 
 from scoregate.abc.finding_collector import FindingCollector
 from scoregate.abc.header import FIELD_LINE, block_opened, read_header
+from scoregate.abc.layout import may_have_layout, without_layout
 from scoregate.abc.lexer import STREAM_MARK, VOICE_MARK
 from scoregate.abc.reader import end_of_tune, is_prompted, no_abc, read
 from scoregate.abc.score import Score
@@ -45,7 +48,7 @@ class Finished:
         For each changed line of ``text``, by its number: which columns come from where.
     source_findings : tuple of Finding
         What only the source shows: the order of the markers, voices that never occur, the
-        encoding. Positions are those of the source.
+        encoding, lines of layout. Positions are those of the source.
     prompt : tuple of str
         The prompt lines that were taken out, without ``%``.
     rows : int or None
@@ -131,7 +134,8 @@ def finish(text: str | bytes, *, whole: bool = True) -> Finished:
     ----------
     text : str or bytes
         A piece as a model writes it, or finished ABC of any kind, which stays as it is but
-        for its line ends. Text that the reader refuses stays as it is, too.
+        for its line ends and for lines of layout. Text that the reader refuses stays as it
+        is, too.
     whole : bool
         False where generation was stopped: a last line of the body without a line end is
         incomplete, and left out.
@@ -152,11 +156,19 @@ def finish(text: str | bytes, *, whole: bool = True) -> Finished:
     """
     remarks = FindingCollector()
     try:
-        _, lines = open_text(text, remarks)
+        opened, lines = open_text(text, remarks)
     except RefusedError:
         return _unchanged(text if isinstance(text, str) else text.decode("latin-1"))
+    if not may_have_layout(opened):
+        return _finished(lines, remarks, whole)
+    lines, numbers = without_layout(lines, remarks)
+    return _in_source(_finished(lines, FindingCollector(), whole), numbers, remarks)
+
+
+def _finished(lines: list[str], remarks: FindingCollector, whole: bool) -> Finished:
+    """Finish a text without layout; `remarks` may hold what was found before."""
     head = read_header(lines, FindingCollector())
-    if not whole and lines[-1] and len(lines) > head.body:
+    if not whole and lines and lines[-1] and len(lines) > head.body:
         lines[-1] = ""
     stop = end_of_tune(lines, head)
     marks, rows = _markers(lines, head.body, stop)
@@ -178,6 +190,29 @@ def finish(text: str | bytes, *, whole: bool = True) -> Finished:
         tuple(remarks.close()),
         head.prompt,
         len(rows) - len(empty) if marks else None,
+    )
+
+
+def _in_source(finished: Finished, numbers: list[int], remarks: FindingCollector) -> Finished:
+    """Return what was made of some lines of a source as made of the whole source.
+
+    Parameters
+    ----------
+    finished : Finished
+        Made of the lines with these numbers.
+    numbers : list of int
+        Of the lines of the source, from 1.
+    remarks : FindingCollector
+        What was found in the source itself.
+    """
+    found = (
+        finding if finding.line is None else replace(finding, line=numbers[finding.line - 1])
+        for finding in finished.source_findings
+    )
+    return replace(
+        finished,
+        lines=tuple(numbers[line - 1] if line else 0 for line in finished.lines),
+        source_findings=(*remarks.close(), *found),
     )
 
 

@@ -6,10 +6,8 @@ faulty text. Messages about errors of notation become findings. Messages about l
 abc2midi (sixteen MIDI channels, unknown decorations) are no fault of the piece, and those
 about what other gates judge better (the length of bars) are left to these gates.
 
-abc2midi gets the finished piece with some marks replaced by as many spaces, so that its
-columns stay right: repeat signs and endings, because a repeated bar would count twice among
-the notes; trills, which it writes out as many notes; chord symbols, from which it makes an
-accompaniment; and dotted ties, which it does not know. Dynamics are switched off because its
+abc2midi gets the piece without what only it can't take, and without what it would play more
+than once (:mod:`scoregate.validators.abc2midi_input`). Dynamics are switched off because its
 diminuendos fade notes to a velocity of 0, which is silence. docs/abc2midi.md has the details.
 """
 
@@ -24,6 +22,7 @@ from scoregate.abc.finding_collector import NOT_MUSIC
 from scoregate.abc.score import Score
 from scoregate.findings import Finding, Outcome
 from scoregate.validators import abc2midi
+from scoregate.validators.abc2midi_input import prepared
 from scoregate.validators.analysis.midi_counts import tracks
 from scoregate.validators.analysis.sounding import notes
 from scoregate.validators.registry import Measure
@@ -78,24 +77,8 @@ _UNSAFE = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 
-_FIELD = re.compile(r"[A-Za-z]:|%")
 # A roll or a trill becomes several notes, P: an order of parts, a volta a second pass.
 _PLAYED_OUT = re.compile(r"~|[!+](?:roll|trill)|^P:.*\)?\d|\[[1-9]", re.MULTILINE)
-# What is blanked out before abc2midi reads the text. Fields and decorations are matched whole,
-# so that their letters are not taken for marks of one character.
-_BLANKED = re.compile(
-    r"(?P<field>\[[A-Za-z]:[^\]\[]*\])"
-    r"|(?P<decoration>![A-Za-z][^!|\s]{0,30}!)"
-    r"|\"[^\"]*\""  # chord symbols, which it plays
-    r"|:+(?=\|)|(?<=\|):+|::+|\[(?=\d)[\d,-]+|(?<=\|)\d[\d,-]*|\[\|\]"  # repeats, endings
-    r"|\.(?=-)"  # dotted ties
-    # Decorations of one character: trills among them, and some that it takes for notes.
-    r"|[H-Wuv~.](?=\s*[\[_=^A-Ga-g({!~.H-Wuv\"|:])"
-)
-_TEXT_FIELDS = frozenset("ABCDFGHNORSUZ")
-_WRITTEN_OUT = re.compile(r"trill|mordent|pralltriller|turn|roll")
-
-_ANNOTATIONS = frozenset('"' + place for place in "^_<>@")
 
 
 def check(score: Score, *, style: str | None = None) -> Outcome:
@@ -125,15 +108,15 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
     no_music = any(finding.code == NOT_MUSIC for finding in score.findings)
     if unsafe or no_music or not score.voices:
         return outcome
-    text, added = _for_abc2midi(score.text, len(score.voices))
-    run = abc2midi.run(text)
+    given = prepared(score)
+    run = abc2midi.run(given.text)
     if run.failure:
         outcome.judged = False
         outcome.reason = f"abc2midi {run.failure}"
         return outcome
-    _take_messages(outcome, run.messages, added, score)
+    _take_messages(outcome, run.messages, given.added, score)
     if not any(finding.severity == "critical" for finding in outcome.findings):
-        _compare_notes(outcome, run.midi, score)
+        _compare_notes(outcome, run.midi, score, given.untied)
     return outcome
 
 
@@ -160,42 +143,6 @@ def unsafe_directives(text: str) -> list[Finding]:
             )
         )
     return found
-
-
-def _for_abc2midi(text: str, voices: int) -> tuple[str, list[int]]:
-    """Blank out what abc2midi would play; give each voice a channel where there are many.
-
-    Returns
-    -------
-    str
-        The text for abc2midi.
-    list of int
-        Numbers of the lines that were inserted, ascending.
-    """
-    lines, added = [], []
-    crowded, channel, body = voices > 14, 0, False
-    for line in text.split("\n"):
-        if _FIELD.match(line) is None and body:
-            line = _BLANKED.sub(_blank, line)
-        lines.append(line)
-        body = body or line.startswith("K:")
-        if crowded and line.startswith("V:"):
-            channel = channel % 16 + 1
-            channel += channel == 10  # the drums
-            lines.append(f"%%MIDI channel {channel}")
-            added.append(len(lines))
-    return "\n".join(lines), added
-
-
-def _blank(match: re.Match[str]) -> str:
-    """Replace a mark by spaces, unless it is one that abc2midi does not play."""
-    if match[0][:2] in _ANNOTATIONS:
-        return match[0]
-    if match["field"] and match["field"][1] not in _TEXT_FIELDS:
-        return match[0]
-    if match["decoration"] and not _WRITTEN_OUT.search(match["decoration"]):
-        return match[0]
-    return " " * len(match[0])
 
 
 def _take_messages(outcome: Outcome, messages: str, added: list[int], score: Score) -> None:
@@ -280,14 +227,14 @@ def _plays_more(score: Score) -> bool:
     return repeated or _PLAYED_OUT.search(score.text) is not None
 
 
-def _compare_notes(outcome: Outcome, midi: bytes, score: Score) -> None:
+def _compare_notes(outcome: Outcome, midi: bytes, score: Score, untied: int) -> None:
     """Report when abc2midi plays fewer notes than the reader read, or more."""
     sounding = notes(score)
     read = int(np.count_nonzero(sounding.starts & ~sounding.grace))
     heard = sum(track.notes for track in tracks(midi)) if midi else 0
     outcome.measures["syntax.notes_read"] = float(read)
     outcome.measures["syntax.notes_heard"] = float(heard)
-    if heard < read or (heard > read and not _plays_more(score)):
+    if heard < read or (heard > read + untied and not _plays_more(score)):
         outcome.findings.append(
             Finding(
                 NAME,
