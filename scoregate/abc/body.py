@@ -188,7 +188,8 @@ class Body:
             self._row(line, number, start, end, marks)
             return
         first = marks[0].start() if marks else end
-        self._stretch(self._current(number), line, start, first, number)
+        if not marks or line[start:first].strip():
+            self._stretch(self._current(number), line, start, first, number)
         for index, mark in enumerate(marks):
             voice = self._named(mark, number)
             self.current = voice.id

@@ -80,6 +80,16 @@ class FindingCollector:
         """Return how often a finding was made, kept or not."""
         return self._seen[code, severity]
 
+    def withdraw(self, code: str, severity: Severity) -> None:
+        """Forget the findings with this code and severity, those only counted included."""
+        self.count -= self._seen.pop((code, severity), 0)
+        full = f"{self.gate}.{code}"
+        self.findings = [
+            finding
+            for finding in self.findings
+            if finding.code != full or finding.severity != severity
+        ]
+
     def close(self) -> list[Finding]:
         """Return the findings; one more for each code says how many were only counted."""
         for (code, severity), count in self._seen.items():

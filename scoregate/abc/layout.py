@@ -21,7 +21,8 @@ import re
 from scoregate.abc.finding_collector import FindingCollector
 
 _DIRECTIVE = re.compile(
-    r"(?:%%|I:)[ \t]*(?:(?P<block>begin(?:ps|svg|text))|(?P<word>postscript|ps|svg|text|center|MIDI))"
+    r"(?:%%|I:)[ \t]*"
+    r"(?:(?P<block>begin(?:ps|svg|text))|(?P<word>postscript|ps|svg|text|center|MIDI))"
     r"(?![A-Za-z_-])",
     re.IGNORECASE,
 )

@@ -22,7 +22,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from scoregate.abc.keys import ALTERATION, SEMITONES
-from scoregate.abc.lengths import Ticks, read_length, scale
+from scoregate.abc.lengths import MAX_DIGITS, Ticks, read_length, scale
 from scoregate.abc.lexer import CHORD_PARTS, NOTE_PARTS
 
 MAX_OCTAVE_MARKS = 9
@@ -87,6 +87,8 @@ class Tokens:
         if len(self.rests) > 20_000:
             self.rests.clear()
         length = read_length(token[1:])
+        if length is None and token[0] == "x":
+            length = _any_length(token[1:])
         value = self.rests[token] = None if length is None else scale(self.unit, *length)
         return value
 
@@ -102,6 +104,15 @@ def tokens_of(unit: Ticks) -> Tokens:
             _tables.clear()
         table = _tables[unit] = Tokens(unit)
     return table
+
+
+def _any_length(text: str) -> tuple[int, int] | None:
+    """Return a length that no note has, such as ``14/3``: an invisible rest is only space."""
+    number, slash, below = text.partition("/")
+    if not slash or not below.isdigit() or len(number) > MAX_DIGITS or len(below) > MAX_DIGITS:
+        return None
+    length = (int(number) if number else 1, int(below))
+    return length if all(length) else None
 
 
 def _note(token: str, unit: Ticks) -> Note | None:

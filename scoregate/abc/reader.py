@@ -24,6 +24,8 @@ from scoregate.abc.lengths import wholes
 from scoregate.abc.lexer import VOICE_MARK
 from scoregate.abc.score import Score, Voice
 from scoregate.abc.source_text import RefusedError, open_text
+from scoregate.abc.special_tokens import strange_character
+from scoregate.abc.ties import settle_ties
 from scoregate.abc.voice_reader import VoiceReader
 from scoregate.abc.whole_tune_checks import check_ending, check_sense, check_silent
 
@@ -63,6 +65,8 @@ def read(text: str | bytes) -> Score:
     check_silent(score, head, lines, remarks)
     if tune.interleaved:
         complete(score, body, remarks)
+    loose = {name: voice.loose for name, voice in body.voices.items()}
+    settle_ties(score.voices, loose, remarks)
     check_ending(score, body, remarks)
     check_sense(score, remarks)
     score.findings = remarks.close()
@@ -335,7 +339,7 @@ def _control_characters(lines: list[str], body: Body, remarks: FindingCollector)
                 voice = next((mark[1] for mark in reversed(list(marks))), None)
             remarks.add(
                 "control-character",
-                "a control character",
+                strange_character(match[0][0])[1],
                 "critical",
                 voice,
                 bar,

@@ -78,6 +78,7 @@ Letters without a meaning, and microtones, are warnings; other characters are fa
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -101,6 +102,8 @@ _NO_MUSIC = 3
 _LONGEST_ROW = 20
 MAX_MULTIREST = 2000
 """Bars of one ``Z``."""
+MAX_LAYERS = 16
+"""Layers of one bar; a staff of the most crowded scores has four."""
 
 
 def _slur(voice: VoiceReader, token: str, text: str, at: int, line: int) -> None:
@@ -151,6 +154,9 @@ def _grace(voice: VoiceReader, token: str, text: str, at: int, line: int) -> Non
     for match in MUSIC.finditer(text, start, end):
         kind, inner, column = match.lastgroup, match[0], match.start() + 1
         notes: tuple[Note, ...] = ()
+        if kind == "microtone":
+            inner = _staff_note(voice, inner, line, column)
+            kind = "note"
         if kind == "note":
             note = voice.tokens.notes.get(inner) or voice.tokens.note(inner)
             notes = (note,) if note else ()
@@ -251,6 +257,9 @@ def _overlay(voice: VoiceReader, token: str, text: str, at: int, line: int) -> N
         voice.main = voice.position
     voice.other_ties[voice.layer] = voice.ties
     voice.layer += 1
+    if voice.layer == MAX_LAYERS:
+        message = f"more than {MAX_LAYERS} layers in one bar"
+        voice.fault("overlay", message, line, at + 1, token)
     voice.ties = voice.other_ties.pop(voice.layer, {})
     voice.position = 0
     voice.last = None
@@ -259,13 +268,22 @@ def _overlay(voice: VoiceReader, token: str, text: str, at: int, line: int) -> N
 
 
 def _microtone(voice: VoiceReader, token: str, text: str, at: int, line: int) -> None:
-    message = "a microtone, taken as the note of the staff"
-    voice.fault("microtone", message, line, at + 1, token[:20], "warning")
-    note = voice.tokens.note(token.lstrip("^_0123456789/"))
+    note = voice.tokens.note(_staff_note(voice, token, line, at + 1))
     if note is None:
         voice.bad_length(token, line, at + 1)
     else:
         voice.note(note, token, line, at + 1)
+
+
+def _staff_note(voice: VoiceReader, token: str, line: int, column: int) -> str:
+    """Return a note with a microtonal accidental without it, and remark on it."""
+    name = token.lstrip("^_0123456789/")
+    message = (
+        f"'{token[:20]}' is a microtone: it is judged as the plain note {name[:1]}; "
+        "write ^, ^^, _, __ or = if none is meant"
+    )
+    voice.fault("microtone", message, line, column, token[:20], "warning")
+    return name
 
 
 def _field(voice: VoiceReader, token: str, text: str, at: int, line: int) -> None:
@@ -317,7 +335,10 @@ RARE: dict[str, Read] = {
 _LETTER_MISSING = ": a pitch letter is missing"
 _ERRORS = {
     '"': ("quote-open", "a quotation mark is never closed"),
-    "!": ("decoration-open", "'!' encloses no decoration"),
+    "!": (
+        "decoration-open",
+        "'!' begins a decoration that no second '!' ends: write !trill!, or delete it",
+    ),
     "{": ("grace-open", "'{' is never closed"),
     "}": ("grace-close", "'}' closes nothing"),
     "[": ("chord-open", "'[' is never closed"),
@@ -326,16 +347,42 @@ _ERRORS = {
     **dict.fromkeys(",'", ("octave-stray", "an octave mark without a note" + _LETTER_MISSING)),
     **dict.fromkeys("0123456789/", ("length-stray", "a length without a note" + _LETTER_MISSING)),
 }
-_UNKNOWN = ("character", "a character that means nothing here")
+
+
+def strange_character(character: str) -> tuple[str, str]:
+    """Return code and message for a character that is no part of ABC."""
+    number = f"U+{ord(character):04X}"
+    name = _CONTROL_NAMES.get(character) or unicodedata.name(character, "")
+    called = f"{number} {name}" if name else number
+    if character.isprintable():
+        return "character", (
+            f"{repr(character) if character.isascii() else called} means nothing among notes: "
+            "delete it, or put words between quotation marks"
+        )
+    if unicodedata.category(character) in ("Zs", "Cf"):
+        return "odd-space", (
+            f"{called} is no space to programs that read music: write an ordinary space"
+        )
+    return "control-character", f"{called} is a control character, which no text holds: delete it"
+
+
+_CONTROL_NAMES = {
+    "\0": "NUL", "\7": "BEL", "\b": "BACKSPACE", "\v": "VERTICAL TAB", "\f": "FORM FEED",
+    "\x1a": "END OF FILE", "\x1b": "ESCAPE", "\x7f": "DELETE",
+}  # fmt: skip
+_LINE_END = re.compile(r"!(?=$|[\s|\[!])")
+"""An ``!`` by itself, with which old programs marked where a line of the page ends."""
 
 
 def read_error(voice: VoiceReader, text: str, match: re.Match[str], end: int, line: int) -> int:
     """Name what no rule takes; return the index in `text` at which to go on."""
     token = match[0]
     first = token[0]
-    code, message = _ERRORS.get(first, _UNKNOWN)
-    if not first.isprintable():
-        code, message = "control-character", "a control character"
+    code, message = _ERRORS.get(first) or strange_character(first)
+    if first == "!" and _LINE_END.match(text, match.start()):
+        message = "'!' at the end of a line is a mark of old programs: delete it"
+        voice.fault("line-end-mark", message, line, match.start() + 1, token)
+        return match.end()
     voice.fault(code, message, line, match.start() + 1, repr(token[:20])[1:-1])
     if voice.remarks.count > MAX_FAULTS:
         return end

@@ -1,8 +1,18 @@
-"""Ties that are open: pitches held until the note that continues them."""
+"""Ties: pitches held until the note that continues them, in the same voice or in another.
+
+Where two voices share a staff, or two staves belong to one instrument, engravers tie a note of
+one voice to the same note in the other. Whether they do can be told only when every voice has
+been read, so :func:`settle_ties` looks again at the ties that no note of their own voice has
+continued.
+"""
 
 from __future__ import annotations
 
-from scoregate.abc.score import Event
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+from scoregate.abc.finding_collector import FindingCollector
+from scoregate.abc.score import Event, Voice
 
 
 class Tie:
@@ -41,3 +51,102 @@ def copy_ties(ties: Ties) -> Ties:
             twin.met = tie.met
         copied[pitch] = (step, twin)
     return copied
+
+
+DANGLING = "tie-dangling"
+
+
+def remark_on_tie(voice: str, tie: Tie, remarks: FindingCollector) -> None:
+    """Remark on a tie that no note has continued."""
+    remarks.add(
+        DANGLING,
+        "the tie leads to no note of the same pitch",
+        "critical",
+        voice,
+        tie.number,
+        tie.event.line,
+        tie.event.column,
+        tie.event.text[:30],
+    )
+
+
+def settle_ties(
+    voices: Sequence[Voice], loose: Mapping[str, Sequence[Tie]], remarks: FindingCollector
+) -> None:
+    """Turn the remark on a tie that goes on in another voice of its instrument into a warning.
+
+    Parameters
+    ----------
+    voices : sequence of Voice
+        With their staves and braces.
+    loose : mapping of str to sequence of Tie
+        By voice, the ties that no note of the voice has continued.
+    remarks : FindingCollector
+        With a critical remark on each of them.
+    """
+    if not any(loose.values()):
+        return
+    sounding = _Sounding(voices)
+    elsewhere = [
+        (voice.id, tie)
+        for voice in voices
+        for tie in loose.get(voice.id, ())
+        if sounding.goes_on(voice, tie)
+    ]
+    if not elsewhere:
+        return
+    met = {id(tie) for _, tie in elsewhere}
+    remarks.withdraw(DANGLING, "critical")
+    for voice in voices:
+        for tie in loose.get(voice.id, ()):
+            if id(tie) not in met:
+                remark_on_tie(voice.id, tie, remarks)
+    for name, tie in elsewhere:
+        remarks.add(
+            "tie-elsewhere",
+            "the tied note goes on in another voice of the instrument, not in its own",
+            "warning",
+            name,
+            tie.number,
+            tie.event.line,
+            tie.event.column,
+            tie.event.text[:30],
+        )
+
+
+class _Sounding:
+    """What sounds at a time in the voices of each instrument."""
+
+    def __init__(self, voices: Sequence[Voice]) -> None:
+        self.voices = voices
+        self.bars = {voice.id: {bar.number: bar for bar in voice.bars} for voice in voices}
+
+    def goes_on(self, voice: Voice, tie: Tie) -> bool:
+        """Return whether a note of a tie sounds behind it in another voice of the instrument."""
+        bar = self.bars[voice.id].get(tie.number)
+        if bar is None:
+            return False
+        number, time = tie.number, tie.event.onset + tie.event.duration
+        if time >= bar.duration:
+            number, time = number + 1, time - bar.duration
+        pitches = set(tie.event.pitches)
+        return any(
+            self._sounds(other, number, time, pitches, tie.event)
+            for other in self.voices
+            if other is voice or _same_instrument(voice, other)
+        )
+
+    def _sounds(
+        self, voice: Voice, number: int, time: Fraction, pitches: set[int], origin: Event
+    ) -> bool:
+        bar = self.bars[voice.id].get(number)
+        return bar is not None and any(
+            event.onset <= time < event.onset + event.duration
+            and event is not origin
+            and not pitches.isdisjoint(event.pitches)
+            for event in bar.events
+        )
+
+
+def _same_instrument(one: Voice, other: Voice) -> bool:
+    return one.staff == other.staff or (one.brace is not None and one.brace == other.brace)

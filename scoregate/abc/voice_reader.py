@@ -12,7 +12,7 @@ from scoregate.abc.lexer import MUSIC
 from scoregate.abc.note_tokens import Chord, Note, tokens_of
 from scoregate.abc.score import Bar, Event
 from scoregate.abc.special_tokens import RARE, read_error
-from scoregate.abc.ties import Tie, Ties, copy_ties
+from scoregate.abc.ties import Tie, Ties, copy_ties, remark_on_tie
 from scoregate.findings import Severity
 
 _BAR_SIGNS = re.compile(r"[.|:\]\[]+")
@@ -38,7 +38,7 @@ class VoiceReader:
     __slots__ = (  # noqa: RUF023
         "id", "remarks", "propagate", "users", "tokens", "metre", "known_metre", "alterations",
         "key_name", "clef_shift", "octave_shift", "transpose", "shift",
-        "bars", "event_count", "row", "left", "ending", "ties", "other_ties", "slurs",
+        "bars", "event_count", "row", "left", "ending", "ties", "other_ties", "loose", "slurs",
         "slur_place",
         "events", "accidentals", "position", "main", "layer", "tuplet", "tuplet_left", "broken",
         "base", "plain", "last", "last_ticks", "beyond",
@@ -71,6 +71,8 @@ class VoiceReader:
         self.ending = ""
         self.ties: Ties = {}
         self.other_ties: dict[int, Ties] = {}
+        # Ties that no note of this voice has continued.
+        self.loose: list[Tie] = []
         self.slurs = 0
         self.slur_place: tuple[int, int, int] | None = None
         self.begin()
@@ -107,6 +109,7 @@ class VoiceReader:
             setattr(new, name, getattr(self, name))
         new.remarks = remarks
         new.bars = []
+        new.loose = []
         new.ties = copy_ties(self.ties)
         new.other_ties = {layer: copy_ties(ties) for layer, ties in self.other_ties.items()}
         new.begin()
@@ -360,16 +363,8 @@ class VoiceReader:
         """Close all ties; remark on those that no note has continued."""
         for tie in {id(tie): tie for _, tie in self.ties.values()}.values():
             if not tie.met:
-                self.remarks.add(
-                    "tie-dangling",
-                    "the tie leads to no note of the same pitch",
-                    "critical",
-                    self.id,
-                    tie.number,
-                    tie.event.line,
-                    tie.event.column,
-                    tie.event.text[:30],
-                )
+                self.loose.append(tie)
+                remark_on_tie(self.id, tie, self.remarks)
         self.ties.clear()
 
     def soften_ties(self) -> None:

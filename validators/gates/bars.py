@@ -6,7 +6,8 @@ and repeats split bars, and pieces begin with a pickup. What holds in good music
 1. all voices of a bar are equally long;
 2. no bar is longer than the metre, except one long note of all voices at the end;
 3. a shorter bar has an excuse: it is the first or the last, stands beside a barline other
-   than ``|``, or completes its neighbour to a full bar;
+   than ``|``, completes its neighbour to a full bar, or is a pickup of half a bar at most with
+   which a new metre begins;
 4. a short last bar has a final barline, or completes a pickup.
 """
 
@@ -21,7 +22,7 @@ from scoregate.findings import Outcome
 from scoregate.validators.registry import FunctionGate, Measure
 
 NAME = "bars"
-VERSION = "1"
+VERSION = "2"
 
 
 def check(score: Score, *, style: str | None = None) -> Outcome:
@@ -315,6 +316,8 @@ def _excused(columns: list[Cells], lengths: list[tuple[Fraction, Bar]], index: i
         if other.right not in ("", "|") or other.left not in ("", "|") or other.ending:
             return True
     metre = bar.metre
+    if metre is not None and lengths[index - 1][1].metre != metre and 2 * length <= metre:
+        return True  # the pickup of what follows in the new metre
     return any(
         lengths[neighbour][0] + length == metre
         for neighbour in (index - 1, index + 1)
