@@ -8,7 +8,9 @@ from typing import Any
 from scoregate.findings import Status
 from scoregate.validators.registry import measures
 
-_GATES = ("measures", "harmony", "repetition", "novelty", "bars", "ranges", "syntax")
+_GATES = (
+    "measures", "harmony", "repetition", "novelty", "bars", "ranges", "parts", "marks", "syntax",
+)  # fmt: skip
 """The gates whose measures the pages show first; those of other gates follow."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from scoregate.abc.reader import read
@@ -85,10 +87,9 @@ def test_no_tempo():
 def test_rates_for_the_report():
     measures = check(read(choir("g a g2", "e f e2", "C D C2", "C, B,, C,2")), style=CHORAL).measures
     assert measures["harmony.parallels"] >= 1
-    assert check(read(choir(*GOOD)), style=CHORAL).measures == {
-        "harmony.crossings": 0,
-        "harmony.parallels": 0,
-    }
+    good = check(read(choir(*GOOD)), style=CHORAL).measures
+    assert math.isnan(good.pop("harmony.order"))  # too short to say
+    assert set(good.values()) == {0}
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def test_the_import_is_cheap():
 
 
 def test_gates_come_in_their_order_and_those_for_production_only_when_asked():
-    everyday = ("syntax", "bars", "ranges", "repetition", "measures", "harmony")
+    everyday = ("syntax", "bars", "ranges", "repetition", "measures", "harmony", "parts", "marks")
     assert registry.names() == everyday
     assert registry.names(production=True) == (*everyday, "novelty")
     assert tuple(examine(CHORALE).outcomes) == everyday

@@ -27,7 +27,9 @@ from scoregate.findings import Outcome
 GROUP = "scoregate.gates"
 """Group of the entry points by which other distributions register gates."""
 
-BUILT_IN = ("syntax", "bars", "ranges", "repetition", "measures", "harmony", "novelty")
+BUILT_IN = (
+    "syntax", "bars", "ranges", "repetition", "measures", "harmony", "parts", "marks", "novelty",
+)  # fmt: skip
 """Modules of :mod:`scoregate.validators.gates`, in the order in which they run."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")

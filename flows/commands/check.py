@@ -22,7 +22,7 @@ HELP = """Judge pieces of ABC: syntax, bars, ranges, repetition.
 
 Takes a piece as NotaGen writes it (prompt lines, `[r:i/j]` markers, no `X:`, resting
 voices left out) and finished ABC alike. The gates are syntax, bars, ranges, repetition,
-measures and harmony, with --novelty also novelty, and those that other packages add.
+measures, harmony, parts and marks, with --novelty also novelty, and those that other packages add.
 
     scoregate check my-piece.abc
     scoregate check *.abc --json > findings.jsonl

@@ -19,18 +19,69 @@ from scoregate.errors import GateError
 from scoregate.theory import SEVENTHS, TRIADS, parts_of_chords
 from scoregate.validators.analysis.sounding import notes
 
-_CHORDS = parts_of_chords((*TRIADS.values(), *SEVENTHS.values()))
+CHORDS = parts_of_chords((*TRIADS.values(), *SEVENTHS.values()))
+"""Of each set of pitch classes, whether a triad or a seventh chord has all of them."""
 SHORTEST = 64
 """Denominator of the shortest beat."""
 MOST_BEATS = 1_000_000
 """Beats of the longest piece that is judged. A text can ask for a bar of any length."""
+MOST_CELLS = 20_000_000
+"""Beats times voices: the sets of all voices take 40 MB at most."""
 
 
-def beat_sets(score: Score) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the pitch classes that sound on each beat, and the beat's bar.
+def voice_sets(score: Score) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
+    """Return the pitch classes that each voice sounds on each beat; they are cached.
 
     The beat is the metre's denominator, or three of them in 6/8, 9/8 and 12/8 and their
     like; a bar without metre counts quarter notes. Beats count from the bar's beginning.
+
+    Returns
+    -------
+    sets : ndarray of int16, shape (voices, beats)
+        Bits of the pitch classes; 0 where the voice is silent.
+    bars : ndarray of int64, shape (beats,)
+        Index of the bar, from 0.
+
+    Raises
+    ------
+    GateError
+        For more than a million beats, or `MOST_CELLS` of all voices together.
+    """
+    known = score.derived.get("voice_sets")
+    if known is not None:
+        return known
+    sounding = notes(score)
+    lengths = sounding.bar_length
+    steps = np.full(len(lengths), 0.25)
+    for voice in score.voices[:1]:
+        for bar in voice.bars:
+            steps[bar.number - 1] = beat_length(bar.metre_text)
+    counts = np.ceil(lengths / steps - 1e-6).astype(np.int64)
+    first = np.concatenate(([0], np.cumsum(counts)))
+    beats, voices = int(first[-1]), max(len(score.voices), 1)
+    if beats > MOST_BEATS or beats * voices > MOST_CELLS:
+        raise GateError(
+            f"The piece has {beats} beats of {voices} voices; harmony is judged up to "
+            f"{min(MOST_BEATS, MOST_CELLS // voices)} beats.",
+            "Cut it into its movements.",
+        )
+    sets = np.zeros((voices, beats), dtype=np.int16)
+    real = ~sounding.grace
+    bar = sounding.bar[real]
+    begin = np.ceil(sounding.onset[real] / steps[bar] - 1e-6).astype(np.int64)
+    end = np.minimum(np.ceil(sounding.end[real] / steps[bar] - 1e-6).astype(np.int64), counts[bar])
+    span = np.maximum(end - begin, 0)
+    note = np.repeat(np.arange(len(bar)), span)
+    offset = np.arange(len(note)) - np.repeat(np.cumsum(span) - span, span)
+    bits = np.left_shift(1, sounding.pitch[real] % 12).astype(np.int16)
+    place = (sounding.voice[real][note], first[bar[note]] + begin[note] + offset)
+    np.bitwise_or.at(sets, place, bits[note])
+    known = score.derived["voice_sets"] = sets, np.repeat(np.arange(len(lengths)), counts)
+    return known
+
+
+def beat_sets(score: Score) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the pitch classes that sound on each beat in any voice, and the beat's bar.
 
     Returns
     -------
@@ -42,32 +93,10 @@ def beat_sets(score: Score) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     Raises
     ------
     GateError
-        For more than a million beats.
+        As `voice_sets` does.
     """
-    sounding = notes(score)
-    lengths = sounding.bar_length
-    steps = np.full(len(lengths), 0.25)
-    for voice in score.voices[:1]:
-        for bar in voice.bars:
-            steps[bar.number - 1] = beat_length(bar.metre_text)
-    counts = np.ceil(lengths / steps - 1e-6).astype(np.int64)
-    first = np.concatenate(([0], np.cumsum(counts)))
-    if first[-1] > MOST_BEATS:
-        raise GateError(
-            f"The piece has {first[-1]} beats; harmony is judged up to {MOST_BEATS}.",
-            "Cut it into its movements.",
-        )
-    sets = np.zeros(first[-1], dtype=np.int64)
-    real = ~sounding.grace
-    bar = sounding.bar[real]
-    begin = np.ceil(sounding.onset[real] / steps[bar] - 1e-6).astype(np.int64)
-    end = np.minimum(np.ceil(sounding.end[real] / steps[bar] - 1e-6).astype(np.int64), counts[bar])
-    span = np.maximum(end - begin, 0)
-    note = np.repeat(np.arange(len(bar)), span)
-    offset = np.arange(len(note)) - np.repeat(np.cumsum(span) - span, span)
-    bits = np.left_shift(1, sounding.pitch[real] % 12)
-    np.bitwise_or.at(sets, first[bar[note]] + begin[note] + offset, bits[note])
-    return sets, np.repeat(np.arange(len(lengths)), counts)
+    sets, bars = voice_sets(score)
+    return np.bitwise_or.reduce(sets, axis=0).astype(np.int64), bars
 
 
 @functools.lru_cache(maxsize=256)
@@ -97,4 +126,4 @@ def harmony_fit(score: Score) -> float:
     sets = sets[np.bitwise_count(sets) >= 2]
     if not len(sets):
         return math.nan
-    return float(_CHORDS[sets].mean())
+    return float(CHORDS[sets].mean())

@@ -11,6 +11,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from scoregate.abc.score import Score, Voice
 from scoregate.validators.analysis.instruments import (
     Alternatives,
@@ -37,8 +40,17 @@ def assign(score: Score, style: str | None = None) -> list[Instrument | None]:
     -------
     list of Instrument or None
         In the order of the voices; None where the name is unknown. The limits include the
-        written range where the score may have left an octave transposition unsaid.
+        written range where the score may have left an octave transposition unsaid. The list
+        is cached and shared: not to be changed.
     """
+    cached = f"parts {style}"
+    known = score.derived.get(cached)
+    if known is None:
+        known = score.derived[cached] = _assign(score, style)
+    return known
+
+
+def _assign(score: Score, style: str | None) -> list[Instrument | None]:
     kind = instrumentation(score, style)
     resolved = [resolve(voice.instrument) for voice in score.voices]
     names = {voice.instrument: groups for voice, groups in zip(score.voices, resolved, strict=True)}
@@ -65,6 +77,22 @@ def assign(score: Score, style: str | None = None) -> list[Instrument | None]:
             part = WIDEST
         parts.append(None if part is None else _for_voice(part, voice))
     return parts
+
+
+def pitched_voices(score: Score, style: str | None = None) -> NDArray[np.bool_]:
+    """Return which voices have pitches: neither percussion without pitch nor its clef.
+
+    Returns
+    -------
+    ndarray of bool, shape (voices,)
+    """
+    return np.array(
+        [
+            (part is None or part.pitched) and not voice.clef.startswith("perc")
+            for voice, part in zip(score.voices, assign(score, style), strict=True)
+        ],
+        dtype=bool,
+    )
 
 
 def instrumentation(score: Score, style: str | None = None) -> str:

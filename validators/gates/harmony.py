@@ -1,7 +1,15 @@
-"""The gate ``harmony``: whether voice leading, ending and tempo are plausible.
+"""The gate ``harmony``: whether the notes are right ones, and voice leading plausible.
 
-It gives warnings and rejects nothing.
+Critical, where the thresholds of the style say so:
 
+- The notes are no more in order than notes drawn at random, neither between the voices nor
+  along them (:mod:`scoregate.validators.analysis.chance`).
+- A voice is a semitone off throughout: it fits the others better a semitone higher or lower
+  (:mod:`scoregate.validators.analysis.misplaced`).
+
+Warnings:
+
+- A voice fits the others better a beat or a bar earlier or later.
 - Crossings and parallel fifths and octaves in choral styles
   (:mod:`scoregate.validators.analysis.counterpoint`, after Huron 2001).
 - An ending on the dominant, or on a sound that is no triad: tonal music closes on the
@@ -14,19 +22,23 @@ The share of beats that fit a chord is a measure of the gate ``measures``
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from scoregate.abc.score import Score
-from scoregate.findings import Finding, Outcome
+from scoregate.findings import Finding, Outcome, Severity
 from scoregate.theory import TRIADS, pitch_class_set
+from scoregate.validators.analysis import misplaced
+from scoregate.validators.analysis.chance import chordal_order, melodic_order
 from scoregate.validators.analysis.counterpoint import Clash, crossings, moments, parallels
 from scoregate.validators.analysis.key_finding import tonic_of
-from scoregate.validators.analysis.parts import assign, is_choral
+from scoregate.validators.analysis.parts import assign, is_choral, pitched_voices
 from scoregate.validators.analysis.sounding import notes
 from scoregate.validators.registry import FunctionGate, Measure
+from scoregate.validators.verdict.thresholds import for_style
 
 NAME = "harmony"
-VERSION = "1"
+VERSION = "2"
 
 _MOST = 10
 """Crossings and parallels that are reported, of each."""
@@ -45,8 +57,9 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
     Returns
     -------
     Outcome
-        Warnings; measures ``harmony.crossings`` and ``harmony.parallels``, the number for
-        each bar, in choral styles.
+        Measures ``harmony.order``, ``harmony.semitone`` and ``harmony.displaced`` as the
+        functions of this module state them; ``harmony.crossings`` and ``harmony.parallels``,
+        the number for each bar, in choral styles.
     """
     outcome = Outcome(NAME, VERSION)
     every = notes(score)
@@ -59,6 +72,7 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
             )
         )
     outcome.findings += _ending(score)
+    _wrong_notes(outcome, score, style)
     if is_choral(score, style):
         choir = [
             index
@@ -73,6 +87,66 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
         outcome.findings += _clashes(score, choir, crossed[:_MOST])
         outcome.findings += _clashes(score, choir, parallel[:_MOST])
     return outcome
+
+
+def _wrong_notes(outcome: Outcome, score: Score, style: str | None) -> None:
+    """Add what says that notes of whole voices are wrong."""
+    pitched = pitched_voices(score, style)
+    thresholds = for_style(style)
+    chords, melodies = chordal_order(score, pitched), melodic_order(score, pitched)
+    # A piece for one voice has no chords to judge, and only one whose chords and melodies are
+    # both without order can be taken for chance.
+    order = math.nan if math.isnan(chords) or math.isnan(melodies) else max(chords, melodies)
+    outcome.measures["harmony.order"] = order
+    severity = thresholds.severity("harmony.order", order)
+    if severity is not None:
+        outcome.findings.append(
+            Finding(
+                NAME,
+                "harmony.chance",
+                severity,
+                "the notes look as if drawn at random, in chords and melodies alike",
+                found=f"{order:.2f}",
+                expected=f"above {thresholds.bound('harmony.order', severity):.2f}",
+            )
+        )
+        pitched = pitched & False  # Of notes at random no single voice is wrong.
+    for name, find in (
+        ("harmony.semitone", misplaced.by_semitone),
+        ("harmony.displaced", misplaced.by_time),
+    ):
+        misfit = find(score, pitched) if pitched.any() else None
+        outcome.measures[name] = misfit.evidence if misfit is not None else 0.0
+        severity = thresholds.severity(name, outcome.measures[name])
+        if misfit is not None and severity is not None:
+            outcome.findings.append(_misfit(score, misfit, name, severity))
+
+
+def _misfit(score: Score, misfit: misplaced.Misfit, name: str, severity: Severity) -> Finding:
+    """Return the finding on a voice that fits better when it is moved."""
+    voice = score.voices[misfit.voice]
+    if name == "harmony.semitone":
+        where = f"a semitone {'higher' if misfit.move > 0 else 'lower'}"
+        message = (
+            f"the voice fits the others better {where}: its key, clef or transposition is wrong"
+        )
+    else:
+        much = f"{abs(misfit.move)} beat{'s' if abs(misfit.move) > 1 else ''}"
+        where = f"{much} {'later' if misfit.move > 0 else 'earlier'}"
+        message = f"the voice fits the others better {where}"
+    first = next((bar for bar in voice.bars if any(event.pitches for event in bar.events)), None)
+    return Finding(
+        NAME,
+        name,
+        severity,
+        message,
+        voice.id,
+        first.number if first else None,
+        first.line if first else None,
+        first.column if first else None,
+        f"{misfit.as_written:.0%} of its beats agree with the others",
+        f"{misfit.moved:.0%} {where}",
+    )
 
 
 def _clashes(score: Score, choir: list[int], clashes: Sequence[Clash]) -> list[Finding]:
@@ -181,9 +255,24 @@ def chord_root(sound: int, bass: int) -> int | None:
 GATE = FunctionGate(
     name=NAME,
     version=VERSION,
-    asks="Are voice leading, ending and tempo plausible?",
+    asks="Are the notes right, and voice leading, ending and tempo plausible?",
     check=check,
     measures=(
+        Measure(
+            "harmony.order",
+            "Order of notes",
+            "1 is complete order in chords or melodies, 0 is chance",
+        ),
+        Measure(
+            "harmony.semitone",
+            "Semitone misfit",
+            "how much better a voice fits a semitone higher or lower",
+        ),
+        Measure(
+            "harmony.displaced",
+            "Displaced voice",
+            "how much better a voice fits a beat or a bar earlier or later",
+        ),
         Measure(
             "harmony.crossings", "Voice crossings", "a bar; a voice goes below the next lower one"
         ),

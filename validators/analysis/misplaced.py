@@ -1,0 +1,168 @@
+"""Voices that would fit the others better a semitone higher or lower, or earlier or later.
+
+Each voice is moved against the others, which stay as they are. Where it is written as meant,
+it fits best unmoved: more of its beats sound as a consonance, a triad or a seventh chord. A
+voice that a wrong key signature, clef or transposition has moved fits better moved back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoregate.abc.score import Score
+from scoregate.validators.analysis.chords import CHORDS, voice_sets
+
+LEAST = 12
+"""Beats that a voice sounds together with others, below which it is not moved."""
+_CONSONANT = (3, 4, 5, 7, 8, 9)
+
+
+def _agreeing() -> NDArray[np.bool_]:
+    """Return which of the 4096 sets agree: chords, and of two pitch classes the consonances."""
+    table = CHORDS.copy()
+    for low in range(12):
+        for high in range(low + 1, 12):
+            table[1 << low | 1 << high] = high - low in _CONSONANT
+    return table
+
+
+_AGREEING = _agreeing()
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """A voice, and how much better it fits when it is moved.
+
+    Attributes
+    ----------
+    voice : int
+        Index of the voice.
+    move : int
+        Semitones, or beats, by which the voice fits better: positive is higher, or later.
+    as_written, moved : float
+        Share of the beats with other voices on which they agree, as written and moved.
+    likeness : float
+        For a move by semitones: how much better its pitch classes agree with those of the
+        others, in nats a note; 0 for a move by beats.
+    beats : int
+        Beats that were compared.
+    """
+
+    voice: int
+    move: int
+    as_written: float
+    moved: float
+    likeness: float = 0.0
+
+    beats: int = 0
+
+    @property
+    def gain(self) -> float:
+        """By how much the share of beats that agree grows."""
+        return self.moved - self.as_written
+
+    @property
+    def evidence(self) -> float:
+        """The gain."""
+        return self.gain
+
+
+def _others(sets: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Return for each voice what all the others sound, shape (voices, beats)."""
+    before, behind = np.zeros_like(sets), np.zeros_like(sets)
+    if len(sets) > 1:
+        before[1:] = np.bitwise_or.accumulate(sets, axis=0)[:-1]
+        behind[:-1] = np.bitwise_or.accumulate(sets[::-1], axis=0)[::-1][1:]
+    return before | behind
+
+
+def by_semitone(score: Score, voices: NDArray[np.bool_]) -> Misfit | None:
+    """Return the voice that fits best of all when it is moved by a semitone.
+
+    Parameters
+    ----------
+    score : Score
+    voices : ndarray of bool, shape (voices,)
+        Which voices have pitches.
+
+    Returns
+    -------
+    Misfit or None
+        The voice and direction with the largest gain whose pitch classes also agree better
+        with those of the other voices; None where no voice gains by both.
+    """
+    rows = np.flatnonzero(voices)
+    sets = voice_sets(score)[0][rows]
+    others = _others(sets)
+    together = (sets != 0) & (others != 0)
+    beats = np.count_nonzero(together, axis=1)
+    enough = beats >= LEAST
+    if not enough.any():
+        return None
+    own = np.stack([np.count_nonzero(sets >> step & 1, axis=1) for step in range(12)], axis=1)
+    rest = own.sum(axis=0) - own
+    log_share = np.log((rest + 0.5) / (rest.sum(axis=1, keepdims=True) + 6))
+    size = np.maximum(own.sum(axis=1), 1)
+    written = _fit(sets | others, together) / np.maximum(beats, 1)
+    likely = (own * log_share).sum(axis=1) / size
+    best: Misfit | None = None
+    for move in (1, -1):
+        turned = (sets << (move % 12) | sets >> (-move % 12)) & 4095
+        moved = _fit(turned | others, together) / np.maximum(beats, 1)
+        nearer = (own * np.roll(log_share, -move, axis=1)).sum(axis=1) / size - likely
+        gain = np.where(enough & (nearer > 0), moved - written, -1.0)
+        row = int(gain.argmax())
+        if gain[row] > (best.gain if best is not None else 0.0):
+            best = Misfit(
+                int(rows[row]), move, float(written[row]), float(moved[row]), float(nearer[row])
+            )
+    return best
+
+
+def by_time(score: Score, voices: NDArray[np.bool_]) -> Misfit | None:
+    """Return the voice that fits best of all when it is moved by a beat or a bar.
+
+    Parameters
+    ----------
+    score : Score
+    voices : ndarray of bool, shape (voices,)
+        Which voices have pitches.
+
+    Returns
+    -------
+    Misfit or None
+        None where no voice fits better moved.
+    """
+    rows = np.flatnonzero(voices)
+    sets, bars = voice_sets(score)
+    sets = sets[rows]
+    if sets.shape[1] < LEAST or len(rows) < 2:
+        return None
+    others = _others(sets)
+    a_bar = int(np.median(np.bincount(bars)))
+    best: Misfit | None = None
+    together = (sets != 0) & (others != 0)
+    beats = np.count_nonzero(together, axis=1)
+    written = _fit(sets | others, together) / np.maximum(beats, 1)
+    for move in dict.fromkeys((1, -1, a_bar, -a_bar)):
+        moved_sets = np.zeros_like(sets)
+        if move > 0:
+            moved_sets[:, move:] = sets[:, :-move]
+        else:
+            moved_sets[:, :move] = sets[:, -move:]
+        both = (moved_sets != 0) & (others != 0)
+        count = np.count_nonzero(both, axis=1)
+        moved = _fit(moved_sets | others, both) / np.maximum(count, 1)
+        gain = np.where((beats >= LEAST) & (count >= LEAST), moved - written, -1.0)
+        row = int(gain.argmax())
+        if gain[row] > (best.gain if best is not None else 0.0):
+            best = Misfit(int(rows[row]), move, float(written[row]), float(moved[row]))
+    return best
+
+
+def _fit(sets: NDArray[np.int16], counted: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return for each row how many of the counted sets agree."""
+    return np.count_nonzero(_AGREEING[sets] & counted, axis=1)
