@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 # Two processes of tests; a file's tests stay together, because they share what is dear to make.
 PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
-.PHONY: setup produce dashboard test quick check lint types docs api clean
+.PHONY: setup produce dashboard up status down doctor test quick check lint types docs api clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -27,6 +27,18 @@ produce: $(READY) ## Produce four Bach chorales with the embedded model
 dashboard: $(READY) ## Open the review dashboard; produce a few pieces first if there are none
 	@test -d out/archive || $(BIN)/scoregate produce --count 6 --rounds 1 --seed 5 --no-repair-lines || true
 	@$(BIN)/scoregate dashboard
+
+up: $(READY) ## Start server, worker, dashboard and schedules on this machine
+	@$(BIN)/scoregate up
+
+status: $(READY) ## Say which of them run
+	@$(BIN)/scoregate status
+
+down: $(READY) ## Stop what `make up` has started
+	@$(BIN)/scoregate down
+
+doctor: $(READY) ## Check everything that a production needs
+	@$(BIN)/scoregate doctor
 
 test: $(READY) ## Run every test
 	@$(PYTEST)

@@ -6,6 +6,7 @@ the command that needs them, so that ``--help`` and ``check`` answer at once.
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 
@@ -18,16 +19,20 @@ from scoregate.flows.commands import (
     check,
     corpus,
     dashboard,
+    doctor,
     novelty,
+    operations,
     produce,
     screen,
     server,
+    study,
     styles,
     train,
     weights,
 )
 from scoregate.flows.printing import as_help
 from scoregate.flows.server import apply_settings
+from scoregate.logs import VARIABLE as LOG_VARIABLE
 
 EXIT_FAILED = 2
 
@@ -49,8 +54,15 @@ app.command("styles", help=as_help(styles.HELP))(styles.command)
 app.command("train", help=as_help(train.HELP))(train.command)
 app.command("corpus", help=as_help(corpus.HELP))(corpus.command)
 app.command("novelty-index", help=as_help(novelty.HELP))(novelty.command)
+app.command("up", help=as_help(operations.UP_HELP))(operations.up)
+app.command("status", help=as_help(operations.STATUS_HELP))(operations.status)
+app.command("down", help=as_help(operations.DOWN_HELP))(operations.down)
+app.command("doctor", help=as_help(doctor.HELP))(doctor.command)
+app.command("worker", help=as_help(operations.WORKER_HELP))(operations.worker)
+app.command("monitor", help=as_help(operations.MONITOR_HELP))(operations.monitor)
 app.add_typer(archive.app, name="archive", help=as_help(archive.HELP))
 app.add_typer(weights.app, name="weights", help=as_help(weights.HELP))
+app.add_typer(study.app, name="study", help=as_help(study.HELP))
 app.add_typer(server.app, name="server", help=as_help(server.HELP))
 
 
@@ -65,8 +77,14 @@ def options(
     version: bool = typer.Option(
         False, "--version", callback=_print_version, is_eager=True, help="Print the version."
     ),
+    log_json: bool = typer.Option(
+        False, "--log-json", help="Write logs as lines of JSON, as SCOREGATE_LOG=json does."
+    ),
 ) -> None:
     """Options that stand before the command."""
+    if log_json:
+        os.environ[LOG_VARIABLE] = "json"
+        apply_settings()
 
 
 def main() -> None:
@@ -78,7 +96,7 @@ def main() -> None:
         typer.secho(f"scoregate: {error.problem}", err=True, fg="red")
         if error.remedy:
             typer.echo(error.remedy, err=True)
-        sys.exit(EXIT_FAILED)
+        sys.exit(error.exit_code)
     except BrokenPipeError:
         # The program that reads the output (head, less) has closed it.
         sys.stderr.close()

@@ -15,6 +15,7 @@ import typer
 
 from scoregate.flows.server import apply_settings, ensure_server
 from scoregate.generator import find_generator
+from scoregate.logs import json_is_wanted
 from scoregate.progress import Listener, listening
 from scoregate.requests import ProduceRequest
 
@@ -38,10 +39,11 @@ def check_request(request: ProduceRequest) -> ProduceRequest:
 def prepare(verbose: bool) -> None:
     """Set Prefect's environment; a command calls it before anything imports Prefect.
 
-    Without ``verbose`` its log is silent: errors are raised, and the command line prints them.
+    Without ``verbose`` its log is silent, unless lines of JSON are wanted: errors are raised, and
+    the command line prints them.
     """
     apply_settings()
-    if not verbose:
+    if not verbose and not json_is_wanted():
         os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
         os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "error")
         # These are not below Prefect's own loggers.

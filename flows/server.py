@@ -17,16 +17,23 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from scoregate.errors import ServerError
+from scoregate.flows.operations import api
+from scoregate.flows.operations.processes import command_lines, is_same, start_mark, stop_group
+from scoregate.logs import json_is_wanted
 
 DEFAULT_PORT = 4200
 START_TIMEOUT = 120.0  # seconds; the first start migrates a new database (17 s seen)
+PATIENCE = 30.0
+"""Seconds that a Prefect server may take to answer: on a busy machine it takes several."""
+STRANGER_PATIENCE = 3.0
+"""Seconds that a program on the default port may take, where no Prefect server is seen."""
+OLDEST_SERVER = (3, 8)
+"""Older servers lack the leases of concurrency slots that schedules rely on."""
 
 # Prefect reads these when it is first imported: quiet, private, and patient at the start.
 SETTINGS = {
@@ -37,6 +44,12 @@ SETTINGS = {
     # A flow run never falls back to a server inside its own process: that one loses
     # most task records when the process ends.
     "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+}
+# With SCOREGATE_LOG=json: what Prefect's logging.yml says of its console is replaced.
+JSON_SETTINGS = {
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_CLASS": "scoregate.logs.JsonHandler",
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_FORMATTER": "json",
+    "PREFECT_LOGGING_FORMATTERS_JSON_CLASS": "scoregate.logs.JsonLines",
 }
 
 
@@ -52,11 +65,14 @@ class Server:
         Its process, if Scoregate started it.
     started : bool
         Whether this call started it.
+    mark : str or None
+        Start of that process: see :func:`scoregate.flows.operations.processes.start_mark`.
     """
 
     url: str
     pid: int | None = None
     started: bool = False
+    mark: str | None = None
 
     @property
     def pages(self) -> str:
@@ -66,7 +82,8 @@ class Server:
 
 def apply_settings() -> None:
     """Set Prefect's environment variables that are not set; call before importing Prefect."""
-    for name, value in SETTINGS.items():
+    settings = SETTINGS | (JSON_SETTINGS if json_is_wanted() else {})
+    for name, value in settings.items():
         os.environ.setdefault(name, value)
 
 
@@ -75,19 +92,48 @@ def prefect_home() -> Path:
     return Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect").expanduser()
 
 
-def is_healthy(url: str, timeout: float = 30.0) -> bool:
+def is_healthy(url: str, timeout: float = PATIENCE) -> bool:
     """Return whether a Prefect API answers at ``url`` (``http://host:port/api``).
 
     Where nothing listens, this returns at once. A server on a busy machine may take seconds to
     answer; without the long timeout, a second one would be started beside it.
     """
-    # A proxy named in the environment must not be used for loopback.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(f"{url}/health", timeout=timeout) as answer:
-            return answer.status == 200 and json.load(answer) is True
-    except (OSError, ValueError):
+        return api.get(url, "/health", timeout=timeout) is True
+    except api.Unanswered:
         return False
+
+
+def check_version(url: str) -> str:
+    """Return the version of a healthy server.
+
+    Raises
+    ------
+    ServerError
+        It is older than the oldest that is known to work, or of another major version, or it
+        asks for a password that is not given.
+    """
+    try:
+        version = str(api.get(url, "/admin/version"))
+    except api.Refused as error:
+        raise ServerError(
+            f"The Prefect server at {url} wants a password.",
+            "Set PREFECT_API_AUTH_STRING to the value that the server was started with.",
+        ) from error
+    except api.Unanswered as error:
+        raise ServerError(f"The program at {url} is no Prefect server: {error}.") from error
+    try:
+        numbers = tuple(int(part) for part in version.split(".")[:2])
+    except ValueError as error:
+        raise ServerError(f"The program at {url} is no Prefect server.") from error
+    if numbers < OLDEST_SERVER or numbers[0] != OLDEST_SERVER[0]:
+        oldest = ".".join(map(str, OLDEST_SERVER))
+        raise ServerError(
+            f"The Prefect server at {url} is version {version}; Scoregate works with "
+            f"{oldest} and later versions of {OLDEST_SERVER[0]}.",
+            "Upgrade that server, or unset PREFECT_API_URL so that Scoregate starts its own.",
+        )
+    return version
 
 
 def ensure_server(say: Callable[[str], None] = lambda line: None) -> Server:
@@ -106,7 +152,7 @@ def ensure_server(say: Callable[[str], None] = lambda line: None) -> Server:
     apply_settings()
     chosen = chosen_url()
     if chosen:
-        if not is_healthy(chosen):
+        if not api.is_open(chosen) or not is_healthy(chosen):
             raise ServerError(
                 f"No Prefect server answers at {chosen}.",
                 "Start it (`prefect server start`), or unset PREFECT_API_URL so that "
@@ -116,6 +162,7 @@ def ensure_server(say: Callable[[str], None] = lambda line: None) -> Server:
     else:
         with _start_lock():
             server = running_server() or _start(say)
+    check_version(server.url)
     os.environ["PREFECT_API_URL"] = server.url
     return server
 
@@ -142,12 +189,18 @@ def chosen_url() -> str | None:
 
 
 def running_server() -> Server | None:
-    """Return the server that Scoregate started before, or one on the default port."""
+    """Return the server that Scoregate started before, or one on the default port.
+
+    Another program on that port is recognised within :data:`STRANGER_PATIENCE`.
+    """
     remembered = _remembered()
-    if remembered and is_healthy(remembered.url):
+    if remembered and remembered.pid and _is_ours(remembered) and is_healthy(remembered.url):
         return remembered
     default = f"http://127.0.0.1:{DEFAULT_PORT}/api"
-    return Server(default) if is_healthy(default) else None
+    if not api.is_open(default, timeout=1.0):
+        return None
+    patience = PATIENCE if _a_server_runs() else STRANGER_PATIENCE
+    return Server(default) if is_healthy(default, patience) else None
 
 
 def stop_server() -> bool:
@@ -156,39 +209,35 @@ def stop_server() -> bool:
     if server is None:
         return False
     _state_file().unlink(missing_ok=True)
-    if server.pid is None or not _is_ours(server.pid):
+    if server.pid is None or not _is_ours(server):
         return False
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(server.pid, signal.SIGTERM)
-    deadline = time.monotonic() + 15
-    while time.monotonic() < deadline and _is_ours(server.pid):
-        time.sleep(0.1)
-    if _is_ours(server.pid):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGKILL)
-    return True
+    return stop_group(server.pid, server.mark, patience=15.0)
 
 
 def _start(say: Callable[[str], None]) -> Server:
     port = _free_port()
     url = f"http://127.0.0.1:{port}/api"
     log = prefect_home() / "scoregate-server.log"
+    if port != DEFAULT_PORT and DEFAULT_PORT:
+        say(f"Another program uses port {DEFAULT_PORT}; the Prefect server takes port {port}.")
     say(f"Starting a Prefect server at http://127.0.0.1:{port} (about 20 s the first time)")
     environment = {key: value for key, value in os.environ.items() if key != "PREFECT_API_URL"}
     command = (sys.executable, "-m", "prefect", "server", "start")
-    with open(log, "wb") as output:
+    # What the server writes, its database included, is for its owner only.
+    with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as output:
         process = subprocess.Popen(
             [*command, "--host", "127.0.0.1", "--port", str(port)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             env=environment,
+            umask=0o077,
             start_new_session=True,  # it outlives this command, and Ctrl-C doesn't reach it
         )
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline:
         if is_healthy(url):
-            server = Server(url, process.pid, started=True)
+            server = Server(url, process.pid, started=True, mark=start_mark(process.pid))
             _state_file().write_text(json.dumps(asdict(server)))
             return server
         if process.poll() is not None:
@@ -223,20 +272,19 @@ def _state_file() -> Path:
 def _remembered() -> Server | None:
     try:
         state = json.loads(_state_file().read_text())
-        return Server(str(state["url"]), int(state["pid"]), started=False)
-    except (OSError, ValueError, KeyError, TypeError):
+        return Server(str(state["url"]), int(state["pid"]), mark=state.get("mark"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # no server was started, or its note is unusable: look elsewhere
 
 
-def _is_ours(pid: int) -> bool:
-    """Return whether ``pid`` still is a Prefect server (process numbers are reused)."""
-    try:
-        words = Path(f"/proc/{pid}/cmdline").read_text(errors="replace").replace("\0", " ")
-    except OSError:  # gone, or a system without /proc
-        words = subprocess.run(
-            ["ps", "-p", str(pid), "-o", "command="], capture_output=True, text=True, check=False
-        ).stdout
-    return "prefect server start" in words
+def _is_ours(server: Server) -> bool:
+    """Return whether the process is the server that was started (numbers are reused)."""
+    return server.pid is not None and is_same(server.pid, server.mark)
+
+
+def _a_server_runs() -> bool:
+    """Return whether some process on this machine looks like a Prefect server."""
+    return any("prefect server start" in line for line in command_lines())
 
 
 @contextlib.contextmanager

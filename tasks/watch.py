@@ -33,18 +33,38 @@ def watch(out: str, record: RunRecord) -> list[str]:
     log = get_run_logger()
     for alarm in found.alarms:
         log.warning("Alarm %s: %s", alarm.code, alarm.message)
-        emit_event(
-            event=ALARM,
-            resource={
-                "prefect.resource.id": f"scoregate.run.{record.run_id}",
-                "prefect.resource.name": record.run_id,
-            },
-            payload={
-                "code": alarm.code,
-                "message": alarm.message,
-                "run_id": record.run_id,
-                "style": record.request.get("style"),
-                "out": out,
-            },
+        if alarm.code == "missing" and record.request.get("rounds") == 1:
+            continue  # one round measures how many pass; it was not meant to reach the count
+        raise_alarm(
+            alarm.code,
+            alarm.message,
+            subject=f"scoregate.run.{record.run_id}",
+            run_id=record.run_id,
+            style=record.request.get("style"),
+            out=out,
         )
     return record.alarms
+
+
+def raise_alarm(code: str, message: str, *, subject: str, **payload: str | None) -> None:
+    """Send an alarm's event, for which an automation can wait.
+
+    Parameters
+    ----------
+    code : str
+        What is wrong, in one word.
+    message : str
+        One sentence with the numbers.
+    subject : str
+        Id of what it is about: ``scoregate.run.<id>``, ``scoregate.archive.<name>``.
+    **payload : str or None
+        Further fields of the event's payload, beside ``code`` and ``message``.
+    """
+    emit_event(
+        event=ALARM,
+        resource={
+            "prefect.resource.id": subject,
+            "prefect.resource.name": subject.rpartition(".")[2],
+        },
+        payload={"code": code, "message": message, **payload},
+    )

@@ -141,7 +141,7 @@ def test_a_worker_runs_a_deployed_flow(deployed):
 
 def _scheduled_runs(url: str) -> list[dict]:
     query = {
-        "deployments": {"name": {"any_": ["nightly-chorales"]}},
+        "deployments": {"name": {"any_": ["nightly-production"]}},
         "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
     }
     request = urllib.request.Request(

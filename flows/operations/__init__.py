@@ -1,0 +1,1 @@
+"""Operating the line on one machine: start, stop, look after and check its parts."""

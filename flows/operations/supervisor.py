@@ -1,0 +1,303 @@
+"""Start, stop and look at the parts of the line on one machine: `scoregate up`, `down`, `status`.
+
+The parts are a Prefect server, a worker, the dashboard and the monitor. Each is a process of its
+own that goes on when the command ends, bound to loopback. :mod:`scoregate.flows.operations.state`
+notes down which processes they are, and exactly those are stopped again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scoregate.errors import ServerError
+from scoregate.flows import server as prefect_server
+from scoregate.flows.operations import api, plan
+from scoregate.flows.operations.state import Part, State
+
+WORKER, DASHBOARD, MONITOR = "worker", "dashboard", "monitor"
+ORDER = (WORKER, DASHBOARD, MONITOR)
+READY_WITHIN = 60.0
+"""Seconds that a part may take until it answers."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What `scoregate up` is asked for.
+
+    Attributes
+    ----------
+    folder : Path
+        Folder with prefect.yaml, which names the folders of archive and inbox below it.
+    dashboard_port, metrics_port : int
+    webhook : str
+        Address that alarms are sent to; ``""`` leaves what was given before.
+    """
+
+    folder: Path
+    dashboard_port: int = 8765
+    metrics_port: int = 9464
+    webhook: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a part stands.
+
+    Attributes
+    ----------
+    name : str
+    runs : bool
+    detail : str
+        Process, address and since when; or what is known of its end.
+    """
+
+    name: str
+    runs: bool
+    detail: str
+
+
+@dataclass(slots=True)
+class Up:
+    """What `up` has done.
+
+    Attributes
+    ----------
+    started : list of str
+        Parts that were not running before.
+    running : list of str
+        Parts that were.
+    """
+
+    started: list[str] = field(default_factory=list)
+    running: list[str] = field(default_factory=list)
+
+
+def state() -> State:
+    """Return the state folder of this user's Prefect home."""
+    return State(prefect_server.prefect_home() / "scoregate")
+
+
+def up(wanted: Wanted, say: Say) -> Up:
+    """Start every part that does not run, and deploy prefect.yaml.
+
+    Parameters
+    ----------
+    wanted : Wanted
+    say : callable
+        Told in a sentence what is being done.
+
+    Raises
+    ------
+    RequestError
+        prefect.yaml or the webhook is not valid.
+    ServerError
+        A part could not be started; what runs is left running.
+    """
+    from scoregate.flows.operations import alerts
+
+    if wanted.webhook:
+        alerts.check_webhook(wanted.webhook)
+    file, written = plan.ensure_file(wanted.folder)
+    planned = plan.read_plan(file)
+    here = state()
+    _same_folder(here, wanted.folder)
+    done = Up()
+    with here.locked():
+        if written:
+            say(f"Wrote {file}: it says what is produced and when.")
+        server = prefect_server.ensure_server(say)
+        (done.started if server.started else done.running).append("server")
+        _provision(here, wanted, planned, file, say)
+        out, inbox = plan.folders(planned)
+        (wanted.folder / inbox).mkdir(parents=True, exist_ok=True, mode=0o700)
+        for name in ORDER:
+            part = here.part(name)
+            if part is not None and part.runs:
+                done.running.append(name)
+                continue
+            command, address = _command(name, wanted, out, inbox)
+            here.start(name, command, folder=wanted.folder, address=address)
+            done.started.append(name)
+        for name in done.started:
+            if name in ORDER:
+                say(f"Waiting for the {name}")
+                _wait_until_ready(here, name, server.url)
+    return done
+
+
+def down(say: Say) -> list[str]:
+    """Stop what `up` has started, the server last; return the names of what ran."""
+    here = state()
+    stopped = []
+    with here.locked():
+        for name in reversed(ORDER):
+            if here.part(name) is not None:
+                say(f"Stopping the {name}")
+                if here.stop(name):
+                    stopped.append(name)
+        if prefect_server.stop_server():
+            stopped.append("server")
+    return stopped
+
+
+def standings() -> list[Standing]:
+    """Return how every part stands."""
+    found = [_server_standing()]
+    here = state()
+    for name in ORDER:
+        part = here.part(name)
+        if part is None:
+            found.append(Standing(name, False, "not started"))
+        elif part.runs:
+            where = f", {part.address}" if part.address else ""
+            detail = f"process {part.pid}{where}, since {part.since}, log {part.log}"
+            found.append(Standing(name, True, detail))
+        else:
+            found.append(Standing(name, False, f"ended by itself; its log is {part.log}"))
+    return found
+
+
+def server_address() -> str | None:
+    """Return the address of the Prefect server in use, or None where none answers."""
+    chosen = prefect_server.chosen_url()
+    if chosen:
+        return chosen
+    server = prefect_server.running_server()
+    return server.url if server else None
+
+
+def _server_standing() -> Standing:
+    chosen = prefect_server.chosen_url()
+    if chosen:
+        healthy = api.is_open(chosen) and prefect_server.is_healthy(chosen)
+        return Standing("server", healthy, f"{chosen} (PREFECT_API_URL)")
+    server = prefect_server.running_server()
+    if server is None:
+        return Standing("server", False, "not started")
+    whose = f"process {server.pid}, " if server.pid else "not started by Scoregate, "
+    return Standing("server", True, f"{whose}{server.pages}")
+
+
+def _same_folder(here: State, folder: Path) -> None:
+    for name in ORDER:
+        part = here.part(name)
+        if part is not None and part.runs and Path(part.folder) != folder:
+            raise ServerError(
+                f"The line runs already, started in {part.folder}.",
+                "Type `scoregate down` first, or set PREFECT_HOME to another folder for a second "
+                "line.",
+            )
+
+
+@contextlib.contextmanager
+def connected(url: str) -> Iterator:
+    """Yield a client of the Prefect server at ``url``."""
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: url}), get_client(sync_client=True) as client:
+        yield client
+
+
+def _provision(
+    here: State, wanted: Wanted, planned: list[plan.Planned], file: Path, say: Say
+) -> None:
+    """Make pool, deployments and automations, where they are not as prefect.yaml says."""
+    from scoregate.flows import zombies
+    from scoregate.flows.operations import alerts, deploying
+
+    url = os.environ["PREFECT_API_URL"]
+    digest = hashlib.sha256(f"{url}\n{file}\n{file.read_text()}".encode()).hexdigest()
+    with connected(url) as client:
+        deploying.ensure_pool(client)
+        there = deploying.deployments_of(client)
+        before = here.deployed()
+        names = [each.name for each in planned]
+        if digest not in before or not set(names) <= set(there):
+            say(f"Deploying {file}")
+            deploying.deploy(wanted.folder)
+            for old in deploying.remove_old(client, planned, before):
+                say(f"Removed the deployment {old}, which prefect.yaml no longer names.")
+            here.remember_deployed([digest, *names])
+        zombies.ensure_heartbeat_automation(client)
+        zombies.ensure_rerun_automation(client)
+        block = (
+            alerts.save_webhook(wanted.webhook) if wanted.webhook else alerts.saved_webhook(client)
+        )
+        if block is not None:
+            alerts.ensure_alerts(client, block, planned)
+            alerts.announce_up(client, planned)
+
+
+def _command(name: str, wanted: Wanted, out: str, inbox: str) -> tuple[list[str], str]:
+    """Return the command of a part and the address at which it will answer."""
+    program = [sys.executable, "-m", "scoregate.flows.cli"]
+    if name == WORKER:
+        return [*program, "worker"], ""
+    if name == DASHBOARD:
+        port = wanted.dashboard_port
+        options = ["--out", out, "--port", str(port), "--no-browser"]
+        return [*program, "dashboard", *options], f"http://127.0.0.1:{port}/"
+    port = wanted.metrics_port
+    options = ["--out", out, "--inbox", inbox, "--port", str(port)]
+    return [*program, "monitor", *options], f"http://127.0.0.1:{port}/metrics"
+
+
+def _wait_until_ready(here: State, name: str, url: str) -> None:
+    part = here.part(name)
+    assert part is not None, "it was started"
+    deadline = time.monotonic() + READY_WITHIN
+    while time.monotonic() < deadline:
+        if not part.runs:
+            break
+        if _answers(part, url):
+            return
+        time.sleep(0.25)
+    tail = here.tail(name)
+    here.stop(name, patience=5.0)
+    raise ServerError(
+        f"The {name} did not start:\n{tail}",
+        f"Its log is {part.log}. The other parts go on; `scoregate down` stops them.",
+    )
+
+
+def _answers(part: Part, url: str) -> bool:
+    if part.address:
+        return api.is_open(part.address, timeout=1.0)
+    return any(worker["fresh"] for worker in workers(url, since=part.since))
+
+
+def workers(url: str, since: str = "") -> list[dict]:
+    """Return the workers of the pool: ``name``, ``heartbeat`` and whether it is ``fresh``.
+
+    Parameters
+    ----------
+    url : str
+        Of Prefect's API.
+    since : str
+        UTC, ISO 8601: a heartbeat before is not fresh. Left out, one of the last 90 s is.
+    """
+    from datetime import UTC, datetime, timedelta
+
+    try:
+        found = api.post(url, f"/work_pools/{plan.POOL}/workers/filter", {})
+    except api.Unanswered:
+        return []
+    limit = datetime.fromisoformat(since) if since else datetime.now(UTC) - timedelta(seconds=90)
+    return [
+        {
+            "name": each["name"],
+            "heartbeat": each["last_heartbeat_time"],
+            "fresh": datetime.fromisoformat(each["last_heartbeat_time"]) >= limit,
+        }
+        for each in found
+    ]
