@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -280,7 +281,7 @@ def _resume(run: Run, model: LstmModel, optimiser: torch.optim.Optimizer, folder
         return
     content = torch.load(path, weights_only=True)
     stored = content["run"]
-    if stored["settings"] != asdict(run.settings) or stored["words"] != run.words:
+    if not _same_run(stored["settings"], asdict(run.settings)) or stored["words"] != run.words:
         raise ScoregateError(
             f"{path} belongs to a run with other settings or another corpus.",
             "Name another folder, or remove the checkpoint to begin anew.",
@@ -290,3 +291,13 @@ def _resume(run: Run, model: LstmModel, optimiser: torch.optim.Optimizer, folder
     for name, value in stored.items():
         if name != "settings":
             setattr(run, name, value)
+
+
+def _same_run(stored: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    """Return whether a checkpoint of these settings may be continued.
+
+    Without decay of the learning rate the limits shape nothing before they are reached, so they
+    may differ.
+    """
+    free = set() if wanted["decay"] else {"steps", "seconds", "patience"}
+    return all(stored.get(key) == value for key, value in wanted.items() if key not in free)

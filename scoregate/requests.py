@@ -7,6 +7,8 @@ the form that Prefect's pages make of them. Unknown fields are refused.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import secrets
 from collections.abc import Collection
 from typing import Annotated, Literal, TypeVar
@@ -115,6 +117,18 @@ class ProduceRequest(Request):
         default=False, description="Add an audio preview where fluidsynth and a soundfont exist."
     )
 
+    processes: int = Field(
+        default=0,
+        ge=0,
+        le=256,
+        description="Processes that generate, on a CPU; 0 takes as many as the cores and the "
+        "number of pieces pay for.",
+    )
+    fresh: bool = Field(
+        default=False,
+        description="Start anew, although a run of this request is unfinished and could go on.",
+    )
+
     @model_validator(mode="after")
     def _style_of_notagen(self) -> ProduceRequest:
         """Fill in the default style, which is NotaGen's; other generators have their own."""
@@ -122,8 +136,19 @@ class ProduceRequest(Request):
             object.__setattr__(self, "style", DEFAULT_STYLE)
         return self
 
-    def settled(self, trained: Collection[Style] | None) -> ProduceRequest:
-        """Return the request with its style in full, and with a seed.
+    @property
+    def key(self) -> str:
+        """What identifies the request: a hash of the fields that shape its pieces.
+
+        Requests with the same key make the same pieces, or would where they name no seed. The
+        style must be given in full: see :meth:`in_full`.
+        """
+        shaping = self.model_dump(mode="json", exclude=set(_NOT_SHAPING))
+        text = json.dumps(shaping, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def in_full(self, trained: Collection[Style] | None) -> ProduceRequest:
+        """Return the request with its style in full.
 
         Parameters
         ----------
@@ -137,8 +162,16 @@ class ProduceRequest(Request):
         """
         asked = self.style or next(map(str, trained or ()), DEFAULT_STYLE)
         style = resolve(asked, trained=trained, allow_untrained=self.allow_untrained)
+        return self.model_copy(update={"style": str(style)})
+
+    def settled(self, trained: Collection[Style] | None) -> ProduceRequest:
+        """Return the request with its style in full, and with a seed; see :meth:`in_full`."""
         seed = secrets.randbits(31) if self.seed is None else self.seed
-        return self.model_copy(update={"style": str(style), "seed": seed})
+        return self.in_full(trained).model_copy(update={"seed": seed})
+
+
+_NOT_SHAPING = ("out", "batch", "threads", "processes", "fresh")
+"""Fields of a production request that say where and how fast, not what."""
 
 
 class ScreenRequest(Request):
@@ -224,6 +257,46 @@ class TrainRequest(Request):
     )
     device: str = Field(default="cpu", description="cpu or cuda.")
     threads: int = Field(default=0, ge=0, description="CPU threads; 0 leaves it to torch.")
+
+
+class StudyRequest(Request):
+    """A request to study the settings of a model. Each field describes itself."""
+
+    folder: PathText = Field(default="study", description="The study's folder.")
+    plan: str = Field(
+        default="scaled",
+        description="quick (minutes, shows the way only), small, scaled, full (for a GPU or days), "
+        "or a JSON file with the levels and limits.",
+    )
+    seeds: int | None = Field(
+        default=None, ge=1, le=64, description="How often each arm is trained; else as planned."
+    )
+    updates: int | None = Field(
+        default=None, ge=1, description="Limit of updates of an arm; else as planned."
+    )
+    seconds: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Limit of processor seconds of an arm; else as planned.",
+    )
+    pieces: int | None = Field(
+        default=None,
+        ge=2,
+        le=3000,
+        description="Pieces sampled at each temperature; else as planned.",
+    )
+    arms: str | None = Field(
+        default=None,
+        description="Only these arms, by name and separated by commas: original,all,hidden ...",
+    )
+    minutes: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Begin no arm after so many minutes; the page is written from what is "
+        "finished, and the same command goes on.",
+    )
 
 
 def checked(model: type[Model], /, **values: object) -> Model:

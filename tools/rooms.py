@@ -51,8 +51,7 @@ ROOMS = (
         ),
     ),
     Room("scoregate.notagen", 1, ("from a prompt to", "ABC; training")),
-    # The sampler of logits is NotaGen's.
-    Room("scoregate.lstm", 2, ("the second", "generator"), _names("notagen")),
+    Room("scoregate.lstm", 1, ("the second generator", "and its study")),
     Room("scoregate.validators", 1, ("gates, thresholds,", "the verdict")),
     Room("scoregate.render", 2, ("MIDI, MusicXML,", "engraving"), _names("validators")),
     # The table of artefacts is render's: it says which files a piece may have.
@@ -67,13 +66,13 @@ ROOMS = (
         "scoregate.tasks",
         5,
         ("Prefect tasks: one step each",),
-        _names("archive dashboard notagen render validators"),
+        _names("archive dashboard lstm notagen render validators"),
     ),
     Room(
         "scoregate.flows",
         6,
         ("Prefect flows; the Prefect server",),
-        _names("archive dashboard notagen render tasks validators"),
+        _names("archive dashboard lstm notagen render tasks validators"),
     ),
     Room(
         "scoregate.dashboard.app",
