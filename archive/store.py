@@ -9,7 +9,7 @@
       archive/catalog.sqlite                       can be deleted: it is rebuilt
       archive/format.json                          version of this layout
       rejected/<run id>/<piece id>/                the same files of pieces that did not pass
-      runs/<run id>/                               run.json, report.html
+      runs/<run id>/                               run.json, report.html, report-2.html ...
       index.html                                   page of all runs and pieces
 
 The id of a piece is the SHA-256 of its finished ABC text. The same piece is therefore one entry
@@ -39,6 +39,7 @@ from scoregate.errors import ArchiveError, RequestError
 from scoregate.findings import Status
 
 PIECE_ID = re.compile(r"[0-9a-f]{64}")
+RUN_PAGE = re.compile(r"report(-[0-9]{1,6})?\.html")
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 _log = logging.getLogger(__name__)
@@ -159,23 +160,36 @@ class Archive:
         """
         return adding.add_all(self, pieces)
 
-    def write_run(self, run: RunRecord, page: str | None = None) -> Path:
-        """Write ``run.json`` of a run, and ``report.html`` where given; return its folder.
+    def write_run(self, run: RunRecord, pages: Mapping[str, str] | None = None) -> Path:
+        """Write ``run.json`` of a run, and its pages where given; return its folder.
 
         It may be called after every round: each file is replaced in one step.
 
         Parameters
         ----------
         run : RunRecord
-        page : str, optional
-            The run's page as HTML.
+        pages : mapping of str to str, optional
+            The run's pages as HTML by file name: ``report.html``, ``report-2.html`` and so on.
+            They replace all earlier ones.
+
+        Raises
+        ------
+        ArchiveError
+            A page has another name, or the disk can't be written.
         """
         folder = self.run_folder(run.run_id)
         self.begin_writing()
-        report = folder / "report.html"
-        if page is not None:
-            write_file(report, encoded(page))
-        files = {report.name: hash_of(report)} if report.is_file() else {}
+        if pages is not None:
+            if wrong := [name for name in pages if not RUN_PAGE.fullmatch(name)]:
+                raise ArchiveError(f"{wrong[0][:100]} is no name of a run's page.", "")
+            for name, page in pages.items():
+                write_file(folder / name, encoded(page))
+        files = {}
+        for path in sorted(folder.glob("report*.html")):
+            if pages is not None and path.name not in pages:
+                path.unlink(missing_ok=True)  # The run had more pages when it was written before.
+            elif RUN_PAGE.fullmatch(path.name):
+                files[path.name] = hash_of(path)
         write_file(folder / "run.json", run.model_copy(update={"files": files}).sealed().as_json())
         try:
             with catalog.insertion(self) as connection:

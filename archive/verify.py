@@ -10,7 +10,7 @@ from pathlib import Path
 from scoregate.archive import catalog
 from scoregate.archive.atomic import unfinished_folders
 from scoregate.archive.integrity import faults_of, hash_of
-from scoregate.archive.store import PIECE_ID, RUN_ID, Archive
+from scoregate.archive.store import PIECE_ID, RUN_ID, RUN_PAGE, Archive
 from scoregate.archive.verdicts import damaged_judgements
 from scoregate.errors import CorruptError
 
@@ -100,7 +100,7 @@ def _verify_run(store: Archive, run_id: str) -> Iterator[Problem]:
         yield Problem("damaged", folder, f"{folder / 'run.json'} was changed after it was written.")
     for name, expected in run.files.items():
         path = folder / name
-        if name != "report.html" or path.is_symlink() or not path.is_file():
+        if not RUN_PAGE.fullmatch(name) or path.is_symlink() or not path.is_file():
             yield Problem("missing", path, f"{path} is missing.")
         elif hash_of(path) != expected:
             yield Problem("damaged", path, f"{path} is not what the run wrote.")

@@ -20,7 +20,7 @@ from machine import describe
 from scoregate.abc.reader import read
 from scoregate.archive.records import PieceReport, PieceRow, RunRecord
 from scoregate.archive.store import Archive
-from scoregate.dashboard.report import run_page
+from scoregate.dashboard.report import run_pages
 from scoregate.render import engrave as engraving
 from scoregate.render.midi import midi_of
 from scoregate.render.musicxml import to_musicxml
@@ -86,7 +86,7 @@ def main() -> None:
             run.pieces.append(PieceRow(piece_id=entry.piece_id, status="passed"))
         stages["archiving"] = archiving
         began = time.process_time()
-        page = run_page(store, run)
+        page = "".join(run_pages(store, run).values())
         page_seconds = time.process_time() - began
 
     print("| stage | median | 95 % | most | sum |")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from scoregate.archive.records import FindingRecord, PieceReport
+from scoregate.dashboard.app.timeline import timeline_of_text
 from scoregate.dashboard.formatting import (
     MEASURES,
     STATUS_SIGNS,
@@ -25,6 +27,8 @@ _BOX = 'class="mark'
 _CRITICAL_BOX = 'class="mark"'
 _CONSEQUENCES = {"critical": "rejects", "warning": "warning"}
 """What follows where a measure exceeds its threshold."""
+INLINED = 4
+"""Engraved pages of a piece that are in the document; the first is visible."""
 _LISTED_FINDINGS = 60
 """Findings that a card lists; report.json has all."""
 
@@ -89,8 +93,8 @@ class Card:
     linked_pages, links : list of Link
     audio : str
         Address of the preview.
-    midi : str
-        MIDI in base64, played in the page.
+    midi, timeline : str
+        MIDI in base64, played in the page; when each bar sounds, as JSON.
     """
 
     anchor: str
@@ -114,6 +118,7 @@ class Card:
     links: list[Link] = field(default_factory=list)
     audio: str = ""
     midi: str = ""
+    timeline: str = ""
 
     @property
     def limited(self) -> bool:
@@ -130,7 +135,7 @@ def card_of(  # The parts of a card come from different places.
     links: Sequence[Link] = (),
     audio: str = "",
     midi: bytes = b"",
-    inlined: int = 4,
+    text: str = "",
 ) -> Card:
     """Return the card of a piece.
 
@@ -148,8 +153,8 @@ def card_of(  # The parts of a card come from different places.
         Address of the preview; ``""`` where there is none.
     midi : bytes
         Included in the page and played there, where there is room.
-    inlined : int
-        Largest number of pages in the document; the first is visible.
+    text : str
+        The finished ABC, from which the player knows when each bar sounds.
     """
     name = _name(report)
     findings = _ranked(report.findings)
@@ -157,13 +162,14 @@ def card_of(  # The parts of a card come from different places.
     linked: list[Link] = []
     for index in _page_order(pages):
         label = f"{name}, engraved page {index + 1} of {len(pages)}"
-        room = len(drawn) < inlined and not linked
+        room = len(drawn) < INLINED and not linked
         page = sheet.page(pages[index], label) if room else None
         if page is not None:
             drawn.append(page)
         elif index < len(page_links):
             linked.append(page_links[index])
     lead = next(iter(_page_order(pages)), 0)
+    played = bool(midi) and sheet.has_room(len(midi) * 4 // 3)
     return Card(
         anchor=f"piece-{report.piece_id[:12]}",
         title=name,
@@ -185,7 +191,8 @@ def card_of(  # The parts of a card come from different places.
         linked_pages=linked,
         links=list(links),
         audio=audio,
-        midi=base64.b64encode(midi).decode() if sheet.has_room(len(midi) * 4 // 3) else "",
+        midi=base64.b64encode(midi).decode() if played else "",
+        timeline=json.dumps(timeline_of_text(text)) if played else "",
     )
 
 
@@ -222,6 +229,7 @@ def stored_card(report: PieceReport, folder: Path, address: str, sheet: Sheet) -
         links=[*links, Link("Report", f"{address}/report.json")],
         audio=f"{address}/{audio}" if audio else "",
         midi=b"" if audio or "score.mid" not in report.files else _bytes(folder / "score.mid"),
+        text=_bytes(folder / "score.abc").decode("utf-8", "replace"),
     )
 
 

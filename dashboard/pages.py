@@ -11,19 +11,23 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from scoregate.dashboard.app import offline
 from scoregate.dashboard.formatting import number
 from scoregate.dashboard.inline_svg import Sheet
 
 
-def fill(template: str, *, sheet: Sheet, **values: Any) -> str:
+def fill(template: str, *, sheet: Sheet, player: str = "", **values: Any) -> str:
     """Return a page.
 
     Parameters
     ----------
     template : str
-        ``run.html`` or ``piece.html``.
+        ``run.html`` or ``archive_index.html``.
     sheet : Sheet
         Holds the glyphs of the engravings in ``values``.
+    player : str, optional
+        Address of the folder with the player's files, with a slash at the end
+        (:mod:`scoregate.dashboard.app.offline`); empty for a page without sound.
     """
     script = Markup(_file("page.js"))
     return (
@@ -33,21 +37,25 @@ def fill(template: str, *, sheet: Sheet, **values: Any) -> str:
             css=Markup(_file("page.css")) + sheet.fonts,
             definitions=sheet.definitions,
             script=script,
-            policy=_policy(script),
+            policy=_policy(script, playing=bool(player)),
+            player=player,
+            scripts=(offline.SYNTHESISER, offline.SOUND, offline.PLAYER),
             **values,
         )
     )
 
 
-def _policy(script: str) -> str:
+def _policy(script: str, playing: bool) -> str:
     """Return the Content-Security-Policy of a page: no requests, and no script but its own.
 
-    The script is named by its hash, so that a script in a title would not run.
+    The script is named by its hash, so that a script in a title would not run. A page with the
+    player may load scripts from beside it as well.
     """
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    beside = f" {offline.SCRIPT_SOURCES}; worker-src 'self' data:" if playing else ""
     return (
         "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; "
-        f"media-src 'self' file:; script-src 'sha256-{digest}'; base-uri 'none'; "
+        f"media-src 'self' file:; script-src 'sha256-{digest}'{beside}; base-uri 'none'; "
         "form-action 'none'"
     )
 

@@ -38,7 +38,7 @@ class Dot:
     label : str
         Shown as tooltip.
     target : str
-        Id of the piece's card in the page.
+        Address of the piece's card, relative to the page.
     """
 
     value: float
@@ -121,7 +121,7 @@ def strip(
         parts.extend(_bars(dots, x))
     for dot, place, row in _stacked(dots, x) if len(dots) <= MOST_DOTS else ():
         parts.append(
-            f'<a href="#{escape(dot.target)}">{_mark(dot.status, place, _AXIS - 7 - row * 8)}'
+            f'<a href="{escape(dot.target)}">{_mark(dot.status, place, _AXIS - 7 - row * 8)}'
             f"<title>{escape(dot.label)}: {dot.value:.4g}</title></a>"
         )
     return Markup(

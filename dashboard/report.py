@@ -1,11 +1,17 @@
-"""The page of a run: one self-contained HTML file, made from the archive alone."""
+"""The pages of a run: HTML files that open from disk, made from the archive alone.
+
+``report.html`` has the figures of the whole run, a list of all its pieces and the first of them
+in full; ``report-2.html`` and so on have the others.
+"""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from markupsafe import Markup
@@ -13,7 +19,7 @@ from markupsafe import Markup
 from scoregate.archive.integrity import read_report
 from scoregate.archive.records import PieceReport, PieceRow, RunRecord
 from scoregate.archive.store import Archive
-from scoregate.dashboard.cards import Card, card_of, limits_of, stored_card
+from scoregate.dashboard.cards import INLINED, Card, card_of, limits_of, stored_card
 from scoregate.dashboard.formatting import (
     MEASURES,
     STATUS_SIGNS,
@@ -39,11 +45,18 @@ SHOWN_AT_ONCE = frozenset(
 )
 """Plots that are open even without a threshold; the others are folded."""
 
-CARDS = 100
-"""Pieces of each status that are shown in full; further ones are in a table."""
+CARDS = 40
+"""Most pieces in full on one page."""
 
-BUDGET = 12_000_000
-"""Bytes of engraving that a page includes; further pages are linked."""
+BUDGET = 1_200_000
+"""Bytes of engravings and MIDI on one page. Engraved pages of a single piece beyond it are
+linked."""
+
+LISTED = 10_000
+"""Most pieces in the list on the first page, which has less than 200 bytes for each."""
+
+PLAYER = "../../player/"
+"""Address of the player's files from a run's folder: all runs of an archive share them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,23 +100,33 @@ class Plot:
 
 
 @dataclass(frozen=True, slots=True)
-class MoreRow:
-    """A piece beyond those that are shown in full.
+class ListedPiece:
+    """A piece in the list on the first page.
 
     Attributes
     ----------
-    anchor, title, status, reasons, address : str
+    anchor, title, sign, page : str
+        ``page`` is the file that shows it in full.
     """
 
     anchor: str
     title: str
-    status: str
-    reasons: str
-    address: str
+    sign: str
+    page: str
 
 
-def run_page(store: Archive, run: RunRecord) -> str:
-    """Return the HTML page of a run.
+@dataclass(slots=True)
+class _Page:
+    """A page under construction: its cards, and the sheet with their glyphs."""
+
+    name: str
+    sheet: Sheet
+    cards: list[Card]
+    size: int = 0
+
+
+def run_pages(store: Archive, run: RunRecord) -> dict[str, str]:
+    """Return the HTML pages of a run by file name; ``report.html`` is the first.
 
     Parameters
     ----------
@@ -114,37 +137,79 @@ def run_page(store: Archive, run: RunRecord) -> str:
 
     Returns
     -------
-    str
-        A page that requests nothing from outside. Links to files are relative to the
-        run's own folder.
+    dict of str to str
+        Pages that request nothing from outside. Links to files are relative to the run's own
+        folder.
     """
-    sheet = Sheet(BUDGET)
-    folder = store.run_folder(run.run_id)
-    cards: list[Card] = []
-    more: list[MoreRow] = []
+    pages = [_new_page(1)]
     reports: list[PieceReport] = []
-    shown: Counter[str] = Counter()
+    listed: list[ListedPiece] = []
+    folder = store.run_folder(run.run_id)
     for row in sorted(_unique(run.pieces), key=lambda row: list(Status).index(row.status)):
         place, address = _place(store, run, row, folder)
         report, fault = _report(place, row)
         reports.append(report)
-        shown[row.status] += 1
-        if fault:
-            cards.append(card_of(report, sheet))
-        elif shown[row.status] <= CARDS:
-            cards.append(stored_card(report, place, address, sheet))
-        else:
-            anchor = f"piece-{row.piece_id[:12]}"
-            title = report.title.strip()[:80] or f"Piece {row.piece_id[:8]}"
-            more.append(MoreRow(anchor, title, row.status, "; ".join(row.reasons[:3]), address))
-    counts = {status: run.count(status) for status in Status}
+        size = 0 if fault else _size(place, report)
+        page = pages[-1]
+        if page.cards and (len(page.cards) >= CARDS or page.size + size > BUDGET):
+            page = _new_page(len(pages) + 1)
+            pages.append(page)
+        page.size += size
+        made = card_of if fault else partial(stored_card, folder=place, address=address)
+        page.cards.append(made(report, sheet=page.sheet))
+        card = page.cards[-1]
+        listed.append(ListedPiece(card.anchor, card.title[:60], card.sign, page.name))
+    style = style_name(_style(run))
+    names = [page.name for page in pages]
+    first = _first_page(run, pages[0], reports, style, names, listed)
+    return {pages[0].name: first} | {
+        page.name: fill(
+            "run_pieces.html",
+            sheet=page.sheet,
+            player=PLAYER,
+            run=run,
+            heading=_heading(run),
+            style=style,
+            cards=page.cards,
+            names=names,
+            name=page.name,
+        )
+        for page in pages[1:]
+    }
+
+
+def _new_page(number: int) -> _Page:
+    name = "report.html" if number == 1 else f"report-{number}.html"
+    return _Page(name, Sheet(BUDGET), [])
+
+
+def _size(place: Path, report: PieceReport) -> int:
+    """Return an upper bound for the bytes that a stored piece adds to a page."""
+    engraved = sorted(name for name in report.files if name.endswith(".svg"))[:INLINED]
+    midi = [name for name in report.files if name == "score.mid"]
+    total = 0
+    for name in (*engraved, *midi):
+        with suppress(OSError):  # A file that is gone adds nothing; its card says so.
+            total += (place / name).stat().st_size
+    return total
+
+
+def _first_page(
+    run: RunRecord,
+    page: _Page,
+    reports: Sequence[PieceReport],
+    style: str,
+    names: list[str],
+    listed: list[ListedPiece],
+) -> str:
     return fill(
         "run.html",
-        sheet=sheet,
+        sheet=page.sheet,
+        player=PLAYER,
         run=run,
         heading=_heading(run),
-        style=style_name(_style(run)),
-        counts=counts,
+        style=style,
+        counts={status: run.count(status) for status in Status},
         signs=STATUS_SIGNS,
         total=len(run.pieces),
         began=moment(run.started),
@@ -155,10 +220,12 @@ def run_page(store: Archive, run: RunRecord) -> str:
         rounds=run.rounds,
         steps=_steps(run),
         reasons=_reasons(reports),
-        plots=_plots(reports),
+        plots=_plots(reports, {piece.anchor: piece.page for piece in listed}),
         banded=any(name in bands() for name in PLOTTED),
-        cards=cards,
-        more=more,
+        cards=page.cards,
+        names=names,
+        name=page.name,
+        listed=listed if len(names) > 1 and len(listed) <= LISTED else [],
         duration=duration,
     )
 
@@ -247,11 +314,11 @@ def _reasons(reports: Sequence[PieceReport]) -> list[Reason]:
     ]
 
 
-def _plots(reports: Sequence[PieceReport]) -> list[Plot]:
+def _plots(reports: Sequence[PieceReport], pages: Mapping[str, str]) -> list[Plot]:
     plots = []
     for name in PLOTTED:
         dots = [
-            Dot(value, report.status, _short(report), f"piece-{report.piece_id[:12]}")
+            Dot(value, report.status, _short(report), _target(report, pages))
             for report in reports
             if (value := report.measures.get(name)) is not None
         ]
@@ -264,6 +331,12 @@ def _plots(reports: Sequence[PieceReport]) -> list[Plot]:
         main = bool(lines) or name in SHOWN_AT_ONCE
         plots.append(Plot(title, measure_note(name), strip(title, dots, lines, band), main))
     return plots
+
+
+def _target(report: PieceReport, pages: Mapping[str, str]) -> str:
+    anchor = f"piece-{report.piece_id[:12]}"
+    page = pages.get(anchor, "report.html")
+    return f"#{anchor}" if page == "report.html" else f"{page}#{anchor}"
 
 
 def _short(report: PieceReport) -> str:

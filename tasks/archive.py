@@ -9,41 +9,44 @@ from prefect.cache_policies import NO_CACHE
 
 from scoregate.archive.production import ProductionRun
 from scoregate.archive.records import RunRecord
+from scoregate.archive.resuming import open_run
 from scoregate.piece import Batch, Piece
 from scoregate.requests import ProduceRequest
 from scoregate.timing import spent
 from scoregate.validators import abc2midi
 
+AT_ONCE = 64
+"""Pieces whose files are in memory together while they are archived."""
+
 
 @task(name="begin run", cache_policy=NO_CACHE)
 def begin_run(request: ProduceRequest, engine: dict[str, Any]) -> ProductionRun:
-    """Open the archive and write the run's record before any time is spent on pieces.
+    """Go on with an unfinished run of this request, or begin one and write its record.
 
     Raises
     ------
-    ArchiveError
-        The folder can't be written.
+    ArchiveError, BusyError, RunError
+        See :func:`scoregate.archive.resuming.open_run`.
     ToolError
         There is no abc2midi, so that no piece could pass.
     """
     with spent("archive"):
         abc2midi.find()
-        run = ProductionRun(request, engine)
-        run.begin()
-        return run
+        return open_run(request, engine)
 
 
 @task(name="archive", task_run_name="archive round {number}", cache_policy=NO_CACHE)
 def archive_pieces(run: ProductionRun, number: int, pieces: Batch[Piece]) -> ProductionRun:
-    """Archive what passed, keep the rest apart with its findings, and record the round.
+    """Archive what passed, keep the rest apart with its findings, and record both.
 
     Raises
     ------
     ArchiveError
-        See :meth:`scoregate.archive.production.ProductionRun.add_round`.
+        See :meth:`scoregate.archive.production.ProductionRun.add`.
     """
     with spent("archive"):
-        run.add_round(number, pieces)
+        for start in range(0, len(pieces), AT_ONCE):
+            run.add(pieces[start : start + AT_ONCE])
         return run
 
 
@@ -59,12 +62,14 @@ def record_run(run: ProductionRun, seconds: dict[str, float], total: float) -> R
     total : float
         Seconds since the flow started.
     """
+    from scoregate.dashboard.app.offline import write_player
     from scoregate.dashboard.archive_index import index_page
-    from scoregate.dashboard.report import run_page
+    from scoregate.dashboard.report import run_pages
 
     run.finish(total, {})
     with spent("report"):
-        run.store.write_run(run.record, run_page(run.store, run.record))
+        run.store.write_run(run.record, run_pages(run.store, run.record))
+        write_player(run.store.out / "player")
         run.store.write_index(index_page(run.store))
     run.finish(total, seconds)
     run.store.write_run(run.record)

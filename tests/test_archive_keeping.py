@@ -58,7 +58,7 @@ def store(tmp_path):
         for number, created in ((7, "2020-01-01T00:00:00+00:00"), (8, now()))
     ]  # fmt: skip
     store.add_all(passing + failing)
-    store.write_run(RunRecord(run_id="r", started=now()), "<html>")
+    store.write_run(RunRecord(run_id="r", started=now()), {"report.html": "<html>"})
     return store
 
 

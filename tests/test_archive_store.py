@@ -239,7 +239,7 @@ def test_an_id_must_be_known_and_unambiguous(tmp_path):
 def test_a_run_comes_back_with_fields_of_a_newer_minor_version(tmp_path):
     store = Archive(tmp_path)
     run = RunRecord.model_validate({"run_id": "r", "missing": 2, "later_field": [1]})
-    store.write_run(run, "<!doctype html>")
+    store.write_run(run, {"report.html": "<!doctype html>"})
     read = store.run("r")
     assert read.model_dump(exclude={"files", "seal"}) == run.model_dump(exclude={"files", "seal"})
     assert list(read.files) == ["report.html"]

@@ -28,7 +28,7 @@ def store(tmp_path):
         )
         store.add({"score.abc": f"{TEXT}% {number}\n", "score.mid": b"MThd"}, report)
     store.reject("r", {"score.abc": TEXT}, PieceReport(status="rejected"))
-    store.write_run(RunRecord(run_id="r"), "<html>")
+    store.write_run(RunRecord(run_id="r"), {"report.html": "<html>"})
     return store
 
 

@@ -11,11 +11,13 @@ from scoregate.abc.reader import read
 from scoregate.archive.records import PieceReport, PieceRow, RoundRecord, RunRecord
 from scoregate.archive.store import Archive
 from scoregate.dashboard import report
+from scoregate.dashboard.app.offline import write_player
 from scoregate.dashboard.archive_index import index_page
+from scoregate.dashboard.cards import card_of
 from scoregate.dashboard.formatting import measure_note
 from scoregate.dashboard.inline_svg import Sheet
-from scoregate.dashboard.piece import piece_page
-from scoregate.dashboard.report import run_page
+from scoregate.dashboard.pages import fill
+from scoregate.dashboard.report import run_pages
 from scoregate.render.pool import Job, render_pieces
 from scoregate.validators.examination import examine
 
@@ -111,7 +113,8 @@ def produced(tmp_path_factory):
         else:
             entry = store.reject(run.run_id, files, written)
         run.pieces.append(PieceRow(piece_id=entry.piece_id, status=status, round=1))
-    store.write_run(run, run_page(store, run))
+    store.write_run(run, run_pages(store, run))
+    write_player(store.out / "player")
     return store, run
 
 
@@ -134,7 +137,8 @@ def test_nothing_is_requested_from_outside(page):
 def test_hostile_text_is_escaped_everywhere(page):
     elements = Elements(page)
     assert "alert(1)" in page
-    assert [tag for tag, _ in elements.tags if tag == "script"] == ["script"]
+    scripts = [attrs.get("src") for tag, attrs in elements.tags if tag == "script"]
+    assert scripts == ["../../player/static/player.js", None]
     assert not [tag for tag, _ in elements.tags if tag in ("img", "iframe", "object", "embed")]
     assert not [name for _, attrs in elements.tags for name in attrs if name.startswith("on")]
 
@@ -143,7 +147,9 @@ def test_the_policy_lets_only_the_pages_own_script_run(page):
     policy = next(a["content"] for t, a in Elements(page).tags if a.get("http-equiv"))
     assert "default-src 'none'" in policy
     assert "unsafe-inline" not in policy.replace("style-src 'unsafe-inline'", "")
-    assert re.search(r"script-src 'sha256-[A-Za-z0-9+/=]{44}'", policy)
+    allowed = re.search(r"script-src ([^;]+);", policy)[1].split()
+    assert re.fullmatch(r"'sha256-[A-Za-z0-9+/=]{44}'", allowed[0])
+    assert set(allowed[1:]) == {"'self'", "file:", "data:", "'wasm-unsafe-eval'"}
 
 
 def test_ids_are_unique_and_links_inside_the_page_lead_somewhere(page):
@@ -192,24 +198,52 @@ def test_the_page_is_small(page):
 
 def test_the_same_archive_gives_the_same_page(produced, page):
     store, run = produced
-    assert run_page(store, run) == page
+    assert run_pages(store, run) == {"report.html": page}
 
 
-def test_a_large_run_shows_the_first_pieces_and_lists_the_rest(produced, monkeypatch):
+def test_a_large_run_has_several_pages_and_nothing_is_left_out(produced, monkeypatch):
     store, run = produced
     monkeypatch.setattr(report, "CARDS", 1)
-    html = run_page(store, run)
-    elements = Elements(html)
-    assert html.count("<article") == 3
-    assert "Further pieces (1)" in html
-    assert f"piece-{run.pieces[1].piece_id[:12]}" in elements.ids
+    pages = run_pages(store, run)
+    assert list(pages) == ["report.html", "report-2.html", "report-3.html", "report-4.html"]
+    found = {name: Elements(html) for name, html in pages.items()}
+    anchors = [f"piece-{row.piece_id[:12]}" for row in run.pieces]
+    shown = [re.findall(r'<article class="card panel" id="([^"]+)"', html) for html in
+             pages.values()]  # fmt: skip
+    assert sorted(one for page in shown for one in page) == sorted(anchors)
+    assert all(len(one) == 1 for one in shown)
+    # The first page leads to every piece, and an address of before leads there too.
+    assert set(anchors) <= set(found["report.html"].ids)
     folder = store.run_folder(run.run_id)
-    linked = [address for address in elements.addresses() if address.startswith("../")]
-    assert [address for address in linked if not (folder / address).resolve().is_file()] == []
+    for name, elements in found.items():
+        assert len(elements.ids) == len(set(elements.ids))
+        for address in elements.addresses():
+            file, _, anchor = address.partition("#")
+            if file.startswith("../"):
+                assert (folder / file).resolve().is_file()
+            elif not file.startswith("data:") and anchor.startswith("piece-"):
+                assert anchor in found[file or name].ids, address
+            elif file and not file.startswith("data:"):
+                assert file in pages
+    store_pages = {"report.html": "1", "report-2.html": "2"}
+    copy = Archive(store.out.parent / "fewer")
+    copy.write_run(run, store_pages)
+    copy.write_run(run, {"report.html": "1"})
+    assert [path.name for path in copy.run_folder(run.run_id).glob("*.html")] == ["report.html"]
+    assert list(copy.run(run.run_id).files) == ["report.html"]
+
+
+def test_a_page_is_closed_before_it_is_too_large(produced, monkeypatch):
+    store, run = produced
+    sizes = [len(page) for page in run_pages(store, run).values()]
+    monkeypatch.setattr(report, "BUDGET", 20_000)
+    smaller = run_pages(store, run)
+    assert len(smaller) > len(sizes)
+    assert sum(page.count("<article") for page in smaller.values()) == 4
 
 
 def test_a_run_without_pieces_has_a_page(tmp_path):
-    html = run_page(Archive(tmp_path), RunRecord(run_id="r", missing=4))
+    html = run_pages(Archive(tmp_path), RunRecord(run_id="r", missing=4))["report.html"]
     assert "No piece was drawn" in html
     assert "still under way" in html
 
@@ -243,7 +277,7 @@ def test_a_piece_that_is_gone_is_told(produced, tmp_path):
     entry = Archive(copy).path_of(run.pieces[0].piece_id)
     (entry / "report.json").unlink()
     (Archive(copy).path_of(run.pieces[1].piece_id) / "score-1.svg").write_text("<svg")
-    html = run_page(Archive(copy), run)
+    html = run_pages(Archive(copy), run)["report.html"]
     assert "report.json is missing" in html
     assert html.count('<svg class="engraving"') == 2
 
@@ -279,24 +313,19 @@ def test_only_what_an_engraving_is_made_of_comes_through(inside):
     assert not [name for _, attrs in tags for name in attrs if name.startswith("on")]
 
 
-def test_a_piece_has_a_page_of_its_own():
-    said = PieceReport(status="rejected", title=HOSTILE, findings=[FINDING], notes=["n"])
-    text = PIECE.format(title="x")
-    (rendering,) = render_pieces([Job(text, read(text), said.findings)])
-    html = piece_page(said, rendering.pages, source=HOSTILE, midi=rendering.files["score.mid"])
-    elements = Elements(html)
-    assert [
-        address for address in elements.addresses() if not address.startswith(("#", "data:"))
-    ] == []
-    assert [tag for tag, _ in elements.tags if tag == "script"] == ["script"]
-    assert html.count('class="mark"') == 1
-    assert "data-midi=" in html
-
-
 def test_every_measure_of_the_gates_has_a_title_and_an_explanation():
     piece = examine(PIECE.format(title="x"), style="Baroque/Bach, Johann Sebastian/Choral")
     assert len(piece.measures) > 20
     assert [name for name in piece.measures if not measure_note(name)] == []
+
+
+def card_page(said: PieceReport, pages=()) -> str:
+    """Return a page with one card, as the page of a run shows it."""
+    sheet = Sheet()
+    card = card_of(said, sheet, pages=pages)
+    run = RunRecord(run_id="r")
+    return fill("run_pieces.html", sheet=sheet, run=run, heading="h", style="s", cards=[card],
+                names=["report-2.html"], name="report-2.html")  # fmt: skip
 
 
 def test_limits_say_what_must_be_and_what_comes_of_it():
@@ -310,20 +339,19 @@ def test_limits_say_what_must_be_and_what_comes_of_it():
             }
         },
     )
-    html = piece_page(said)
+    html = card_page(said)
     assert "must be above 1.5 (warning)" in html
     assert ">Limits<" in html
-    assert ">Limits<" not in piece_page(said.model_copy(update={"thresholds": {}}))
+    assert ">Limits<" not in card_page(said.model_copy(update={"thresholds": {}}))
     assert "must be below 4 (rejects), must be below 3 (warning)" in html
 
 
-def test_a_page_without_boxes_speaks_of_none_and_counts_warnings_as_such():
+def test_warnings_are_counted_as_such():
     page = '<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0"/>{}</svg>'
-    assert "boxed" not in piece_page(PieceReport(status="passed"), [page.format("")])
     warning = FINDING | {"severity": "warning"}
     said = PieceReport(status="passed", findings=[warning, FINDING | {"severity": "info"}])
-    html = piece_page(said, [page.format('<rect class="mark warning" x="1"/>')])
-    assert "boxed" in html
+    html = card_page(said, [page.format('<rect class="mark warning" x="1"/>')])
+    assert 'class="mark warning"' in html
     assert "Warnings (1)" in html
     assert "Remarks" not in html
 
@@ -332,7 +360,7 @@ def test_a_rejected_piece_opens_at_the_page_that_shows_why():
     page = '<svg xmlns="http://www.w3.org/2000/svg"><path d="M{} 0"/>{}</svg>'
     box = '<rect class="mark" x="1"/>'
     pages = [page.format(1, ""), page.format(2, ""), page.format(3, box)]
-    html = piece_page(PieceReport(status="rejected", title="x"), pages)
+    html = card_page(PieceReport(status="rejected", title="x"), pages)
     assert [html.index(f'd="M{n} 0"') for n in (3, 1, 2)] == sorted(
         html.index(f'd="M{n} 0"') for n in (1, 2, 3)
     )
@@ -340,7 +368,7 @@ def test_a_rejected_piece_opens_at_the_page_that_shows_why():
 
 
 def test_a_piece_that_cannot_be_engraved_has_a_page_too():
-    html = piece_page(PieceReport(status="could not be judged", reasons=[HOSTILE]), source="a.abc")
+    html = card_page(PieceReport(status="could not be judged", reasons=[HOSTILE], title="a.abc"))
     assert "could not be judged" in html
     assert "a.abc" in html
 
@@ -354,7 +382,7 @@ def _chromium() -> str:
 
 @pytest.mark.slow
 def test_a_browser_opens_the_page_without_a_complaint(produced, tmp_path):
-    """The page's own script runs (it shows the listening buttons), no other does."""
+    """The page's own script and the player run (the players are shown), no other does."""
     store, run = produced
     path = store.run_folder(run.run_id) / "report.html"
     options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"]
@@ -363,6 +391,6 @@ def test_a_browser_opens_the_page_without_a_complaint(produced, tmp_path):
     assert done.returncode == 0
     complaints = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
     assert complaints == []
-    buttons = re.findall(r"<button[^>]*>", done.stdout)
-    assert len(buttons) == 4
-    assert not [button for button in buttons if "hidden" in button]
+    players = re.findall(r'<section class="player"[^>]*>', done.stdout)
+    assert len(players) == 4
+    assert not [player for player in players if " hidden" in player]

@@ -1,7 +1,7 @@
 """Pieces as a folder of pages that opens from disk, with sound and without a server.
 
-A page that was opened from disk may not fetch files, so the sound font and the synthesiser
-are loaded as a script (``assets/sound.js``) and each page holds its own MIDI and engraving.
+The player's files are those of :mod:`scoregate.dashboard.app.offline`; each page holds its own
+MIDI and engraving.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +19,16 @@ from markupsafe import Markup
 from scoregate.archive.atomic import write_file
 from scoregate.archive.records import PieceReport
 from scoregate.dashboard.app.engraved import page_names, pages_of
+from scoregate.dashboard.app.offline import SCRIPT_SOURCES, player_files
 from scoregate.dashboard.app.piece_view import PieceView, view_of
 from scoregate.dashboard.app.routes_pieces import view_of_row
 from scoregate.dashboard.app.site import FOLDER, Site, environment
 from scoregate.dashboard.app.timeline import timeline_of, timeline_of_text
 
-_SCRIPTS = ("vendor/spessasynth-4.3.14.min.js", "static/player.js", "static/score.js",
-            "static/app.js")  # fmt: skip
+_SCRIPTS = ("static/score.js", "static/app.js")
 _STYLES = ("static/app.css", "vendor/eb-garamond-normal.woff2", "vendor/eb-garamond-italic.woff2")
-_LICENCES = ("LICENSE-FluidR3Mono.md", "LICENSE-spessasynth.txt", "LICENSE-stb-vorbis.txt",
-             "LICENSE-EB-Garamond.txt")  # fmt: skip
 POLICY = (
-    "default-src 'none'; script-src 'self' file: data: 'wasm-unsafe-eval'; "
+    f"default-src 'none'; script-src {SCRIPT_SOURCES}; "
     "worker-src 'self' data:; style-src 'self' file:; font-src 'self' file:; "
     "img-src 'self' data:; base-uri 'none'; form-action 'none'"
 )
@@ -154,15 +151,11 @@ def zipped(files: Mapping[str, bytes]) -> bytes:
     return made.getvalue()
 
 
-@lru_cache(maxsize=1)
 def assets() -> dict[str, bytes]:
     """Return the player, the style and the sound font by their paths below ``assets/``."""
-    worklet = (FOLDER / "vendor/spessasynth-worklet-4.3.22.min.js").read_text("utf-8")
-    font = base64.b64encode((FOLDER / "vendor/fluidr3-40.sf3").read_bytes()).decode()
-    sound = f"window.scoregateFiles={{worklet:{json.dumps(worklet)},font:{json.dumps(font)}}};"
     found = {name: (FOLDER / name).read_bytes() for name in (*_SCRIPTS, *_STYLES)}
-    found |= {f"vendor/{name}": (FOLDER / "vendor" / name).read_bytes() for name in _LICENCES}
-    return {**found, "vendor/sound.js": sound.encode()}
+    licence = "vendor/LICENSE-EB-Garamond.txt"
+    return {**player_files(), **found, licence: (FOLDER / licence).read_bytes()}
 
 
 def _page(

@@ -1,7 +1,8 @@
 // The player: one synthesiser for the whole visit, one deck for each player of the page.
 // Sound is made in the browser from a piece's MIDI by spessasynth and the font beside it.
 // On a page that was opened from disk, `window.scoregateFiles` holds what a server would
-// send: `worklet` (text) and `font` (base64).
+// send: `worklet` (text) and `font` (base64). Where the body has `data-scripts`, the
+// synthesiser and these files are loaded with the first sound.
 "use strict";
 
 const Player = (() => {
@@ -30,8 +31,23 @@ const Player = (() => {
     return answer;
   }
 
+  function script(address) {
+    return new Promise((done, fail) => {
+      const element = document.createElement("script");
+      element.src = address;
+      element.onload = done;
+      element.onerror = () => fail(new Error(`${address} is missing`));
+      document.head.append(element);
+    });
+  }
+
+  function scriptsLater() {
+    return (document.body.dataset.scripts || "").split(" ").filter(Boolean);
+  }
+
   async function prepare() {
     context = new AudioContext({ latencyHint: "interactive" });
+    await Promise.all(scriptsLater().map(script));
     const files = window.scoregateFiles;
     const worklet = files
       ? `data:text/javascript;charset=utf-8,${encodeURIComponent(files.worklet)}`
@@ -292,7 +308,7 @@ const Player = (() => {
       if (!decks.has(element)) decks.set(element, new Deck(element));
     }
     // The font is read ahead, so that the first sound comes at the key.
-    if (found.length && window.AudioContext) ready().catch(() => {});
+    if (found.length && window.AudioContext && !scriptsLater().length) ready().catch(() => {});
   }
 
   function deckOf(element) {
