@@ -11,7 +11,9 @@ from scoregate.abc.source_text import REFUSED
 from scoregate.errors import GateError, ToolError
 from scoregate.findings import Finding, Outcome, Verdict
 from scoregate.validators import registry
-from scoregate.validators.verdict import rules
+from scoregate.validators.profile_guess import guess
+from scoregate.validators.verdict import profiles, rules, thresholds
+from scoregate.validators.verdict.profiles import Profile
 from scoregate.validators.verdict.thresholds import SEVERITIES, ThresholdFile
 
 _LEVELS = frozenset((*SEVERITIES, "info"))
@@ -31,11 +33,21 @@ class Examination:
         those of the text as it was handed in.
     style : str or None
         Style by whose thresholds the gates judged.
+    profile : Profile
+        The profile by which they judged.
+    guessed : bool
+        Whether the profile was guessed from the text.
+    thresholds : ThresholdFile or None
+        The thresholds by which they judged, as the profile changes them; None for the
+        project's own.
     """
 
     score: Score
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     style: str | None = None
+    profile: Profile = field(default_factory=lambda: profiles.find(profiles.DEFAULT))
+    guessed: bool = False
+    thresholds: ThresholdFile | None = None
 
     @property
     def findings(self) -> list[Finding]:
@@ -64,15 +76,23 @@ class Examination:
         piece_id : str, optional
             What the verdict calls the piece.
         thresholds : ThresholdFile, optional
-            The project's own by default.
+            Those by which the gates judged by default.
         """
         row = rules.row(piece_id, self.outcomes, self.style)
-        (verdict,) = rules.judge([row], gates=self.outcomes, thresholds=thresholds)
+        limits = thresholds or self.thresholds
+        (verdict,) = rules.judge([row], gates=self.outcomes, thresholds=limits)
         return verdict
 
 
+# More than six parameters: all but the text are options.
 def examine(
-    text: str | bytes, *, style: str | None = None, gates: Sequence[str] | None = None
+    text: str | bytes,
+    *,
+    style: str | None = None,
+    gates: Sequence[str] | None = None,
+    profile: str | Profile | None = None,
+    limits: ThresholdFile | None = None,
+    ending: str = "",
 ) -> Examination:
     """Read a piece and let the gates judge it.
 
@@ -85,7 +105,14 @@ def examine(
         None takes it from the piece's own prompt lines, where it has any.
     gates : sequence of str or None
         Names of the gates. None for every registered gate that is not for production only
-        (:func:`scoregate.validators.registry.names`).
+        (:func:`scoregate.validators.registry.names`), as far as the profile lets it judge.
+    profile : str or Profile or None
+        What kind of music it is (:mod:`scoregate.validators.verdict.profiles`). None guesses
+        it from the text.
+    limits : ThresholdFile or None
+        Thresholds to judge by; None for the project's own.
+    ending : str
+        Of the file that the text was converted from (``.mid``), for guessing the profile.
 
     Returns
     -------
@@ -97,19 +124,42 @@ def examine(
     RequestError
         No gate has one of the names.
     """
-    chosen = [registry.find(name) for name in (registry.names() if gates is None else gates)]
     finished = finish(text)
     score = finished.score()
+    guessed = profile is None
+    if profile is None:
+        profile = profiles.find(guess(score, ending))
+    elif isinstance(profile, str):
+        profile = profiles.find(profile)
+    chosen = [registry.find(name) for name in (names_for(profile) if gates is None else gates)]
     if not style and len(score.prompt) == 3:
         style = "/".join(score.prompt)
-    examination = Examination(score, style=style)
+    changed = profile.thresholds(limits)
+    examination = Examination(
+        score, style=style, profile=profile, guessed=guessed, thresholds=changed
+    )
     refused = any(finding.code == REFUSED for finding in score.findings)
-    for gate in chosen:
-        outcome = _refused(gate, score) if refused else _judge(gate, score, style)
-        # The gates work on the finished text; the caller knows the one that he handed in.
-        outcome.findings = [finished.in_source(finding) for finding in outcome.findings]
-        examination.outcomes[gate.name] = outcome
+    with thresholds.using(changed):
+        for gate in chosen:
+            outcome = _refused(gate, score) if refused else _judge(gate, score, style)
+            profile.apply(outcome)
+            # The gates work on the finished text; the caller knows the one that he handed in.
+            outcome.findings = [finished.in_source(finding) for finding in outcome.findings]
+            examination.outcomes[gate.name] = outcome
     return examination
+
+
+def names_for(profile: Profile, production: bool = False) -> tuple[str, ...]:
+    """Return the names of the gates that judge a piece of a profile, in order.
+
+    Parameters
+    ----------
+    profile : Profile
+    production : bool
+        True for a piece that a model wrote.
+    """
+    names = registry.names(production)
+    return tuple(name for name in names if not profile.gates or name in profile.gates)
 
 
 def run_gate(name: str, score: Score, style: str | None) -> Outcome:

@@ -26,6 +26,7 @@ from scoregate.validators.analysis.octave_slips import octave_slips
 from scoregate.validators.analysis.parts import WIDEST, assign, is_choral
 from scoregate.validators.analysis.sounding import notes
 from scoregate.validators.registry import FunctionGate, Measure
+from scoregate.validators.verdict.thresholds import for_style
 
 NAME = "ranges"
 VERSION = "1"
@@ -55,6 +56,8 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
     out = uncomfortable = unknown = 0
     reported: set[str] = set()
     parts = assign(score, style)
+    if for_style(style).setting("ranges.by_clef", 0):
+        parts = [by_clef(voice.clef, voice.transpose) for voice in score.voices]
     for index, (voice, part) in enumerate(zip(score.voices, parts, strict=True)):
         in_voice = every.voice == index
         if not in_voice.any():
@@ -83,6 +86,34 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
         "ranges.unknown_voices": float(unknown),
     }
     return outcome
+
+
+def by_clef(clef: str, transpose: int = 0) -> Instrument:
+    """Return what a staff can show by its clef, three ledger lines above and below it included.
+
+    For music whose parts are named by their function: the tenor of a motet holds the chant,
+    whoever plays or sings it.
+
+    Parameters
+    ----------
+    clef : str
+        As in :class:`scoregate.abc.score.Voice`.
+    transpose : int
+        Semitones from written to sounding.
+    """
+    word = clef.rstrip("+-_^0123456789").lower()
+    middle = _MIDDLE_LINE.get(word, _MIDDLE_LINE["treble"]) + transpose
+    low, high = middle - CLEF_REACH, middle + CLEF_REACH
+    return Instrument(f"{word or 'treble'} clef", "", low, high, low, high)
+
+
+_MIDDLE_LINE = {
+    "treble": 71, "soprano": 67, "mezzosoprano": 64, "mezzo": 64, "alto": 60, "tenor": 57,
+    "baritone": 53, "bass": 50, "subbass": 47,
+}  # fmt: skip
+"""MIDI pitch of a staff's middle line by its clef."""
+CLEF_REACH = 17
+"""Semitones from the middle line to the third ledger line and the space beside it."""
 
 
 def _unknown(voice: Voice) -> Finding:

@@ -12,6 +12,7 @@ Every bar is compared with the bars before it by dynamic time warping
   (Jaccard). A model that is stuck in a decoding loop has a high loop share; written-out
   repeats, AABB forms and strophes do not, because they come once or twice and not three
   times without a break. Periods of up to a third of the piece are looked for.
+- A profile may ask for longer loops, and leave out those that are strains of a form (`Form`).
 - An ostinato that opens the piece and ends after eight bars at most, and four equal bars, do
   not count in the share; they are warnings.
 - Recurrence R: the mean over the bars of 1 - the distance to the most similar bar before.
@@ -98,7 +99,7 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
     kind, different = _kinds(everything[sounding])
     found = _Distances(different, kind, beginnings(score)[sounding])
     count = len(kind)
-    stretch = _longest(found, count)
+    stretch = _longest(found, count, Form.of(thresholds))
     share = stretch.length / count if stretch.loop else 0.0
     recurrence = found.recurrence()
     outcome.measures = {
@@ -228,7 +229,38 @@ class Stretch(NamedTuple):
         return self.end - self.first
 
 
-def _longest(found: _Distances, count: int) -> Stretch:
+class Form(NamedTuple):
+    """What a loop must be longer than, so that a musical form does not explain it.
+
+    Attributes
+    ----------
+    shortest : float
+        Bars that a loop must have.
+    phrase, strains : float
+        A period of at least `phrase` bars that comes no more than `strains` times is a strain
+        that is played again and no loop; infinite and 0 where there are no strains.
+    """
+
+    shortest: float = SHORTEST_LOOP
+    phrase: float = float("inf")
+    strains: float = 0
+
+    @classmethod
+    def of(cls, thresholds: Thresholds) -> Form:
+        """Return what the settings of thresholds say."""
+        return cls(
+            thresholds.setting("repetition.shortest_loop", SHORTEST_LOOP),
+            thresholds.setting("repetition.phrase", float("inf")),
+            thresholds.setting("repetition.strains", 0),
+        )
+
+    def explains(self, period: int, length: int) -> bool:
+        """Return whether a stretch is too short to be a loop, or strains that are played again."""
+        strain = period >= self.phrase and length < (self.strains + 1) * period
+        return length < self.shortest or strain
+
+
+def _longest(found: _Distances, count: int, form: Form) -> Stretch:
     """Return the longest loop; where there is none, the longest stretch to be reported."""
     loop = longest = Stretch()
     for period in range(1, count // PERIODS + 1):
@@ -255,7 +287,7 @@ def _longest(found: _Distances, count: int) -> Stretch:
                 continue
             first, length = begin - period, end - begin + period
             opening = first == 0 and end < count and length <= LONGEST_OPENING
-            is_loop = length >= SHORTEST_LOOP and not opening
+            is_loop = not form.explains(period, length) and not opening
             if is_loop or length > longest.length:
                 exact = not distance[begin:end].any()
                 longest = Stretch(first, end, period, is_loop, exact)

@@ -12,7 +12,10 @@ import hashlib
 import json
 import math
 import tomllib
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from importlib import resources
 from typing import Any, Literal
@@ -37,6 +40,10 @@ class Bound:
         Whether a piece without a value (NaN) could not be judged.
     reason : str
         Why the bounds have these values.
+    finding : str
+        Code of the finding with which the gate reports a value beyond its bound; ``""`` where
+        the measure's own name is used. A profile that changes the severity of the finding
+        changes that of the bound.
     """
 
     side: Literal["high", "low"]
@@ -44,6 +51,7 @@ class Bound:
     warning: float | None = None
     needed: bool = False
     reason: str = ""
+    finding: str = ""
 
     def crossed(self, value: float, severity: Severity) -> bool:
         """Return whether a value is wrong by the bound of that severity; NaN never is."""
@@ -66,12 +74,16 @@ class Thresholds:
     findings : dict of str to int
         Critical findings that a passing piece may have, by gate.
     measures : dict of str to Bound
+    settings : dict of str to float
+        What a gate measures by, by name: ``repetition.shortest_loop``. A gate has a value of
+        its own for each; profiles change some.
     """
 
     name: str
     version: str
     findings: dict[str, int]
     measures: dict[str, Bound]
+    settings: dict[str, float] = field(default_factory=dict)
 
     def severity(self, measure: str, value: float) -> Severity | None:
         """Return the worst severity whose bound the value crosses."""
@@ -85,6 +97,10 @@ class Thresholds:
         bound = self.measures.get(measure)
         value = getattr(bound, severity, None) if bound is not None else None
         return math.nan if value is None else value
+
+    def setting(self, name: str, default: float) -> float:
+        """Return the value of a setting; `default` where the thresholds do not set it."""
+        return self.settings.get(name, default)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the thresholds as the report of a piece holds them, JSON-ready."""
@@ -185,7 +201,11 @@ def _hash(rows: Any) -> str:
 
     def deciding(item: Any) -> Any:
         if isinstance(item, dict):
-            return {key: deciding(value) for key, value in item.items() if key != "reason"}
+            return {
+                key: deciding(value)
+                for key, value in item.items()
+                if key not in ("reason", "finding")
+            }
         return [deciding(value) for value in item] if isinstance(item, list) else item
 
     canonical = json.dumps(deciding(rows), sort_keys=True).encode()
@@ -193,7 +213,7 @@ def _hash(rows: Any) -> str:
 
 
 def _bound(name: str, row: dict, base: Bound) -> Bound:
-    _only(row, {"side", "critical", "warning", "needed", "reason"}, name)
+    _only(row, {"side", "critical", "warning", "needed", "reason", "finding"}, name)
     bound = replace(base, **row)
     if bound.side not in ("high", "low"):
         raise _wrong(f"{name}.side is {bound.side!r} and should be 'high' or 'low'")
@@ -225,12 +245,36 @@ def _wrong(what: str) -> GateError:
     )
 
 
+_in_force: ContextVar[ThresholdFile | None] = ContextVar("thresholds in force", default=None)
+
+
 @functools.cache
 def load() -> ThresholdFile:
     """Return the thresholds of the project."""
     return parse(resources.files(__package__ or "").joinpath("thresholds.toml").read_text("utf-8"))
 
 
+def in_force() -> ThresholdFile:
+    """Return the thresholds that gates judge by at the moment: `load`, unless `using` others."""
+    return _in_force.get() or load()
+
+
+@contextmanager
+def using(file: ThresholdFile) -> Iterator[None]:
+    """Let the gates that run within the block judge by these thresholds.
+
+    Other threads are not affected.
+    """
+    token = _in_force.set(file)
+    try:
+        yield
+    finally:
+        _in_force.reset(token)
+
+
 def for_style(style: str | None) -> Thresholds:
-    """Return the thresholds for a style such as ``Baroque/Bach, Johann Sebastian/Choral``."""
-    return load().for_style(style)
+    """Return the thresholds for a style such as ``Baroque/Bach, Johann Sebastian/Choral``.
+
+    They are those in force, see :func:`using`.
+    """
+    return in_force().for_style(style)
