@@ -14,6 +14,7 @@ import typer
 
 from scoregate import __version__
 from scoregate.errors import ScoregateError
+from scoregate.faults import plain_error
 from scoregate.flows.commands import (
     archive,
     check,
@@ -57,6 +58,7 @@ app.command("novelty-index", help=as_help(novelty.HELP))(novelty.command)
 app.command("up", help=as_help(operations.UP_HELP))(operations.up)
 app.command("status", help=as_help(operations.STATUS_HELP))(operations.status)
 app.command("down", help=as_help(operations.DOWN_HELP))(operations.down)
+app.command("deploy", help=as_help(operations.DEPLOY_HELP))(operations.deploy)
 app.command("doctor", help=as_help(doctor.HELP))(doctor.command)
 app.command("worker", help=as_help(operations.WORKER_HELP))(operations.worker)
 app.command("monitor", help=as_help(operations.MONITOR_HELP))(operations.monitor)
@@ -101,7 +103,11 @@ def main() -> None:
         # The program that reads the output (head, less) has closed it.
         sys.stderr.close()
         sys.exit(EXIT_FAILED)
-    except Exception:
+    except Exception as error:
+        if (plain := plain_error(error)) is not None:
+            typer.secho(f"scoregate: {plain.problem}", err=True, fg="red")
+            typer.echo(plain.remedy, err=True)
+            sys.exit(plain.exit_code)
         # Python would exit with 1, which here means that pieces did not pass.
         traceback.print_exc()
         typer.secho("scoregate: a fault of the program's own; the lines above say where.",

@@ -16,12 +16,12 @@ import typer
 from scoregate.flows.server import apply_settings, ensure_server
 from scoregate.generator import find_generator
 from scoregate.logs import json_is_wanted
-from scoregate.progress import Listener, listening
+from scoregate.progress import Listener, hearing, listening
 from scoregate.requests import ProduceRequest
 
 
 def check_request(request: ProduceRequest) -> ProduceRequest:
-    """Return the request with its style in full and a seed, checked against the weights.
+    """Return the request with its style in full, checked against the weights.
 
     It is called before a server is started, so that a mistyped style is told at once.
 
@@ -33,7 +33,7 @@ def check_request(request: ProduceRequest) -> ProduceRequest:
         Missing or damaged weights.
     """
     trained = find_generator(request.model).trained_styles(request.weights)
-    return request.settled(trained)
+    return request.in_full(trained)
 
 
 def prepare(verbose: bool) -> None:
@@ -84,7 +84,7 @@ def run_flow(entrypoint: str, *, request: Any) -> Any:
     }
     module, name = entrypoint.split(":")
     flow = getattr(importlib.import_module(module), name)
-    with temporary_settings(settings), _bars():
+    with temporary_settings(settings), _bars(), hearing(lambda line: typer.echo(line, err=True)):
         return flow(request)
 
 

@@ -1,28 +1,35 @@
 """The production line: generate pieces, gate them, resample what failed, archive what passed.
 
-A round is a batch: each step is one task over all its pieces. What fails is resampled in the
-next round with new seeds, until the count is reached or the rounds are used up.
+A round generates as many pieces as are missing; what fails is resampled in the next round with
+new seeds, until the count is reached or the rounds are used up. A round goes through the line in
+batches, and each step is one task over all pieces of a batch. While a batch is judged and
+rendered, the next one is generated. What a batch has finished is in the run's journal, so a run
+that was killed goes on where it was.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 from prefect import flow
 from prefect.logging import get_run_logger
 
+from scoregate.archive.production import ProductionRun
 from scoregate.archive.records import RunRecord
+from scoregate.archive.round_work import RoundWork
 from scoregate.flows import notes
+from scoregate.piece import Batch
 from scoregate.progress import report as progress
 from scoregate.requests import ProduceRequest
-from scoregate.seeds import seeds_of_round
 from scoregate.tasks.archive import archive_pieces, begin_run, record_run
 from scoregate.tasks.gates import read, run_gate
-from scoregate.tasks.generate import generate, load_generator
+from scoregate.tasks.generate import BATCH, generate, load_generator
 from scoregate.tasks.judge import judge
 from scoregate.tasks.publish import publish
 from scoregate.tasks.render import render
 from scoregate.tasks.watch import watch
+from scoregate.tasks.writers import Writers
 from scoregate.timing import ledger
 from scoregate.validators import registry
 
@@ -42,37 +49,58 @@ def produce(request: ProduceRequest) -> RunRecord:
         short of.
     """
     started = time.perf_counter()
-    log = get_run_logger()
-    gates = registry.names(production=True)
-    with ledger() as seconds:
-        request, seed, engine = load_generator(request)
+    with ledger() as seconds, Writers(request) as writers:
+        request, engine = load_generator(writers)
         run = begin_run(request, engine)
-        if engine["trained_style"] is not True:
-            run.note(notes.untrained(request.style, engine["trained_style"]))
-
-        for number in range(1, request.rounds + 1):
-            progress("pieces", request.count - run.missing, request.count, f"round {number}")
-            seeds = seeds_of_round(seed, number, run.missing)
-            pieces, stopped = generate(request, number, seeds)
-            if stopped:
-                run.note(notes.stopped(number))
-            if not pieces:
-                break
-            pieces = read(pieces)
-            for gate in gates:
-                pieces = run_gate(gate, pieces)
-            pieces = judge(pieces, gates)
-            pieces = render(pieces, request.audio)
-            run = archive_pieces(run, number, pieces)
-            log.info("Round %d: %s", number, run.last_round)
-            if stopped or not run.missing:
-                break
-        else:
-            run.note(notes.rounds_used_up(run.missing, request.rounds))
-        if run.cut_off:
-            run.note(notes.cut_off(run.cut_off))
-
-        record = record_run(run, seconds, time.perf_counter() - started)
+        try:
+            writers.request = run.request
+            writers.on_written = run.record_generated
+            if engine["trained_style"] is not True:
+                run.note(notes.untrained(request.style, engine["trained_style"]))
+            stopped = _make_pieces(run, writers)
+            if run.rounds_are_used_up and not stopped:
+                run.note(notes.rounds_used_up(run.missing, request.rounds))
+            if run.cut_off:
+                run.note(notes.cut_off(run.cut_off))
+            record = record_run(run, seconds, time.perf_counter() - started)
+        finally:
+            writers.stop()  # What is finished by now is recorded before the run is given back.
+            run.close()
         publish(request.out, record)
         watch(request.out, record)
     return record
+
+
+def _make_pieces(run: ProductionRun, writers: Writers) -> bool:
+    """Send round after round, batch after batch, down the line; return whether Ctrl-C ended it."""
+    log = get_run_logger()
+    gates = registry.names(production=True)
+    for work in run.rounds():
+        for indexes in _batches(work):
+            note = f"round {work.number}"
+            progress("pieces", run.finished, run.request.count, note)
+            pieces, stopped = generate(writers, run, work.number, indexes)
+            if stopped:
+                run.note(notes.stopped(work.number))
+            if pieces:
+                pieces = read(pieces)
+                for gate in gates:
+                    pieces = run_gate(gate, pieces)
+                pieces = judge(pieces, gates)
+                run.record_judged(pieces)
+                pieces = render(run, pieces, run.request.audio)
+                run = archive_pieces(run, work.number, pieces)
+            if stopped:
+                if work.rows:
+                    run.end_round()
+                return True
+        run.end_round()
+        log.info("Round %d: %s", work.number, run.last_round)
+    return False
+
+
+def _batches(work: RoundWork) -> Iterator[Batch[int]]:
+    """Yield the indexes of the pieces that are not archived, a batch at a time."""
+    left = work.unarchived
+    for start in range(0, len(left), BATCH):
+        yield Batch(left[start : start + BATCH])

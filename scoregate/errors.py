@@ -11,6 +11,8 @@
     │   └── ServerError         no healthy Prefect server
     ├── GenerationError         the model gave something unusable (NaN logits ...)
     ├── GateError               a gate failed at its own work: the piece is not judged
+    ├── RunError                a run can't go on: see the message
+    │   └── BusyError           another process is at work on the same thing
     └── ArchiveError            the archive can't be read or written
         └── CorruptError        what lies in the archive is not what was put there
 
@@ -27,7 +29,14 @@ class ScoregateError(Exception):
         What is wrong, naming the thing at fault.
     remedy : str
         What the reader can do about it; a sentence, or a command to type.
+
+    Attributes
+    ----------
+    exit_code : int
+        Exit code of a command that ends with it.
     """
+
+    exit_code = 2
 
     def __init__(self, problem: str, remedy: str = "") -> None:
         super().__init__(f"{problem}\n{remedy}" if remedy else problem)
@@ -69,6 +78,16 @@ class GenerationError(ScoregateError):
 
 class GateError(ScoregateError):
     """A gate failed at its own work, so the piece is not judged."""
+
+
+class RunError(ScoregateError):
+    """A production run that can't go on."""
+
+
+class BusyError(RunError):
+    """Another process is at work on the same run or the same request."""
+
+    exit_code = 3
 
 
 class ArchiveError(ScoregateError):

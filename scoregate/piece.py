@@ -43,6 +43,8 @@ class Piece:
     origin : mapping
         What shaped all pieces of the round, JSON-ready: generator, weights, sampling, limits.
         One mapping that the pieces of a round share.
+    index : int
+        Place of its seed among those of the round, counted from 0.
     score : Score or None
         The finished text as read; None before it is read and after it is rendered.
     outcomes : dict of str to Outcome
@@ -70,6 +72,7 @@ class Piece:
     round: int
     generation: Generation
     origin: Mapping[str, Any] = field(default_factory=dict)
+    index: int = 0
     score: Score | None = None
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     status: Status | None = None

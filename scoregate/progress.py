@@ -12,7 +12,11 @@ from contextlib import contextmanager
 Listener = Callable[[str, float, float | None, str], None]
 """Called with the name of the work, how much is done, how much in all, and a short note."""
 
+Hearer = Callable[[str], None]
+"""Called with a sentence for the person who waits."""
+
 _listeners: list[Listener] = []
+_hearers: list[Hearer] = []
 
 
 def report(what: str, done: float, total: float | None = None, note: str = "") -> None:
@@ -39,3 +43,19 @@ def listening(listener: Listener) -> Iterator[None]:
         yield
     finally:
         _listeners.remove(listener)
+
+
+def announce(sentence: str) -> None:
+    """Tell all hearers something that the person who waits should know now."""
+    for hearer in _hearers:
+        hearer(sentence)
+
+
+@contextmanager
+def hearing(hearer: Hearer) -> Iterator[None]:
+    """Send announcements to ``hearer`` while the context is open."""
+    _hearers.append(hearer)
+    try:
+        yield
+    finally:
+        _hearers.remove(hearer)

@@ -205,8 +205,11 @@ class TrainRequest(Request):
     """A request to train weights. Each field describes itself."""
 
     source: str = Field(
-        default="bach-chorales", description="A folder of scores, or `bach-chorales`."
+        default="bach-chorales",
+        description="A folder of scores, or `bach-chorales`; for the LSTM also `oneill`, `ryan` "
+        "and `aird`, and several separated by commas.",
     )
+    model: Literal["notagen", "lstm"] = Field(default="notagen", description="Kind of model.")
     folder: PathText = Field(default="training", description="The project's folder.")
     weights: str | None = Field(
         default=None,
@@ -219,7 +222,9 @@ class TrainRequest(Request):
         description="Name of the new weights.",
     )
     style: str = Field(
-        default=DEFAULT_STYLE, description="The prompt that will ask for what is learnt."
+        default="",
+        description="The prompt that will ask for what is learnt. Left out: Bach chorales; for the "
+        "LSTM that of a collection, or Unknown/Unknown/Keyboard.",
     )
     settings: str | None = Field(
         default=None,
@@ -229,7 +234,8 @@ class TrainRequest(Request):
     steps: int | None = Field(
         default=None,
         ge=1,
-        description="Steps of fine-tuning; left out, sixty passes over the pieces.",
+        description="Steps of fine-tuning; left out, sixty passes over the pieces. For the LSTM "
+        "steps of training.",
     )
     seed: int = Field(
         default=1,
@@ -257,6 +263,15 @@ class TrainRequest(Request):
     )
     device: str = Field(default="cpu", description="cpu or cuda.")
     threads: int = Field(default=0, ge=0, description="CPU threads; 0 leaves it to torch.")
+
+    @model_validator(mode="after")
+    def _of_the_model(self) -> TrainRequest:
+        """Fill in NotaGen's style; refuse what the LSTM can't do."""
+        if not self.style and self.model == "notagen":
+            object.__setattr__(self, "style", DEFAULT_STYLE)
+        if self.weights is not None and self.model == "lstm":
+            raise ValueError("the LSTM is trained from random weights, so `weights` must be unset")
+        return self
 
 
 class StudyRequest(Request):

@@ -15,12 +15,14 @@ from scoregate.validators import examination
 def read(pieces: Batch[Piece]) -> Batch[Piece]:
     """Finish and read the text of every piece; what can't be read is a finding in the score.
 
+    A piece that was judged before the run was killed is left as it is, here and by the gates.
     Gates, rendering and archive all take the finished text, so that what is archived is what
     was judged.
     """
     with spent("check"):
         for piece in pieces:
-            piece.score = piece.generation.finished.score()
+            if piece.status is None:
+                piece.score = piece.generation.finished.score()
         return pieces
 
 
@@ -33,6 +35,8 @@ def run_gate(gate: str, pieces: Batch[Piece]) -> Batch[Piece]:
     """
     with spent("check"):
         for number, piece in enumerate(pieces, start=1):
+            if piece.status is not None:
+                continue
             assert piece.score is not None, "a gate needs a piece that was read"
             piece.outcomes[gate] = examination.run_gate(gate, piece.score, piece.style)
             report(f"gate {gate}", number, len(pieces))

@@ -14,7 +14,12 @@ from scoregate.validators.verdict.pieces import judge_pieces
 
 @task(name="judge", retries=1, cache_policy=NO_CACHE)
 def judge(pieces: Batch[Piece], gates: Sequence[str]) -> Batch[Piece]:
-    """Judge a batch at once; a piece passes only if every one of ``gates`` could judge it."""
+    """Judge a batch at once; a piece passes only if every one of ``gates`` could judge it.
+
+    Pieces that have a verdict keep it.
+    """
     with spent("judge"):
-        judge_pieces(pieces, gates)
+        unjudged = [piece for piece in pieces if piece.status is None]
+        if unjudged:
+            judge_pieces(unjudged, gates)
         return pieces

@@ -11,66 +11,63 @@ from scoregate.generator import Generation, Limits, Provenance
 from scoregate.notagen.model.shape import ModelShape
 from scoregate.requests import ProduceRequest
 from scoregate.styles import Style
-from scoregate.tasks import generate as module
+from scoregate.tasks import writing as module
+from scoregate.tasks.generate import load_generator
+from scoregate.tasks.writers import Writers
 from scoregate.validators.counterpoint_judge import LINE_TRIES, CounterpointJudge
 from scoregate.validators.line_judge import accept_line
 
 pytestmark = pytest.mark.slow
 
 
-def made(count: int = 1, **values):
+def made(count: int = 1, on_progress=None, **values):
     request = ProduceRequest(seed=1, batch=1, **values)
-    return module.generate.fn(request, 1, list(range(count)))
+    return module.write_pieces(request, range(count), on_progress)
 
 
 def test_no_more_patches_are_drawn_than_asked_for():
     (piece,), stopped = made(max_steps=60)
-    assert (piece.generation.ended, piece.provenance["steps"], stopped) == ("length", 60, False)
+    assert (piece.ended, piece.steps, stopped) == ("length", 60, False)
     whole = piece.raw.split("\n")[:-1]
-    assert piece.provenance["bars"] == sum(line.startswith("[r:") for line in whole) > 0
+    assert piece.bars == sum(line.startswith("[r:") for line in whole) > 0
 
 
 def test_no_more_time_is_taken_than_asked_for():
     (piece,), stopped = made(max_minutes=1e-6)
-    assert (piece.generation.ended, piece.provenance["max_minutes"], stopped) == (
-        "time",
-        1e-6,
-        False,
-    )
+    assert (piece.ended, stopped) == ("time", False)
 
 
-def test_ctrl_c_leaves_the_unfinished_piece_as_far_as_it_came(monkeypatch):
+def test_ctrl_c_leaves_the_unfinished_piece_as_far_as_it_came():
     def stop(progress):
         if progress.done == 1 and progress.pieces and next(iter(progress.pieces.values()))[0] >= 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "_show", stop)
-    found, stopped = made(count=3)
+    found, stopped = made(count=3, on_progress=stop)
     assert stopped
-    assert [piece.generation.ended for piece in found] == ["finished", "stopped"]
+    assert [piece.ended for piece in found] == ["finished", "stopped"]
     assert found[1].text.count("[V:1]") == 2
 
 
-def test_ctrl_c_before_the_first_bar_leaves_no_piece(monkeypatch):
+def test_ctrl_c_before_the_first_bar_leaves_no_piece():
     def stop(progress):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "_show", stop)
-    assert list(made()[0]) == []
+    assert made(on_progress=stop) == ([], True)
 
 
 def test_what_the_engine_remarks_stands_in_the_provenance():
     style = "Romantic/Chopin, Frederic/Keyboard"
     (piece,), _ = made(style=style, allow_untrained=True, max_steps=2)
-    (remark,) = piece.provenance["notes"]
+    (remark,) = piece.notes
     assert "not trained on" in remark
 
 
 def test_weights_that_name_no_styles_leave_open_whether_they_know_one(tmp_path):
     path = random_weights(tmp_path / "w.safetensors", ModelShape(64, 1, 1, 64))
-    (piece,), _ = made(weights=str(path), max_steps=2, threads=1)
-    assert piece.provenance["trained_style"] is None
-    assert piece.provenance["threads"] == 1
+    with Writers(ProduceRequest(weights=str(path), max_steps=2, threads=1)) as writers:
+        _, engine = load_generator.fn(writers)
+    assert engine["trained_style"] is None
+    assert engine["threads"] == 1
 
 
 class _Entry:
@@ -106,10 +103,12 @@ def test_another_generator_is_taken_by_its_name(monkeypatch):
     mock = _Mock()
     monkeypatch.setattr("scoregate.generator._registered", lambda: {"mock": _Entry(mock)})
     request = ProduceRequest(model="mock", style="Baroque/Mock/Flute", seed=1)
-    request, _, engine = module.load_generator.fn(request)
-    (piece,), _ = module.generate.fn(request, 1, [5])
+    (piece,), _ = module.write_pieces(request, [5])
+    provenance = module.generator_of(request).provenance().as_dict()
+    engine = module.engine_of(request, provenance, list(map(str, mock.styles)))
     assert (engine["generator"], engine["trained_style"]) == ("mock", True)
-    assert (piece.provenance["generator"], piece.seed) == ("mock", 5)
+    assert module.origin_of(request, engine)["generator"] == "mock"
+    assert piece.seed == 5
     assert check_request(request) == request
 
 
@@ -135,7 +134,6 @@ def test_a_choral_style_is_judged_by_counterpoint_and_given_more_tries(monkeypat
             return []
 
     monkeypatch.setattr(module, "generator_of", lambda request: Listening())
-    monkeypatch.setattr(module, "origin_of", lambda request, generator: {})
     made()
     assert isinstance(seen["accept_line"], CounterpointJudge)
     assert seen["limits"].line_tries == LINE_TRIES

@@ -11,6 +11,7 @@ import typer
 from scoregate.findings import Status
 from scoregate.flows.options import Verbose, takes
 from scoregate.flows.printing import command_name
+from scoregate.flows.termination import EXIT_CTRL_C, EXIT_SIGTERM, Terminated, sigterm_raises
 from scoregate.requests import ProduceRequest
 
 if TYPE_CHECKING:
@@ -25,8 +26,12 @@ HELP = """Produce passing pieces and archive each with its quality report.
 
 A Prefect server is started in the background if none is healthy; its pages show the run.
 
+A run that was killed, stopped by SIGTERM or ended by an error goes on where it was with the same
+command; --fresh starts anew.
+
 Exit code: 0 all were produced, 1 the rounds ran out before (what passed stays archived),
-2 the request can't be served or something failed.
+2 the request can't be served or something failed, 3 another process is at work on the same
+request, 130 Ctrl-C, 143 SIGTERM.
 """
 
 
@@ -38,13 +43,16 @@ def command(request: ProduceRequest, verbose: Verbose = False) -> None:
     prepare(verbose)
     request = check_request(request)
     try:
-        record = run_flow("scoregate.flows.produce:produce", request=request)
-    except KeyboardInterrupt:
+        with sigterm_raises():
+            record = run_flow("scoregate.flows.produce:produce", request=request)
+    except (KeyboardInterrupt, Terminated) as stop:
         # Ctrl-C during generation ends the run in good order; this was at another time.
         typer.echo(
-            f"\nStopped. What passed in earlier rounds stays archived in {request.out}.", err=True
+            f"\nStopped. What is finished is kept in {request.out}; the same command goes on "
+            "from there.",
+            err=True,
         )
-        raise typer.Exit(130) from None
+        raise typer.Exit(EXIT_SIGTERM if isinstance(stop, Terminated) else EXIT_CTRL_C) from None
     _summarise(record, Path(request.out))
     raise typer.Exit(1 if record.missing else 0)
 
