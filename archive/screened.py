@@ -95,7 +95,8 @@ def file_name(source: Source, digest: str) -> str:
     """Return the file name of a piece's copy; see the module's docstring."""
     stem = re.sub(r"[^A-Za-z0-9._-]+", "_", Path(source.member or source.path).stem)
     stem = stem.lstrip(".")[:60] or "piece"
-    line = f"-{source.line}" if source.line else ""
+    number = source.tune.number if source.tune else source.line
+    line = f"-{number}" if number else ""
     key = digest or hashlib.sha256(source.name.encode("utf-8", "surrogateescape")).hexdigest()
     ending = source.ending if re.fullmatch(r"\.[a-z]{1,8}", source.ending) else ".abc"
     return f"{stem}{line}-{key[:12]}{ending}"

@@ -1,4 +1,4 @@
-"""Files to be judged: found in folders, patterns, zip archives and JSONL files.
+"""Pieces to be judged: found in folders, patterns, zip archives, JSONL files and tunebooks.
 
 A :class:`Source` holds only the location of a piece. The process that judges the piece reads
 its bytes, so that a hundred thousand pieces are never in memory together. Only regular files
@@ -8,6 +8,7 @@ are opened: a FIFO or a device would block the run, and is reported instead.
 from __future__ import annotations
 
 import glob
+import io
 import json
 import os
 import stat
@@ -18,9 +19,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from scoregate.errors import UnreadableError
+from scoregate.tunebooks import MAX_HEADER, Tune, find_tunes, held_fields, with_header
 
 ABC_ENDINGS = (".abc", ".txt")
-SCORE_ENDINGS = (".musicxml", ".mxl", ".xml", ".mid", ".midi")
+SCORE_ENDINGS = (".musicxml", ".mxl", ".xml", ".mid", ".midi", ".krn")
 ENDINGS = (*ABC_ENDINGS, *SCORE_ENDINGS, ".zip", ".jsonl")
 MAX_BYTES = 16 * 2**20
 """Largest size of one piece. The longest real one has 47 kB; a larger file is not read."""
@@ -40,19 +42,23 @@ class Source:
         Where the line begins in a JSONL file, or -1.
     line : int
         Its number in the JSONL file, from 1; 0 elsewhere.
+    tune : Tune or None
+        The tune of a tunebook that it is; None for a file that holds one piece.
     """
 
     path: str
     member: str = ""
     offset: int = -1
     line: int = 0
+    tune: Tune | None = None
 
     @property
     def name(self) -> str:
         """Name of the piece in reports."""
+        number = f"#{self.tune.number}" if self.tune else ""
         if self.member:
-            return f"{self.path}!{self.member}"
-        return f"{self.path}:{self.line}" if self.line else self.path
+            return f"{self.path}!{self.member}{number}"
+        return f"{self.path}:{self.line}" if self.line else f"{self.path}{number}"
 
     @property
     def ending(self) -> str:
@@ -69,6 +75,8 @@ def read_bytes(source: Source) -> bytes:
         It is no regular file, isn't there, may not be read, is too large, or the archive
         or the JSONL line around it is damaged.
     """
+    if source.tune is not None:
+        return read_tune(source)[0]
     if source.member:
         return _read_member(source)
     if source.line:
@@ -79,11 +87,53 @@ def read_bytes(source: Source) -> bytes:
         return file.read(MAX_BYTES + 1)
 
 
+def read_tune(source: Source) -> tuple[bytes, int]:
+    """Read a tune of a tunebook, with the fields of the book's header.
+
+    Returns
+    -------
+    bytes
+    int
+        What its line numbers are to be moved by to be those of the book.
+
+    Raises
+    ------
+    UnreadableError
+        As :func:`read_bytes`.
+    """
+    tune = source.tune
+    assert tune is not None, "the source is no tune of a tunebook"
+    if tune.length > MAX_BYTES:
+        raise _too_large(source)
+    if source.member:
+        book = _book(source.path, _changed(source.path), source.member)
+        header, content = book[: tune.header], book[tune.offset : tune.offset + tune.length]
+    else:
+        with _opened(source.path) as file:
+            header = file.read(tune.header) if tune.header <= MAX_HEADER else b""
+            file.seek(tune.offset)
+            content = file.read(tune.length)
+    text, added = with_header(content, held_fields(header))
+    return text, tune.line - 1 - added
+
+
+@lru_cache(maxsize=2)
+def _book(path: str, changed: int, member: str) -> bytes:
+    """Read a member of a zip archive that holds many tunes, once for all of them."""
+    return _read_member(Source(path, member=member))
+
+
+def _changed(path: str) -> int:
+    with _opened(path) as file:
+        return os.fstat(file.fileno()).st_mtime_ns
+
+
 def find(paths: Iterable[str]) -> Iterator[Source | UnreadableError]:
     """Yield every piece that the paths name, in a stable order, one at a time.
 
     A path is a file, a folder (searched below), a pattern with ``*``, a zip archive, or a
-    JSONL file whose objects have a field ``abc``. What can't be opened is yielded as the
+    JSONL file whose objects have a field ``abc``. Of a file with several tunes each tune is a
+    piece. An archive within an archive is not opened. What can't be opened is yielded as the
     error that says so, and the search goes on.
     """
     for path in paths:
@@ -120,12 +170,27 @@ def _inside(path: str) -> Iterator[Source | UnreadableError]:
         elif ending == ".jsonl":
             yield from _lines(path)
         else:
-            yield Source(path)
+            yield from pieces_of(path)
     except UnreadableError as error:
         yield error
 
 
-def _members(path: str) -> Iterator[Source]:
+def pieces_of(path: str) -> Iterator[Source]:
+    """Yield the tunes of a file of ABC that holds several; else the file as one piece."""
+    several = False
+    if Path(path).suffix.lower() not in SCORE_ENDINGS:
+        try:
+            with _opened(path) as file:
+                for tune in find_tunes(file):
+                    several = True
+                    yield Source(path, tune=tune)
+        except (UnreadableError, OSError):
+            several = False  # reading it as one piece says what is wrong
+    if not several:
+        yield Source(path)
+
+
+def _members(path: str) -> Iterator[Source | UnreadableError]:
     with _opened(path) as file:
         try:
             with zipfile.ZipFile(file) as archive:
@@ -133,8 +198,25 @@ def _members(path: str) -> Iterator[Source]:
         except (zipfile.BadZipFile, OSError, ValueError) as error:
             raise UnreadableError(f"{path}: no sound zip archive: {error}.") from error
     for name in names:
-        if name.lower().endswith((*ABC_ENDINGS, *SCORE_ENDINGS)):
+        if name.lower().endswith(ABC_ENDINGS):
+            yield from _tunes_of_member(path, name)
+        elif name.lower().endswith(SCORE_ENDINGS):
             yield Source(path, member=name)
+        elif name.lower().endswith(".zip"):
+            yield UnreadableError(
+                f"{path}!{name}: an archive within an archive is not opened.",
+                "Unpack it first.",
+            )
+
+
+def _tunes_of_member(path: str, member: str) -> Iterator[Source]:
+    try:
+        tunes = list(find_tunes(io.BytesIO(_book(path, _changed(path), member))))
+    except UnreadableError:
+        tunes = []  # reading it as one piece says what is wrong
+    yield from (Source(path, member=member, tune=tune) for tune in tunes)
+    if not tunes:
+        yield Source(path, member=member)
 
 
 def _lines(path: str) -> Iterator[Source]:
