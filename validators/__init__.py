@@ -6,9 +6,10 @@ r"""Judge scores: gates, their findings and measures, thresholds, and the verdic
 <Status.PASSED: 'passed'>
 
 `examine` reads a text and lets the gates judge it; :meth:`Examination.verdict` draws the
-verdict by the thresholds. :mod:`scoregate.validators.registry` lists the gates and their
-measures, those of other distributions included. Importing this package imports no gate and
-no large library.
+verdict by the thresholds. `reward` makes a number of it, for training, and a `Judge` keeps
+processes for many texts (docs/embedding.md). :mod:`scoregate.validators.registry` lists the
+gates and their measures, those of other distributions included. Importing this package imports
+no gate and no large library.
 """
 
 from scoregate.findings import Failure, Finding, Outcome, Severity, Status, Verdict
@@ -16,6 +17,7 @@ from scoregate.validators import registry
 from scoregate.validators.examination import Examination, examine
 from scoregate.validators.line_judge import accept_line
 from scoregate.validators.registry import FunctionGate, Gate, Measure
+from scoregate.validators.rewards import Judge, Judgement, judge_texts, reward
 from scoregate.validators.verdict.rules import judge
 from scoregate.validators.verdict.thresholds import ThresholdFile, Thresholds
 
@@ -25,6 +27,8 @@ __all__ = [
     "Finding",
     "FunctionGate",
     "Gate",
+    "Judge",
+    "Judgement",
     "Measure",
     "Outcome",
     "Severity",
@@ -35,5 +39,7 @@ __all__ = [
     "accept_line",
     "examine",
     "judge",
+    "judge_texts",
     "registry",
+    "reward",
 ]

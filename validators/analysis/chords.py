@@ -26,7 +26,9 @@ SHORTEST = 64
 MOST_BEATS = 1_000_000
 """Beats of the longest piece that is judged. A text can ask for a bar of any length."""
 MOST_CELLS = 20_000_000
-"""Beats times voices: the sets of all voices take 40 MB at most."""
+"""Beats times voices: the sets of all voices take 40 MB at most, and the lowest pitches as much."""
+SILENT = 999
+"""Pitch of a voice that rests."""
 
 
 def voice_sets(score: Score) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
@@ -76,8 +78,23 @@ def voice_sets(score: Score) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
     bits = np.left_shift(1, sounding.pitch[real] % 12).astype(np.int16)
     place = (sounding.voice[real][note], first[bar[note]] + begin[note] + offset)
     np.bitwise_or.at(sets, place, bits[note])
+    lows = np.full((voices, beats), SILENT, dtype=np.int16)
+    np.minimum.at(lows, place, sounding.pitch[real][note].astype(np.int16))
+    score.derived["voice_lows"] = lows
     known = score.derived["voice_sets"] = sets, np.repeat(np.arange(len(lengths)), counts)
     return known
+
+
+def lowest_pitches(score: Score) -> NDArray[np.int16]:
+    """Return the lowest pitch of each voice on each beat, `SILENT` where it rests.
+
+    Returns
+    -------
+    ndarray of int16, shape (voices, beats)
+        The beats are those of `voice_sets`.
+    """
+    voice_sets(score)
+    return score.derived["voice_lows"]
 
 
 def beat_sets(score: Score) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -62,7 +62,9 @@ def one_singer(voice: Voice, part: Instrument | None) -> bool:
     if part is None or part.key not in _SINGERS:
         return False
     name = _words(voice.instrument)
-    return _SEVERAL.search(name) is None and _CHOIR.search(name) is None
+    # Of two voices called "Women" one is the soprano; a single one is the whole choir.
+    whole_choir = part.key == "voice" and _CHOIR.search(name) is not None
+    return _SEVERAL.search(name) is None and not whole_choir
 
 
 def most_notes_of_strings(part: Instrument | None) -> int | None:

@@ -1,13 +1,13 @@
 """The gate ``harmony``: whether the notes are right ones, and voice leading plausible.
 
-Critical, where the thresholds of the style say so:
+It rejects, where the thresholds of the style say so:
 
 - The notes are no more in order than notes drawn at random, neither between the voices nor
   along them (:mod:`scoregate.validators.analysis.chance`).
 - A voice is a semitone off throughout: it fits the others better a semitone higher or lower
   (:mod:`scoregate.validators.analysis.misplaced`).
 
-Warnings:
+It warns of these:
 
 - A voice fits the others better a beat or a bar earlier or later.
 - Crossings and parallel fifths and octaves in choral styles

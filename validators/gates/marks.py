@@ -1,8 +1,8 @@
 r"""The gate ``marks``: whether repeats, endings, octave signs, hairpins and words are complete.
 
-Critical: a second ending where no first one stands before it; nobody can tell what to play.
+It rejects a second ending where no first one stands before it; nobody can tell what to play.
 
-Warnings: a repeat sign or a first ending that nothing ends; ``!8va(!``, ``!<(!`` and the like
+It warns of a repeat sign or a first ending that nothing ends; ``!8va(!``, ``!<(!`` and the like
 without their end; more syllables in a line of words than notes in its line of music; a tempo
 that nobody plays.
 

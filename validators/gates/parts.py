@@ -1,15 +1,15 @@
 """The gate ``parts``: whether every part has music of its own that its player can play.
 
-Critical:
+It rejects these:
 
 - a wind instrument with one player has triads;
 - a violin, viola or violoncello has five notes at once, one more than it has strings.
 
-Warnings:
+It warns of these:
 
 - a voice that copies another note for note, or has no note at all;
 - eight bars and more in which nothing sounds, or in which a voice that rests nowhere else rests;
-- the lowest part lies above its neighbour;
+- the lowest part lies above another, or far above its clef;
 - a percussion clef on a part with pitches;
 - two notes at once for one singer or one wind player;
 - runs that are faster than anybody plays.
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from scoregate.abc.score import Score, Voice
 from scoregate.findings import Finding, Outcome, Severity
+from scoregate.validators.analysis.chords import SILENT, lowest_pitches
 from scoregate.validators.analysis.instruments import Instrument
 from scoregate.validators.analysis.parts import assign, pitched_voices
 from scoregate.validators.analysis.players import (
@@ -43,8 +44,12 @@ LEAST = 16
 """Notes of a voice below which a likeness may be chance."""
 SILENCE = 8
 """Bars of rests that are reported."""
-CROSSED = 0.35
-"""Share of the beats on which the lowest part may be above its neighbour."""
+CROSSED = 0.15
+"""Share of the beats on which the lowest part may be above another."""
+HIGH = 0.15
+"""Share of the beats on which a part in the bass clef may be above `TOP_OF_BASS_CLEF`."""
+TOP_OF_BASS_CLEF = 64
+"""E4, two ledger lines above the staff."""
 TRIADS = 3
 """Chords of three notes and more that one wind player may have by a slip."""
 SHORTEST = 0.045
@@ -211,8 +216,29 @@ def _all_sung(parts: list[Instrument | None]) -> bool:
 
 
 def _high_bass(score: Score, every: Notes, pitched: NDArray[np.bool_]) -> list[Finding]:
-    """Report a lowest part that is above its neighbour on many beats."""
-    return []
+    """Report a lowest part that is above another on many beats, or high above its clef."""
+    rows = [index for index in np.unique(every.voice).tolist() if pitched[index]]
+    if len(rows) < 2:
+        return []
+    lows = lowest_pitches(score)
+    bass, voice = lows[rows[-1]], score.voices[rows[-1]]
+    others = lows[rows[:-1]].min(axis=0)
+    sounds = bass != SILENT
+    both = sounds & (others != SILENT)
+    together, alone = np.count_nonzero(both), np.count_nonzero(sounds)
+    if together < LEAST:
+        return []
+    above = np.count_nonzero(bass[both] > others[both]) / together
+    high = np.count_nonzero(bass[sounds] > TOP_OF_BASS_CLEF) / alone
+    if above >= CROSSED:
+        message = "the lowest part is above another"
+        share = above
+    elif voice.clef.startswith("bass") and high >= HIGH:
+        message = "the lowest part is far above its clef"
+        share = high
+    else:
+        return []
+    return [_finding("bass-high", message, voice, found=f"on {share:.0%} of its beats")]
 
 
 def _percussion_clefs(score: Score, parts: list[Instrument | None]) -> list[Finding]:

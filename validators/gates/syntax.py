@@ -26,6 +26,7 @@ from scoregate.validators.abc2midi_input import prepared
 from scoregate.validators.analysis.midi_counts import tracks
 from scoregate.validators.analysis.sounding import notes
 from scoregate.validators.registry import Measure
+from scoregate.validators.verdict.thresholds import for_style
 
 NAME = "syntax"
 VERSION = "1"
@@ -88,7 +89,8 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
     ----------
     score : Score
     style : str or None
-        Not used: the rules are the same in every style.
+        The rules are the same in every style. The setting ``syntax.abc2midi`` 0 leaves
+        abc2midi out.
 
     Returns
     -------
@@ -107,6 +109,8 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
     outcome.findings += unsafe
     no_music = any(finding.code == NOT_MUSIC for finding in score.findings)
     if unsafe or no_music or not score.voices:
+        return outcome
+    if not for_style(style).setting("syntax.abc2midi", 1):
         return outcome
     given = prepared(score)
     run = abc2midi.run(given.text)
