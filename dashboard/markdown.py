@@ -11,15 +11,39 @@ from scoregate.archive.records import RunRecord
 from scoregate.archive.trend import Trend
 from scoregate.findings import Status
 
+REASONS = 20
+"""Most reasons that a report of a run lists."""
 
-def run_report(record: RunRecord, folder: Path) -> str:
-    """Return the report of a production run; ``folder`` holds its page."""
+
+def run_report(
+    record: RunRecord, folder: Path, found: Trend | None = None, dashboard: str = ""
+) -> str:
+    """Return the report of a production run: the whole night on one page.
+
+    Parameters
+    ----------
+    record : RunRecord
+    folder : Path
+        Folder of the run, which holds its page.
+    found : Trend, optional
+        The run beside those before it.
+    dashboard : str
+        Address of the review dashboard, ``""`` where none runs.
+    """
     request = record.request
+    wanted = request.get("count", len(record.pieces))
+    seconds = "" if record.seconds is None else f" in {record.seconds:.0f} s"
     lines = [
         f"# Run {record.run_id}",
         "",
-        f"{record.count(Status.PASSED)} of {request.get('count', len(record.pieces))} pieces in "
-        f"the style {escaped(str(request.get('style', 'any')))}; {record.missing} missing.",
+        f"{record.count(Status.PASSED)} of {wanted} pieces in "
+        f"the style {escaped(str(request.get('style', 'any')))}{seconds}; "
+        f"{record.missing} missing.",
+        "",
+    ]
+    lines += [f"- {escaped(note)}" for note in record.notes]
+    lines += _trend_lines(found) if found else []
+    lines += [
         "",
         "| round | generated | passed | rejected | not judged |",
         "|---|---|---|---|---|",
@@ -31,9 +55,54 @@ def run_report(record: RunRecord, folder: Path) -> str:
     reasons = Counter(reason for piece in record.pieces for reason in piece.reasons)
     if reasons:
         lines += ["", "## Why pieces did not pass", ""]
-        lines += [f"- {count} × {escaped(reason)}" for reason, count in reasons.most_common()]
-    lines += ["", f"Report with the engraved pieces: `{folder / 'report.html'}`"]
+        lines += [
+            f"- {count} × {escaped(reason)}" for reason, count in reasons.most_common(REASONS)
+        ]
+        if len(reasons) > REASONS:
+            lines.append(f"- {len(reasons) - REASONS} further reasons, in the report")
+    lines += _stage_lines(record, found)
+    lines += ["", "## Where to look", ""]
+    if dashboard:
+        lines.append(f"- [The run on the dashboard]({dashboard.rstrip('/')}/runs/{record.run_id})")
+    lines += [
+        f"- The report with the engraved pieces: `{folder / 'report.html'}`",
+        f"- The pieces: `scoregate archive ls --run {record.run_id}`",
+    ]
     return "\n".join(lines) + "\n"
+
+
+def _trend_lines(found: Trend) -> list[str]:
+    """Return the run's alarms and its pass rate beside the runs before it."""
+    lines = [f"- **Alarm {alarm.code}**: {escaped(alarm.message)}" for alarm in found.alarms]
+    if found.run.rate is None:
+        return lines
+    said = f"- Pass rate of the first round: {found.run.rate:.0%}"
+    if found.band:
+        low, high = found.band
+        said += f"; after the last {len(found.earlier)} runs {low:.0%} to {high:.0%} is expected"
+    elif found.earlier:
+        said += f"; {len(found.earlier)} earlier runs are too few for a comparison"
+    return [*lines, said + "."]
+
+
+def _stage_lines(record: RunRecord, found: Trend | None) -> list[str]:
+    """Return the seconds by stage, beside the mean of the runs before."""
+    if not record.stage_seconds:
+        return []
+    lines = ["", "## Seconds by stage", "", "| stage | seconds | a piece | before, a piece |"]
+    lines.append("|---|---|---|---|")
+    for stage, seconds in record.stage_seconds.items():
+        each = found.run.seconds_per_piece.get(stage) if found else None
+        before = [
+            run.seconds_per_piece[stage]
+            for run in (found.earlier if found else ())
+            if stage in run.seconds_per_piece
+        ]
+        mean = f"{sum(before) / len(before):.3f}" if before else ""
+        lines.append(
+            f"| {stage} | {seconds:.1f} | {'' if each is None else f'{each:.3f}'} | {mean} |"
+        )
+    return lines
 
 
 def verdict_table(record: RunRecord) -> list[dict[str, Any]]:

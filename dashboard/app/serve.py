@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -68,7 +69,8 @@ def serve(
             "Name another one with --port, or end the program that uses it.",
         ) from error
     port = listener.getsockname()[1]
-    token = "" if is_loopback(host) else new_token()
+    # A service manager hands over a token of the operator's; it then outlives a restart.
+    token = "" if is_loopback(host) else os.environ.get("SCOREGATE_TOKEN") or new_token()
     app = create_app(out, port=port, host=host, token=token)
     shown = f"[{host}]" if ":" in host else host
     # Read ahead, so that the form for a run opens at once.

@@ -27,6 +27,12 @@ prefect.yaml was edited, it deploys it anew.
 With `--webhook`, alarms are posted there as JSON with the field `text`, which Slack, Mattermost
 and others show. Give the address as SCOREGATE_WEBHOOK to keep it out of the list of processes.
 """
+DEPLOY_HELP = """Deploy prefect.yaml of this folder: work pool, schedules, automations.
+
+    scoregate deploy
+
+`scoregate up` does this too. It is for a server and workers that a service manager starts.
+"""
 DOWN_HELP = """Stop what `scoregate up` has started, and nothing else.
 
     scoregate down
@@ -55,20 +61,27 @@ MONITOR_HELP = """Serve metrics for Prometheus, and start a screening when score
 
 Out = Annotated[str, typer.Option(help="Folder of the archive.")]
 Inbox = Annotated[str, typer.Option(help="Folder whose files are screened as they arrive.")]
+Webhook = Annotated[
+    str,
+    typer.Option(
+        envvar="SCOREGATE_WEBHOOK",
+        show_envvar=False,
+        show_default=False,
+        help="Address that alarms are posted to; kept encrypted on the Prefect server.",
+    ),
+]
 MetricsPort = Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")]
 
 
 def up(
-    dashboard_port: Annotated[int, typer.Option(min=1, max=65535)] = 8765,
-    metrics_port: Annotated[int, typer.Option(min=1, max=65535)] = 9464,
-    webhook: Annotated[
-        str,
-        typer.Option(
-            envvar="SCOREGATE_WEBHOOK", show_envvar=False, show_default=False,
-            help="Address that alarms are posted to; kept encrypted on the Prefect server.",
-        ),
-    ] = "",
-) -> None:  # fmt: skip
+    dashboard_port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port of the dashboard.")
+    ] = 8765,
+    metrics_port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port of the metrics.")
+    ] = 9464,
+    webhook: Webhook = "",
+) -> None:
     """Start what does not run, deploy, and say what runs."""
     # The address must reach no other process.
     os.environ.pop("SCOREGATE_WEBHOOK", None)
@@ -77,6 +90,7 @@ def up(
         dashboard_port=dashboard_port,
         metrics_port=metrics_port,
         webhook=webhook,
+        log_level=os.environ.get("PREFECT_LOGGING_LEVEL", "INFO"),
     )
     from scoregate.flows.launch import prepare
 
@@ -88,6 +102,17 @@ def up(
         typer.echo(f"Running already: {', '.join(done.running)}.")
     _print_standings(supervisor.standings())
     typer.echo("Next: scoregate doctor")
+
+
+def deploy(webhook: Webhook = "") -> None:
+    """Deploy and say what."""
+    from scoregate.flows.launch import prepare
+
+    os.environ.pop("SCOREGATE_WEBHOOK", None)
+    prepare(verbose=False)
+    wanted = supervisor.Wanted(folder=Path.cwd(), webhook=webhook)
+    names = supervisor.deploy(wanted, lambda line: typer.echo(line, err=True))
+    typer.echo(f"Deployed: {', '.join(names)}.\nNext: scoregate worker")
 
 
 def down() -> None:

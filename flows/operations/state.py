@@ -49,6 +49,8 @@ class Part:
     log : str
     address : str
         Where it can be reached; ``""`` where it can't.
+    server : str
+        Address of the Prefect server that it talks to.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Part:
     folder: str
     log: str
     address: str = ""
+    server: str = ""
 
     @property
     def runs(self) -> bool:
@@ -90,7 +93,7 @@ class State:
 
     def start(
         self, name: str, command: Sequence[str], *, folder: Path, address: str = "",
-        environment: Mapping[str, str] | None = None,
+        server: str = "", environment: Mapping[str, str] | None = None,
     ) -> Part:  # fmt: skip
         """Start a part in the background and note it down.
 
@@ -100,8 +103,8 @@ class State:
         command : sequence of str
         folder : Path
             In which it runs.
-        address : str
-            Where it will be reached.
+        address, server : str
+            Where it will be reached; the Prefect server that it talks to.
         environment : mapping, optional
             Variables beside those of this process.
         """
@@ -122,7 +125,7 @@ class State:
             )
         since = datetime.now(UTC).isoformat(timespec="seconds")
         mark = start_mark(process.pid)
-        part = Part(name, process.pid, mark, since, str(folder), str(log), address)
+        part = Part(name, process.pid, mark, since, str(folder), str(log), address, server)
         self._note_of(name).write_text(json.dumps(asdict(part), indent=1) + "\n")
         return part
 

@@ -40,12 +40,15 @@ class Wanted:
     dashboard_port, metrics_port : int
     webhook : str
         Address that alarms are sent to; ``""`` leaves what was given before.
+    log_level : str
+        Of what the parts write into their logs.
     """
 
     folder: Path
     dashboard_port: int = 8765
     metrics_port: int = 9464
     webhook: str = ""
+    log_level: str = "INFO"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +119,28 @@ def up(wanted: Wanted, say: Say) -> Up:
             say(f"Wrote {file}: it says what is produced and when.")
         server = prefect_server.ensure_server(say)
         (done.started if server.started else done.running).append("server")
-        _provision(here, wanted, planned, file, say)
+        provision(wanted, planned, file, say)
         out, inbox = plan.folders(planned)
         (wanted.folder / inbox).mkdir(parents=True, exist_ok=True, mode=0o700)
         for name in ORDER:
             part = here.part(name)
             if part is not None and part.runs:
-                done.running.append(name)
-                continue
+                if part.server == server.url:
+                    done.running.append(name)
+                    continue
+                here.stop(name)  # it talks to a server that has moved
             command, address = _command(name, wanted, out, inbox)
-            here.start(name, command, folder=wanted.folder, address=address)
+            environment = {"PREFECT_LOGGING_LEVEL": wanted.log_level}
+            if name == WORKER:  # its runs link to the dashboard
+                environment["SCOREGATE_DASHBOARD"] = f"http://127.0.0.1:{wanted.dashboard_port}"
+            here.start(
+                name,
+                command,
+                folder=wanted.folder,
+                address=address,
+                server=server.url,
+                environment=environment,
+            )
             done.started.append(name)
         for name in done.started:
             if name in ORDER:
@@ -208,13 +223,26 @@ def connected(url: str) -> Iterator:
         yield client
 
 
-def _provision(
-    here: State, wanted: Wanted, planned: list[plan.Planned], file: Path, say: Say
+def provision(
+    wanted: Wanted, planned: list[plan.Planned], file: Path, say: Say, *, always: bool = False
 ) -> None:
-    """Make pool, deployments and automations, where they are not as prefect.yaml says."""
+    """Make pool, deployments and automations, where they are not as prefect.yaml says.
+
+    Parameters
+    ----------
+    wanted : Wanted
+    planned : list of Planned
+        The content of ``file``.
+    file : Path
+        prefect.yaml.
+    say : callable
+    always : bool
+        Deploy even where the file has not changed since.
+    """
     from scoregate.flows import zombies
     from scoregate.flows.operations import alerts, deploying
 
+    here = state()
     url = os.environ["PREFECT_API_URL"]
     digest = hashlib.sha256(f"{url}\n{file}\n{file.read_text()}".encode()).hexdigest()
     with connected(url) as client:
@@ -222,7 +250,7 @@ def _provision(
         there = deploying.deployments_of(client)
         before = here.deployed()
         names = [each.name for each in planned]
-        if digest not in before or not set(names) <= set(there):
+        if always or digest not in before or not set(names) <= set(there):
             say(f"Deploying {file}")
             deploying.deploy(wanted.folder)
             for old in deploying.remove_old(client, planned, before):
@@ -236,6 +264,30 @@ def _provision(
         if block is not None:
             alerts.ensure_alerts(client, block, planned)
             alerts.announce_up(client, planned)
+
+
+def deploy(wanted: Wanted, say: Say) -> list[str]:
+    """Deploy prefect.yaml on the server in use and return the names of the deployments.
+
+    Raises
+    ------
+    RequestError
+        prefect.yaml or the webhook is not valid.
+    ServerError
+        No server answers, or Prefect could not deploy.
+    """
+    from scoregate.flows.operations import alerts
+
+    if wanted.webhook:
+        alerts.check_webhook(wanted.webhook)
+    with state().locked():
+        prefect_server.ensure_server(say)
+        file, written = plan.ensure_file(wanted.folder)
+        planned = plan.read_plan(file)
+        if written:
+            say(f"Wrote {file}: it says what is produced and when.")
+        provision(wanted, planned, file, say, always=True)
+    return [each.name for each in planned]
 
 
 def _command(name: str, wanted: Wanted, out: str, inbox: str) -> tuple[list[str], str]:
