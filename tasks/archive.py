@@ -10,6 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from scoregate.archive.production import ProductionRun
 from scoregate.archive.records import RunRecord
 from scoregate.archive.resuming import open_run
+from scoregate.logs import bind, log_pieces
 from scoregate.piece import Batch, Piece
 from scoregate.requests import ProduceRequest
 from scoregate.timing import spent
@@ -32,7 +33,9 @@ def begin_run(request: ProduceRequest, engine: dict[str, Any]) -> ProductionRun:
     """
     with spent("archive"):
         abc2midi.find()
-        return open_run(request, engine)
+        run = open_run(request, engine)
+        bind(run_id=run.record.run_id)
+        return run
 
 
 @task(name="archive", task_run_name="archive round {number}", cache_policy=NO_CACHE)
@@ -46,7 +49,9 @@ def archive_pieces(run: ProductionRun, number: int, pieces: Batch[Piece]) -> Pro
     """
     with spent("archive"):
         for start in range(0, len(pieces), AT_ONCE):
-            run.add(pieces[start : start + AT_ONCE])
+            part = pieces[start : start + AT_ONCE]
+            run.add(part)
+            log_pieces(run.record.run_id, part)
         return run
 
 
