@@ -86,14 +86,24 @@ def _taken_up(store: Archive, run_id: str, request: ProduceRequest) -> Productio
             "this run makes other pieces."
         )
         return None
-    journal = RunJournal(folder)
+    try:
+        return _gone_on_with(store, run_id, request, lock)
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _gone_on_with(
+    store: Archive, run_id: str, request: ProduceRequest, lock: RunLock
+) -> ProductionRun | None:
+    journal = RunJournal(lock.path.parent)
     try:
         record = store.run(run_id)
     except CorruptError:
         return _given_up(journal, lock)
     if record.finished:  # It was killed after its last step.
         return _given_up(journal, lock)
-    attempts = journal.attempts()
+    attempts = 0 if request.fresh else journal.attempts()
     if request.fresh or attempts >= MOST_ATTEMPTS:
         why = "a new one was asked for" if request.fresh else f"{attempts} attempts came no further"
         record.notes.append(f"Given up: {why}.")

@@ -184,11 +184,16 @@ class RunJournal:
     def _end_line(self) -> None:
         """Cut off an incomplete last line, so that the next one begins on its own."""
         assert self._file is not None
-        content = self.path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole != len(content):
-            os.ftruncate(self._file.fileno(), whole)
-        self._size = whole
+        self._size = os.fstat(self._file.fileno()).st_size
+        if not self._size:
+            return
+        with open(self.path, "rb") as file:
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) == b"\n":
+                return
+            file.seek(0)
+            self._size = file.read().rfind(b"\n") + 1
+        os.ftruncate(self._file.fileno(), self._size)
 
 
 def _plain(value: Any) -> Any:
