@@ -22,10 +22,12 @@ from scoregate.errors import ScoregateError
 from scoregate.lstm.model import LstmModel, LstmShape, loss_of, nats_per_word
 
 PADDING = -1
+DIVERGED = 20.0
+"""A loss beyond this many times that of equally probable words is divergence."""
 
 
 class DivergedError(ScoregateError):
-    """The loss is not finite any more."""
+    """The loss is no finite number any more, or far beyond that of guessing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,7 @@ def train(
     Raises
     ------
     DivergedError
-        The loss is not finite; the curve up to there is kept.
+        The loss is not finite, or far beyond that of guessing; the curve up to there is kept.
     """
     settings = run.settings
     folder.mkdir(parents=True, exist_ok=True)
@@ -205,7 +207,8 @@ def train(
         run.step += 1
         run.tokens += int((batch[:, 1:] != PADDING).sum())
         total, count = total + float(loss.detach()), count + 1
-        if not math.isfinite(total):
+        # Not `>=`, which is False for NaN.
+        if not float(loss.detach()) < DIVERGED * math.log(run.words):
             run.diverged = True
             _save(run, model, optimiser, folder)
             raise _diverged(run)
@@ -255,7 +258,8 @@ def _rate(run: Run) -> float:
 
 def _diverged(run: Run) -> DivergedError:
     return DivergedError(
-        f"Training diverged after {run.step} steps: the loss is not a finite number.",
+        f"Training diverged after {run.step} steps: the loss is not finite, or far beyond "
+        "that of guessing.",
         "Lower the learning rate.",
     )
 

@@ -189,6 +189,18 @@ class ScreenRequest(Request):
     novelty: bool = Field(
         default=False, description="Reject copies of known pieces too, for what a model wrote."
     )
+    profile: str | None = Field(
+        default=None,
+        description="Judge all by this profile: notagen, strict, folk, early, melody or midi; left "
+        "out, it is guessed for each piece.",
+    )
+    warn: list[str] = Field(
+        default=[], description="Code of a finding that only warns, such as syntax.tie-dangling."
+    )
+    off: list[str] = Field(default=[], description="Code of a finding that is left out.")
+    thresholds: str | None = Field(
+        default=None, description="File of thresholds in place of the project's own."
+    )
     processes: int = Field(
         default=0, ge=0, le=1024, description="Processes that judge; 0 takes every core."
     )
