@@ -12,6 +12,7 @@ HELP = """List the styles that weights were trained on.
     scoregate styles                      what the embedded model writes
     scoregate styles --all                NotaGen-X's 112 combinations, marked
     scoregate styles --all --find chopin
+    scoregate styles --model lstm         what the embedded LSTM writes
 """
 
 
@@ -22,14 +23,15 @@ def command(
     every: Annotated[
         bool, typer.Option("--all", help="NotaGen-X's combinations too, whatever the weights.")
     ] = False,
+    model: Annotated[str, typer.Option(help="Kind of generator.")] = "notagen",
     find: Annotated[str | None, typer.Option(help="Only those that contain this text.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
 ) -> None:
     """Print one style a line, as `--style` takes it."""
+    from scoregate.generator import find_generator
     from scoregate.notagen.text.styles import NOTAGEN_X
-    from scoregate.notagen.weights import trained_styles
 
-    trained = trained_styles(weights)
+    trained = find_generator(model).trained_styles(weights)
     listed = list(trained or ()) if not every else sorted({*NOTAGEN_X, *(trained or ())})
     if find:
         listed = [style for style in listed if find.casefold() in str(style).casefold()]
