@@ -173,7 +173,18 @@ class Journal:
         measures = sorted({name for row in self.rows() for name in row["measures"]})
         table, sheet = folder / "results.parquet", folder / "results.csv"
         schema = pa.schema(
-            [(name, pa.string()) for name in ("file", "sha256", "status", "reasons", "output")]
+            [
+                (name, pa.string())
+                for name in (
+                    "file",
+                    "title",
+                    "profile",
+                    "sha256",
+                    "status",
+                    "reasons",
+                    "output",
+                )
+            ]
             + [(name, pa.int32()) for name in ("critical", "warnings", "bars", "voices")]
             + [(name, pa.float64()) for name in measures]
         )

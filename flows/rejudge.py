@@ -10,7 +10,7 @@ from scoregate.archive.records import FindingRecord, PieceReport
 from scoregate.archive.store import Archive
 from scoregate.archive.verdicts import LaterVerdict
 from scoregate.findings import Status
-from scoregate.validators.checking import Checked, check_bytes
+from scoregate.validators.checking import AS_MADE, Checked, check_bytes
 from scoregate.validators.verdict import thresholds
 
 
@@ -33,7 +33,7 @@ def rejudged(
         folder = store.out / row["folder"]
         report = read_report(folder)
         text = read_bytes(folder / "score.abc")
-        checked = check_bytes(row["id"], text, report.style, novelty=True)
+        checked = check_bytes(row["id"], text, report.style, novelty=True, choice=AS_MADE)
         yield _verdict(row["id"], report, checked)
         if progress is not None:
             progress(done, len(rows))

@@ -32,7 +32,7 @@ from scoregate.sources import ENDINGS, Source, find, size_and_time
 from scoregate.tasks.screen import FileJob, judge_batch, judge_chunk, judge_files, row_of_dead
 from scoregate.timing import ledger, spent
 from scoregate.validators import abc2midi
-from scoregate.validators.checking import judge_version
+from scoregate.validators.checking import Choice, judge_version
 from scoregate.validators.screening import unopened_row
 
 SETTLED_NS = 2 * 10**9  # a file that changed within 2 s may still be in the writing
@@ -84,7 +84,9 @@ def screen(request: ScreenRequest) -> ScreenRecord:
     started = time.perf_counter()
     abc2midi.find()  # without it nothing could be judged
     out = Path(request.out)
-    judge = judge_version(request.style, request.novelty)
+    choice = choice_of(request)
+    choice.check()
+    judge = judge_version(request.style, request.novelty, choice)
     journal = Journal(out / "journal.sqlite", judge, new_run_id())
     tally = {"judged": 0, "kept": 0}
     try:
@@ -125,7 +127,7 @@ def screen(request: ScreenRequest) -> ScreenRecord:
 
 def waiting(request: ScreenRequest) -> bool:
     """Return whether a run would find a piece that was not judged yet, or has changed."""
-    judge = judge_version(request.style, request.novelty)
+    judge = judge_version(request.style, request.novelty, choice_of(request))
     journal = Journal(Path(request.out) / "journal.sqlite", judge)
     try:
         for found in _outside(request.out, find(request.paths)):
@@ -153,8 +155,19 @@ def _jobs(request: ScreenRequest, journal: Journal, tally: dict[str, int]) -> It
             journal.keep(found.name)
             continue
         yield FileJob(
-            found, request.style, request.out, str(journal.path), journal.judge, request.novelty
+            found,
+            request.style,
+            request.out,
+            str(journal.path),
+            journal.judge,
+            request.novelty,
+            choice_of(request),
         )
+
+
+def choice_of(request: ScreenRequest) -> Choice:
+    """Return the profile and the thresholds that a request asks for."""
+    return Choice(request.profile, tuple(request.warn), tuple(request.off), request.thresholds)
 
 
 def _outside(

@@ -19,7 +19,7 @@ from scoregate.pool import Pool
 from scoregate.progress import report
 from scoregate.sources import Source, read_bytes, size_and_time
 from scoregate.timing import spent
-from scoregate.validators.checking import unjudged
+from scoregate.validators.checking import GUESSED, Choice, unjudged
 from scoregate.validators.screening import judge_content, row_of, unreadable
 
 CHUNK = 16  # pieces a process takes at a time: 100 ms of work, a thousandth of it messages
@@ -42,6 +42,8 @@ class FileJob:
         Versions of the gates and whatever else a verdict depends on.
     novelty : bool
         Whether a copy of a known piece is a fault.
+    choice : Choice
+        Profile and thresholds.
     """
 
     source: Source
@@ -50,6 +52,7 @@ class FileJob:
     journal: str
     judge: str
     novelty: bool = False
+    choice: Choice = GUESSED
 
 
 @task(name="judge batch", task_run_name="judge batch {number}", cache_policy=NO_CACHE)
@@ -107,7 +110,7 @@ def judge_file(job: FileJob) -> dict[str, Any]:
         known = known_row(job.journal, digest, job.judge)
         if known and os.path.exists(os.path.join(job.out, known["output"])):
             return known | {"file": job.source.name, "size": size, "changed": changed}
-        checked, converted = judge_content(job.source, content, job.style, job.novelty)
+        checked, converted = judge_content(job.source, content, job.style, job.novelty, job.choice)
     output = copy_piece(
         job.out,
         job.source,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scoregate import __version__
@@ -13,7 +13,57 @@ from scoregate.errors import ScoregateError
 from scoregate.findings import Finding, Outcome, Status, Verdict
 from scoregate.validators import registry
 from scoregate.validators.examination import examine
-from scoregate.validators.verdict import thresholds
+from scoregate.validators.verdict import profiles, thresholds
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a user chose to judge by.
+
+    Attributes
+    ----------
+    profile : str or None
+        Name of a profile; None guesses one for each piece.
+    warn, off : tuple of str
+        Codes of findings that only warn, and that are left out.
+    thresholds : str or None
+        Path of a file of thresholds; None for the project's own.
+    """
+
+    profile: str | None = None
+    warn: tuple[str, ...] = ()
+    off: tuple[str, ...] = ()
+    thresholds: str | None = None
+
+    def limits(self) -> thresholds.ThresholdFile:
+        """Return the thresholds that were chosen.
+
+        Raises
+        ------
+        GateError
+            The file is missing or wrong.
+        """
+        return thresholds.load_file(self.thresholds) if self.thresholds else thresholds.load()
+
+    def check(self) -> None:
+        """Raise what is wrong with the choice, before anything is judged.
+
+        Raises
+        ------
+        RequestError
+            There is no such profile, or something is no code.
+        GateError
+            The file of thresholds is missing or wrong.
+        """
+        profile = profiles.find(self.profile or profiles.DEFAULT)
+        profiles.with_rules(profile, self.warn, self.off)
+        self.limits()
+
+
+GUESSED = Choice()
+"""The profile is guessed for each piece, and the thresholds are the project's."""
+AS_MADE = Choice(profile=profiles.DEFAULT)
+"""How a piece that a model wrote is judged."""
 
 
 @dataclass(slots=True)
@@ -38,6 +88,12 @@ class Checked:
         The finished ABC.
     gates : dict of str to str
         Version of each gate that judged the piece; that of ``syntax`` names abc2midi's.
+    title : str
+        The piece's own title; ``""`` where it has none.
+    profile : str
+        Name of the profile by which it was judged.
+    guessed : bool
+        Whether the profile was guessed from the text.
     """
 
     file: str
@@ -50,6 +106,16 @@ class Checked:
     text: str = ""
     score: Score | None = None
     gates: dict[str, str] = field(default_factory=dict)
+    title: str = ""
+    profile: str = ""
+    guessed: bool = False
+
+    def moved(self, lines: int) -> None:
+        """Move the line numbers of the findings: those of a tune become those of its book."""
+        self.findings = [
+            finding if finding.line is None else replace(finding, line=max(finding.line + lines, 1))
+            for finding in self.findings
+        ]
 
     def finite_measures(self) -> dict[str, float | None]:
         """Return the measures, with None in place of NaN and infinity."""
@@ -61,8 +127,11 @@ class Checked:
         """Return the object that `scoregate check --json` prints."""
         return {
             "file": self.file,
+            "title": self.title,
             "passed": self.status is Status.PASSED,
             "status": self.status.value,
+            "profile": self.profile,
+            "profile_guessed": self.guessed,
             "reasons": self.reasons,
             "findings": [finding.as_dict() for finding in self.findings],
             "measures": self.finite_measures(),
@@ -70,8 +139,14 @@ class Checked:
         }
 
 
+# More than six parameters: all but the first two are options.
 def check_bytes(
-    name: str, content: str | bytes, style: str | None = None, novelty: bool = False
+    name: str,
+    content: str | bytes,
+    style: str | None = None,
+    novelty: bool = False,
+    choice: Choice = GUESSED,
+    ending: str = "",
 ) -> Checked:
     """Judge a text by every gate and by the thresholds of its style.
 
@@ -86,8 +161,21 @@ def check_bytes(
     novelty : bool
         Whether the gates for production only judge as well. They reject copies, which is
         right for what a model wrote and wrong for a composer's own score.
+    choice : Choice, optional
+        Profile and thresholds; by default the profile is guessed.
+    ending : str
+        Of the file that the text was converted from; ``""`` for ABC.
     """
-    examination = examine(content, style=style, gates=registry.names(production=novelty))
+    examination = examine(
+        content,
+        style=style,
+        production=novelty,
+        profile=choice.profile,
+        warn=choice.warn,
+        off=choice.off,
+        limits=choice.limits(),
+        ending=ending,
+    )
     score = examination.score
     decided = examination.verdict(name)
     return Checked(
@@ -101,6 +189,9 @@ def check_bytes(
         text=score.text,
         score=score,
         gates={gate: outcome.version for gate, outcome in examination.outcomes.items()},
+        title=score.title,
+        profile=examination.profile.name,
+        guessed=examination.guessed,
     )
 
 
@@ -136,12 +227,14 @@ def reasons(decided: Verdict, outcomes: Mapping[str, Outcome]) -> list[str]:
 
 
 def ordered(findings: Iterable[Finding]) -> list[Finding]:
-    """Sort findings: critical ones first, then by position in the text."""
+    """Sort findings: critical ones first, then by position in the text, the whole piece last."""
     rank = {"critical": 0, "warning": 1, "info": 2}
     return sorted(
         findings,
         key=lambda finding: (
             rank[finding.severity],
+            # What is said of the whole piece, such as how many findings there are besides, is last.
+            finding.line is None and finding.bar is None and finding.voice is None,
             finding.line or 0,
             finding.column or 0,
             finding.gate,
@@ -149,7 +242,7 @@ def ordered(findings: Iterable[Finding]) -> list[Finding]:
     )
 
 
-def judge_version(style: str | None, novelty: bool = False) -> str:
+def judge_version(style: str | None, novelty: bool = False, choice: Choice = GUESSED) -> str:
     """Name everything that a verdict depends on: the gates, the thresholds, the style.
 
     The version of each registered gate is part of it, and so is that of abc2midi, which is
@@ -161,6 +254,8 @@ def judge_version(style: str | None, novelty: bool = False) -> str:
         None where each piece is judged by the style of its own prompt.
     novelty : bool
         Whether the gates for production only judge as well.
+    choice : Choice, optional
+        Profile and thresholds.
 
     Raises
     ------
@@ -169,8 +264,14 @@ def judge_version(style: str | None, novelty: bool = False) -> str:
     """
     versions = registry.versions(registry.names(production=novelty))
     gates = ", ".join(f"{name} {version}" for name, version in versions.items())
-    limits = thresholds.load().general.version
-    return f"scoregate {__version__}; {gates}; thresholds {limits}; style {style or 'by prompt'}"
+    limits = choice.limits().general.version
+    known = profiles.load().values() if choice.profile is None else [profiles.find(choice.profile)]
+    by = ", ".join(profile.version for profile in known)
+    own = "".join(f"; {what} {code}" for what in ("warn", "off") for code in getattr(choice, what))
+    return (
+        f"scoregate {__version__}; {gates}; thresholds {limits}; profile {by}{own}; "
+        f"style {style or 'by prompt'}"
+    )
 
 
 def unjudged(name: str, why: str) -> Checked:

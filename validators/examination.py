@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from scoregate.abc.finish import finish
@@ -90,7 +90,10 @@ def examine(
     *,
     style: str | None = None,
     gates: Sequence[str] | None = None,
+    production: bool = False,
     profile: str | Profile | None = None,
+    warn: Iterable[str] = (),
+    off: Iterable[str] = (),
     limits: ThresholdFile | None = None,
     ending: str = "",
 ) -> Examination:
@@ -106,9 +109,13 @@ def examine(
     gates : sequence of str or None
         Names of the gates. None for every registered gate that is not for production only
         (:func:`scoregate.validators.registry.names`), as far as the profile lets it judge.
+    production : bool
+        Whether the gates for production only judge as well, where `gates` is None.
     profile : str or Profile or None
         What kind of music it is (:mod:`scoregate.validators.verdict.profiles`). None guesses
         it from the text.
+    warn, off : iterable of str
+        Codes of findings, or patterns of them, that only warn, and that are left out.
     limits : ThresholdFile or None
         Thresholds to judge by; None for the project's own.
     ending : str
@@ -122,7 +129,7 @@ def examine(
     Raises
     ------
     RequestError
-        No gate has one of the names.
+        No gate has one of the names, there is no such profile, or something is no code.
     """
     finished = finish(text)
     score = finished.score()
@@ -131,7 +138,9 @@ def examine(
         profile = profiles.find(guess(score, ending))
     elif isinstance(profile, str):
         profile = profiles.find(profile)
-    chosen = [registry.find(name) for name in (names_for(profile) if gates is None else gates)]
+    profile = profiles.with_rules(profile, warn, off)
+    names = names_for(profile, production) if gates is None else gates
+    chosen = [registry.find(name) for name in names]
     if not style and len(score.prompt) == 3:
         style = "/".join(score.prompt)
     changed = profile.thresholds(limits)

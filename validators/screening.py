@@ -11,14 +11,25 @@ from scoregate.convert import needs_conversion, to_abc
 from scoregate.errors import ScoregateError, UnreadableError
 from scoregate.sources import Source
 from scoregate.time_limit import TimeIsUp, time_limit
-from scoregate.validators.checking import Checked, check_bytes, plain_reason, unjudged
+from scoregate.validators.checking import (
+    GUESSED,
+    Checked,
+    Choice,
+    check_bytes,
+    plain_reason,
+    unjudged,
+)
 
 SECONDS = 60
 """Longest time that one piece may take."""
 
 
 def judge_content(
-    source: Source, content: bytes, style: str | None, novelty: bool
+    source: Source,
+    content: bytes,
+    style: str | None,
+    novelty: bool,
+    choice: Choice = GUESSED,
 ) -> tuple[Checked, bytes]:
     """Judge a piece, whatever its content; no fault of the content raises.
 
@@ -31,6 +42,8 @@ def judge_content(
         None takes it from the piece's own prompt lines.
     novelty : bool
         Whether a copy of a known piece is a fault.
+    choice : Choice, optional
+        Profile and thresholds; by default the profile is guessed.
 
     Returns
     -------
@@ -43,7 +56,9 @@ def judge_content(
         with time_limit(SECONDS):
             if needs_conversion(source.ending):
                 converted = to_abc(content, source.ending, source.name).encode()
-            checked = check_bytes(source.name, converted or content, style, novelty)
+            ending = source.ending if converted else ""
+            text = converted or content
+            checked = check_bytes(source.name, text, style, novelty, choice, ending)
     except TimeIsUp:
         checked = unjudged(source.name, f"it took longer than {SECONDS} s")
     except ScoregateError as error:
@@ -83,6 +98,8 @@ def row_of(
     severities = [finding.severity for finding in checked.findings]
     return {
         "file": checked.file,
+        "title": checked.title,
+        "profile": checked.profile,
         "sha256": digest,
         "size": size,
         "changed": changed,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -14,9 +16,10 @@ from scoregate.convert import needs_conversion, to_abc
 from scoregate.errors import ScoregateError, UnreadableError
 from scoregate.findings import Status
 from scoregate.flows.printing import printable
-from scoregate.sources import MAX_BYTES, Source, read_bytes
+from scoregate.sources import MAX_BYTES, pieces_of, read_bytes, read_tune
+from scoregate.tunebooks import tunes_of
 from scoregate.validators import abc2midi
-from scoregate.validators.checking import Checked, check_bytes, plain_reason, unjudged
+from scoregate.validators.checking import Checked, Choice, check_bytes, plain_reason, unjudged
 
 HELP = """Judge pieces of ABC: syntax, bars, ranges, repetition.
 
@@ -53,6 +56,20 @@ def command(
         bool,
         typer.Option("--novelty", help="Reject copies of known pieces, for what a model wrote."),
     ] = False,
+    profile: Annotated[
+        str | None,
+        typer.Option(help="Judge by this profile; left out, it is guessed for each piece."),
+    ] = None,
+    warn: Annotated[
+        list[str] | None,
+        typer.Option(help="Code of a finding that only warns, such as syntax.tie-dangling."),
+    ] = None,
+    off: Annotated[
+        list[str] | None, typer.Option(help="Code of a finding that is left out.")
+    ] = None,
+    thresholds: Annotated[
+        str | None, typer.Option(help="File of thresholds in place of the project's own.")
+    ] = None,
     html: Annotated[
         Path | None,
         typer.Option(help="Write the engraved piece with its findings marked; one file only."),
@@ -65,62 +82,118 @@ def command(
         raise typer.BadParameter("it shows one piece: name one file.", param_hint="--html")
     if style is not None:
         style = str(styles.parse(style))
+    choice = Choice(profile, tuple(warn or ()), tuple(off or ()), thresholds)
+    choice.check()
     abc2midi.find()  # without it nothing can be judged: say so once, not for each file
     tally = dict.fromkeys(_MARKS, 0)
-    unreadable = 0
+    unreadable = pieces = 0
     hidden = as_json or len(files) < 8 or not sys.stderr.isatty()
     with Progress(transient=True, disable=hidden) as bar:
         task = bar.add_task("judging", total=len(files))
         for name in files:
-            try:
-                content = _content(name)
-                checked = check_bytes(name, content, style, novelty)
-            except ScoregateError as error:
-                unreadable += 1
-                problem = plain_reason(name, error)
-                typer.secho(f"scoregate: {printable(name)}: {problem}.", fg="red", err=True)
-                if error.remedy:
-                    typer.echo(f"    {error.remedy}", err=True)
+            for piece in _pieces(name):
+                pieces += 1
+                content = piece.content
+                if isinstance(content, ScoregateError):
+                    unreadable += 1
+                    _show_unreadable(piece.name, content, as_json)
+                    continue
+                checked = check_bytes(piece.name, content, style, novelty, choice, piece.ending)
+                checked.moved(piece.shift)
+                tally[checked.status] += 1
                 if as_json:
-                    typer.echo(json.dumps(unjudged(name, plain_reason(name, error)).as_dict()))
-                continue
-            finally:
-                bar.advance(task)
-            tally[checked.status] += 1
-            if as_json:
-                typer.echo(json.dumps(checked.as_dict(), ensure_ascii=False))
-            else:
-                _show(checked)
-            if html is not None:
-                from scoregate.flows.check_page import write_page
+                    typer.echo(json.dumps(checked.as_dict(), ensure_ascii=False))
+                else:
+                    _show(checked)
+                if html is not None:
+                    from scoregate.flows.check_page import write_page
 
-                write_page(checked, html, content)
-                typer.echo(f"    page: {html}", err=as_json)
-    if not as_json and len(files) > 1:
+                    write_page(checked, html, content)
+                    typer.echo(f"    page: {html}", err=as_json)
+            bar.advance(task)
+    if not as_json and pieces > 1:
         counts = ", ".join(f"{count} {status}" for status, count in tally.items() if count)
         unread = f", {unreadable} could not be read" if unreadable else ""
-        typer.echo(f"{len(files)} files: {counts or '0 judged'}{unread}")
+        what = "files" if pieces == len(files) else "pieces"
+        typer.echo(f"{pieces} {what}: {counts or '0 judged'}{unread}")
     if unreadable or tally[Status.NOT_JUDGED]:
         raise typer.Exit(2)
     raise typer.Exit(1 if tally[Status.REJECTED] else 0)
 
 
-def _content(name: str) -> bytes | str:
-    if name != "-":
-        source = Source(name)
-        content = read_bytes(source)
-        return to_abc(content, source.ending, name) if needs_conversion(source.ending) else content
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A piece to judge.
+
+    Attributes
+    ----------
+    name : str
+    content : bytes or str or ScoregateError
+        ABC, or why there is none.
+    ending : str
+        Of the file that it was converted from; ``""`` for ABC.
+    shift : int
+        What the lines of findings are to be moved by to be those of the file.
+    """
+
+    name: str
+    content: bytes | str | ScoregateError
+    ending: str = ""
+    shift: int = 0
+
+
+def _pieces(name: str) -> Iterator[_Piece]:
+    """Yield the pieces of a file, one at a time: the tunes of a tunebook, or one."""
+    if name == "-":
+        yield from _of_standard_input()
+        return
+    for source in pieces_of(name):
+        try:
+            if source.tune is not None:
+                content, shift = read_tune(source)
+                yield _Piece(source.name, content, shift=shift)
+            elif needs_conversion(source.ending):
+                content = to_abc(read_bytes(source), source.ending, name)
+                yield _Piece(name, content, source.ending)
+            else:
+                yield _Piece(name, read_bytes(source))
+        except ScoregateError as error:
+            yield _Piece(source.name, error)
+
+
+def _of_standard_input() -> Iterator[_Piece]:
     content = sys.stdin.buffer.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
-        raise UnreadableError(f"Standard input holds more than {MAX_BYTES // 2**20} MiB.")
-    return content
+        yield _Piece(
+            "-", UnreadableError(f"Standard input holds more than {MAX_BYTES // 2**20} MiB.")
+        )
+        return
+    tunes = tunes_of(content)
+    for number, (shift, tune) in enumerate(tunes, 1):
+        yield _Piece(f"-#{number}", tune, shift=shift)
+    if not tunes:
+        yield _Piece("-", content)
+
+
+def _show_unreadable(name: str, error: ScoregateError, as_json: bool) -> None:
+    problem = plain_reason(name, error)
+    typer.secho(f"scoregate: {printable(name)}: {problem}.", fg="red", err=True)
+    if error.remedy:
+        typer.echo(f"    {error.remedy}", err=True)
+    if as_json:
+        typer.echo(json.dumps(unjudged(name, problem).as_dict()))
 
 
 def _show(checked: Checked) -> None:
     mark, colour = _MARKS[checked.status]
     warnings = sum(finding.severity == "warning" for finding in checked.findings)
-    aside = f"  ({warnings} warning{'s' if warnings > 1 else ''})" if warnings else ""
-    typer.secho(f"{mark} {printable(checked.file)}  {checked.status}{aside}", fg=colour)
+    said = [f"{warnings} warning{'s' if warnings > 1 else ''}"] if warnings else []
+    if checked.guessed:
+        said.append(f"judged as {checked.profile}")
+    aside = f"  ({'; '.join(said)})" if said else ""
+    title = f"  {checked.title}" if checked.title and "#" in checked.file else ""
+    name = printable(f"{checked.file}{title}")
+    typer.secho(f"{mark} {name}  {checked.status}{aside}", fg=colour)
     told = {finding.gate for finding in checked.findings if finding.severity == "critical"}
     for reason in checked.reasons:
         if reason.partition(":")[0].partition(".")[0] not in told:

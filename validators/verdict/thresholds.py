@@ -11,6 +11,7 @@ import functools
 import hashlib
 import json
 import math
+import os
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -252,6 +253,30 @@ _in_force: ContextVar[ThresholdFile | None] = ContextVar("thresholds in force", 
 def load() -> ThresholdFile:
     """Return the thresholds of the project."""
     return parse(resources.files(__package__ or "").joinpath("thresholds.toml").read_text("utf-8"))
+
+
+def load_file(path: str) -> ThresholdFile:
+    """Return the thresholds of a file; it is read again only when it has changed.
+
+    Raises
+    ------
+    GateError
+        The file can't be read, or something in it is missing or unknown.
+    """
+    try:
+        changed = os.stat(path).st_mtime_ns
+        return _load_file(path, changed)
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise GateError(
+            f"The thresholds {path} can't be read: {why}.", "Check the path."
+        ) from error
+
+
+@functools.lru_cache(maxsize=4)
+def _load_file(path: str, changed: int) -> ThresholdFile:
+    with open(path, encoding="utf-8") as file:
+        return parse(file.read())
 
 
 def in_force() -> ThresholdFile:
