@@ -25,6 +25,7 @@ from scoregate.flows.commands import (
     operations,
     produce,
     screen,
+    serve,
     server,
     study,
     styles,
@@ -50,6 +51,7 @@ app = typer.Typer(
 app.command("produce", help=as_help(produce.HELP))(produce.command)
 app.command("check", help=as_help(check.HELP))(check.command)
 app.command("screen", help=as_help(screen.HELP))(screen.command)
+app.command("serve", help=as_help(serve.HELP))(serve.command)
 app.command("dashboard", help=as_help(dashboard.HELP))(dashboard.command)
 app.command("styles", help=as_help(styles.HELP))(styles.command)
 app.command("train", help=as_help(train.HELP))(train.command)
