@@ -77,7 +77,7 @@ class FindingRecord(Record):
     gate, code, severity, message : str
     voice : str or None
     bar, line, column : int or None
-    found, expected : str or None
+    found, expected, part, printed : str or None
     """
 
     gate: str
@@ -90,6 +90,8 @@ class FindingRecord(Record):
     column: int | None = None
     found: str | None = None
     expected: str | None = None
+    part: str | None = None
+    printed: str | None = None
 
     @property
     def place(self) -> str:

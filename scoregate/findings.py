@@ -55,6 +55,11 @@ class Finding:
         Position in the text as it was handed in, both counted from 1.
     found, expected : str or None
         What was found and what was expected, as short text (``7/8``, ``3/4``).
+    part : str or None
+        Name of the part to which the voice belongs: ``Violin I``.
+    printed : str or None
+        The bar's number as printed: a pickup is bar 0, and both halves of a split bar have one
+        number.
     """
 
     gate: str
@@ -67,6 +72,8 @@ class Finding:
     column: int | None = None
     found: str | None = None
     expected: str | None = None
+    part: str | None = None
+    printed: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the finding as a JSON-ready dict."""
@@ -76,8 +83,9 @@ class Finding:
         where = ", ".join(
             part
             for part in (
+                self.part or "",
                 f"voice {self.voice}" if self.voice is not None else "",
-                f"bar {self.bar}" if self.bar is not None else "",
+                self._bar(),
             )
             if part
         )
@@ -91,6 +99,12 @@ class Finding:
         )
         text = ": ".join(part for part in (self.gate, where, self.message) if part)
         return f"{text} ({place})" if place else text
+
+    def _bar(self) -> str:
+        if self.bar is None:
+            return ""
+        other = self.printed is not None and self.printed != str(self.bar)
+        return f"bar {self.bar} (printed {self.printed})" if other else f"bar {self.bar}"
 
 
 @dataclass(slots=True)

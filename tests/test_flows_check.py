@@ -45,6 +45,7 @@ V:2 treble
 """
 FIELDS = {
     "gate", "code", "severity", "message", "voice", "bar", "line", "column", "found", "expected",
+    "part", "printed",
 }  # fmt: skip
 
 
@@ -69,7 +70,7 @@ def test_a_short_voice_is_named_with_its_place(tmp_path):
     path = write(tmp_path, GOOD.replace("[V:2]B2 c2 d2 e2|", "[V:2]B2 c2 d2 e|"))
     result = check(path)
     assert result.exit_code == 1
-    assert "bars: voice 2, bar 2: 7/8 found, 4/4 expected (line 10, column" in result.output
+    assert "bars: Violin, voice 2, bar 2: 7/8 found, 4/4 expected (line 10, column" in result.output
 
 
 def test_a_voice_left_out_is_a_fault_in_finished_text_and_a_rest_in_the_models(tmp_path):

@@ -249,4 +249,4 @@ def test_many_findings_of_a_kind_are_counted() -> None:
     score = read(HEAD + "[V:1]" + "^ " * 300 + "|[V:2]C4|\n")
     stray = [f for f in score.findings if f.code == "syntax.accidental-stray"]
     assert len(stray) == 9
-    assert stray[-1].message == "292 more of this kind follow"
+    assert stray[-1].message == "292 more of the kind accidental-stray follow"

@@ -227,14 +227,14 @@ def reasons(decided: Verdict, outcomes: Mapping[str, Outcome]) -> list[str]:
 
 
 def ordered(findings: Iterable[Finding]) -> list[Finding]:
-    """Sort findings: critical ones first, then by position in the text, the whole piece last."""
+    """Sort findings: critical ones first, then by position, those without one last."""
     rank = {"critical": 0, "warning": 1, "info": 2}
     return sorted(
         findings,
         key=lambda finding: (
             rank[finding.severity],
-            # What is said of the whole piece, such as how many findings there are besides, is last.
-            finding.line is None and finding.bar is None and finding.voice is None,
+            # What has no place, such as how many more there are of a kind, is last.
+            finding.line is None,
             finding.line or 0,
             finding.column or 0,
             finding.gate,

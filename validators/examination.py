@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from scoregate.abc.bar_numbers import placed
 from scoregate.abc.finish import finish
 from scoregate.abc.score import Score
 from scoregate.abc.source_text import REFUSED
@@ -153,7 +154,9 @@ def examine(
             outcome = _refused(gate, score) if refused else _judge(gate, score, style)
             profile.apply(outcome)
             # The gates work on the finished text; the caller knows the one that he handed in.
-            outcome.findings = [finished.in_source(finding) for finding in outcome.findings]
+            outcome.findings = [
+                placed(finished.in_source(finding), score) for finding in outcome.findings
+            ]
             examination.outcomes[gate.name] = outcome
     return examination
 

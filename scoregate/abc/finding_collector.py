@@ -99,9 +99,8 @@ class FindingCollector:
                         self.gate,
                         f"{self.gate}.{code}",
                         severity,
-                        f"{count - MAX_PER_CODE} more of this kind follow"
-                        if count > MAX_PER_CODE + 1
-                        else "1 more of this kind follows",
+                        f"{count - MAX_PER_CODE} more of the kind {code} "
+                        f"{'follow' if count > MAX_PER_CODE + 1 else 'follows'}",
                     )
                 )
         return self.findings

@@ -370,7 +370,7 @@ _CONTROL_NAMES = {
     "\0": "NUL", "\7": "BEL", "\b": "BACKSPACE", "\v": "VERTICAL TAB", "\f": "FORM FEED",
     "\x1a": "END OF FILE", "\x1b": "ESCAPE", "\x7f": "DELETE",
 }  # fmt: skip
-_LINE_END = re.compile(r"!(?=$|[\s|\[!])")
+_LINE_END = re.compile(r"(?<![h-wyH-WY<>])!(?=\s*$)|(?<=[\s|\]:])!(?=[\s|\[!])")
 """An ``!`` by itself, with which old programs marked where a line of the page ends."""
 
 

@@ -193,7 +193,9 @@ def _out_of_range(voice: Voice, part: Instrument) -> list[Finding]:
                 )
             )
     if len(found) > _MOST:
-        rest = replace(found[_MOST], message=f"{len(found) - _MOST} more bars of this kind")
+        count = len(found) - _MOST
+        message = f"{count} more {'bar has' if count == 1 else 'bars have'} notes out of range"
+        rest = replace(found[_MOST], message=message, bar=None, line=None, column=None, found=None)
         found = [*found[:_MOST], rest]
     return found
 

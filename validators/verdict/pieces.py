@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from scoregate.abc.bar_numbers import placed
 from scoregate.errors import GateError
 from scoregate.findings import Status, Verdict
 from scoregate.piece import Piece
@@ -49,6 +50,8 @@ def _fill_in(piece: Piece, verdict: Verdict, fault: str) -> None:
         for outcome in piece.outcomes.values()
         for finding in outcome.findings
     ]
+    if piece.score is not None:
+        findings = [placed(finding, piece.score) for finding in findings]
     if found := unfinished(piece):
         finding, reason = found
         status = Status.REJECTED
