@@ -26,7 +26,7 @@ from scoregate.flows.operations import api
 from scoregate.flows.operations.processes import command_lines, is_same, start_mark, stop_group
 from scoregate.logs import json_is_wanted
 
-DEFAULT_PORT = 4200
+DEFAULT_PORT = int(os.environ.get("PREFECT_SERVER_API_PORT") or 4200)
 START_TIMEOUT = 120.0  # seconds; the first start migrates a new database (17 s seen)
 PATIENCE = 30.0
 """Seconds that a Prefect server may take to answer: on a busy machine it takes several."""

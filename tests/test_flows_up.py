@@ -1,0 +1,343 @@
+"""`scoregate up` and what it starts, with a real server, worker, dashboard and monitor."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from scoregate.flows.operations import alerts, api, deploying, plan, supervisor
+from scoregate.flows.operations.arrivals import send_event
+
+pytestmark = [pytest.mark.slow, pytest.mark.server]
+EXAMPLE = Path(__file__).resolve().parent.parent / "docs" / "examples" / "minuet.abc"
+SECRET = "T0PSECRET"
+PARTS = ["server", "worker", "dashboard", "monitor"]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Receiver:
+    """An HTTP server that keeps what is posted to it."""
+
+    def __init__(self) -> None:
+        self.bodies: list[dict] = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.bodies.append(json.loads(body) | {"path": self.path})
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        Thread(target=self.http.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.http.server_port}/hook/{SECRET}"
+
+    def wait_for(self, code: str, seconds: float = 60.0) -> dict:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            for body in self.bodies:
+                if body.get("code") == code:
+                    return body
+            time.sleep(0.2)
+        raise AssertionError(f"no {code} came, but {self.bodies}")
+
+
+class Line:
+    """A line in a folder of its own, with a Prefect home and ports of its own."""
+
+    def __init__(self, folder: Path, receiver: Receiver) -> None:
+        self.folder = folder
+        self.receiver = receiver
+        self.home = folder / "home"
+        self.port, self.dashboard, self.metrics = free_port(), free_port(), free_port()
+        self.url = f"http://127.0.0.1:{self.port}/api"
+        self.environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")
+        } | {
+            "PREFECT_HOME": str(self.home),
+            "PREFECT_SERVER_API_PORT": str(self.port),
+            "PREFECT_WORKER_QUERY_SECONDS": "2",
+        }  # fmt: skip
+
+    def run(self, *words: str, code: int | None = 0, **more: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "scoregate.flows.cli", *words],
+            cwd=self.folder,
+            env=self.environment | more,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert code is None or done.returncode == code, done.stdout + done.stderr
+        return done.stdout
+
+    def up(self) -> str:
+        ports = ["--dashboard-port", str(self.dashboard), "--metrics-port", str(self.metrics)]
+        return self.run("up", *ports, SCOREGATE_WEBHOOK=self.receiver.url)
+
+    def part(self, name: str) -> dict:
+        return json.loads((self.home / "scoregate" / "parts" / f"{name}.json").read_text())
+
+    def runs_of(self, deployment: str, *states: str) -> list[dict]:
+        query: dict = {"deployments": {"name": {"any_": [deployment]}}}
+        if states:
+            query["flow_runs"] = {"state": {"type": {"any_": list(states)}}}
+        return api.post(self.url, "/flow_runs/filter", query)
+
+    def start(self, deployment: str, count: int = 1, **parameters: object) -> list[str]:
+        flow = {"nightly-production": "produce", "verify-archive": "verify archive"}[deployment]
+        found = api.get(
+            self.url, f"/deployments/name/{flow.replace(' ', '%20')}/{deployment}", timeout=30
+        )
+        path = f"/deployments/{found['id']}/create_flow_run"
+        return [
+            api.post(self.url, path, {"parameters": parameters})["id"] for _ in range(count)
+        ]  # fmt: skip
+
+    def wait_for(self, run: str, seconds: float = 150.0) -> dict:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            state = api.get(self.url, f"/flow_runs/{run}", timeout=30)["state"]
+            if state["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"):
+                return state
+            time.sleep(0.5)
+        raise AssertionError(f"the run is still {state}")
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory) -> Iterator[Line]:
+    receiver = Receiver()
+    line = Line(tmp_path_factory.mktemp("line"), receiver)
+    line.said = line.up()
+    try:
+        yield line
+    finally:
+        line.run("down", code=None)
+        receiver.http.shutdown()
+
+
+def test_up_starts_everything_and_says_so(line):
+    assert "Started: server, worker, dashboard, monitor." in line.said
+    standings = json.loads(line.run("status", "--json"))
+    assert [(each["name"], each["runs"]) for each in standings] == [(n, True) for n in PARTS]
+    assert (line.folder / "prefect.yaml").read_text() == plan.PACKAGED.read_text()
+
+
+def test_a_second_up_starts_nothing_and_says_what_runs(line):
+    before = {name: line.part(name)["pid"] for name in PARTS[1:]}
+    said = line.up()
+    assert "Running already: server, worker, dashboard, monitor." in said
+    assert "Started" not in said
+    assert {name: line.part(name)["pid"] for name in PARTS[1:]} == before
+
+
+def test_another_folder_is_told_where_the_line_runs(line, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "scoregate.flows.cli", "up"],
+        cwd=tmp_path, env=line.environment, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert f"started in {line.folder}" in done.stderr
+
+
+def test_everything_listens_on_loopback_only(line):
+    host = socket.gethostbyname(socket.gethostname())
+    if host.startswith("127."):
+        pytest.skip("this machine has no other address")
+    for port in (line.port, line.dashboard, line.metrics):
+        with socket.create_connection(("127.0.0.1", port), 5):
+            pass
+        with pytest.raises(OSError, match="refused"):
+            socket.create_connection((host, port), 5)
+
+
+def test_the_doctor_finds_no_fault_and_knows_every_part(line):
+    found = {check["name"]: check for check in json.loads(line.run("doctor", "--json"))}
+    assert [check for check in found.values() if check["level"] == "fault"] == []
+    for name in ("server", "database", "work pool", "worker", "deployments", "schedules",
+                 "weights", "abc2midi", "engraving", "archive", "state folder"):  # fmt: skip
+        assert found[name]["level"] == "ok", found[name]
+    # The backup of the packaged plan is beside the archive.
+    assert found["backup"]["level"] == "warning"
+
+
+def test_every_schedule_yields_runs(line):
+    names = {each.name for each in plan.read_plan(plan.PACKAGED) if each.crons}
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        missing = {name for name in names if not line.runs_of(name, "SCHEDULED")}
+        if not missing:
+            return
+        time.sleep(1)
+    raise AssertionError(missing)
+
+
+def test_an_alarm_reaches_the_webhook_as_json(line):
+    payload = {"code": "pass-rate-low", "message": 'None "passed" <b>.\n', "run_id": "r1"}
+    send_event(line.url, alerts.ALARM_EVENT, "scoregate.run.r1", payload)
+    body = line.receiver.wait_for("pass-rate-low")
+    assert body["text"] == 'Scoregate: None "passed" <b>.\n'
+    assert (body["run_id"], body["style"]) == ("r1", None)
+    assert body["path"] == f"/hook/{SECRET}"
+
+
+def test_a_night_that_does_not_start_reaches_the_webhook(line, monkeypatch):
+    """The same automation, with 12 seconds in place of a day and two hours."""
+    monkeypatch.setattr(alerts, "LATE_AFTER", timedelta(seconds=2))
+    monkeypatch.setattr(plan.Planned, "longest_gap", lambda self: timedelta(seconds=10))
+    planned = [each for each in plan.read_plan(plan.PACKAGED) if each.name == "nightly-production"]
+    monkeypatch.setenv("PREFECT_API_URL", line.url)
+    with supervisor.connected(line.url) as client:
+        alerts.ensure_alerts(client, alerts.saved_webhook(client), planned)
+        (deployment,) = [
+            each for each in client.read_deployments() if each.name == "nightly-production"
+        ]
+    event = {
+        "occurred": "2099-01-01T00:00:00Z", "event": alerts.UP_EVENT, "payload": {},
+        "resource": {"prefect.resource.id": "scoregate.deployment.nightly-production"},
+        "related": [{"prefect.resource.id": f"prefect.deployment.{deployment.id}",
+                     "prefect.resource.role": "deployment"}],
+    }  # fmt: skip
+    event["occurred"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    event["id"] = "6f1c1c0e-0000-4000-8000-000000000001"
+    api.post(line.url, "/events", [event])
+    assert line.receiver.wait_for("no-run", 90)["deployment"] == "nightly-production"
+
+
+def test_a_score_that_arrives_is_judged_and_moved(line):
+    (line.folder / "inbox" / "minuet.abc").write_bytes(EXAMPLE.read_bytes())
+    deadline = time.monotonic() + 150
+    while time.monotonic() < deadline:
+        if moved := list((line.folder / "inbox" / "done").rglob("minuet.abc")):
+            break
+        time.sleep(0.5)
+    assert moved, line.runs_of("screen-inbox", "COMPLETED", "FAILED", "CRASHED")
+    assert [path.name for path in (line.folder / "inbox").iterdir()] == ["done"]
+    assert list((line.folder / "screened" / "rejected").rglob("*.abc"))
+
+
+def test_of_two_nights_at_once_one_runs_and_the_other_is_cancelled(line):
+    request = {"count": 1, "rounds": 1, "seed": 3, "max_steps": 60, "threads": 1}
+    states = [line.wait_for(run) for run in line.start("nightly-production", 2, request=request)]
+    assert sorted(state["type"] for state in states) == ["CANCELLED", "COMPLETED"]
+    (cancelled,) = [state for state in states if state["type"] == "CANCELLED"]
+    assert "concurrency limit" in cancelled["message"]
+    markdown = [
+        each["data"] for each in api.post(line.url, "/artifacts/filter", {})
+        if each["key"] == "report"
+    ]  # fmt: skip
+    assert any(f"http://127.0.0.1:{line.dashboard}/runs/" in text for text in markdown)
+
+
+def test_the_metrics_tell_of_server_worker_and_archive(line):
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(f"http://127.0.0.1:{line.metrics}/metrics", timeout=30) as answer:
+        text = answer.read().decode()
+    assert "scoregate_prefect_up 1.0" in text
+    assert re.search(r"^scoregate_worker_heartbeat_age_seconds \d", text, re.M)
+    assert "scoregate_queue_age_seconds" in text
+
+
+def test_a_damaged_archive_fails_its_run_and_reaches_the_webhook(line):
+    foreign = line.folder / "out" / "archive" / "pieces" / "foreign"
+    foreign.parent.mkdir(parents=True, exist_ok=True)
+    foreign.write_text("not the archive's")
+    (run,) = line.start("verify-archive")
+    state = line.wait_for(run)
+    assert (state["type"], "1 foreign" in state["message"]) == ("FAILED", True)
+    assert "1 foreign" in line.receiver.wait_for("archive-damaged")["text"]
+    assert line.receiver.wait_for("run-failed")["text"].startswith("Scoregate: the run ")
+
+
+def test_the_secret_of_the_webhook_stands_nowhere(line):
+    with supervisor.connected(line.url) as client:
+        automations = [each.model_dump_json() for each in client.read_automations()]
+    assert len(automations) >= 5
+    logs = [path.read_text(errors="replace") for path in line.home.rglob("*.log")]
+    notes = [path.read_text() for path in (line.home / "scoregate").rglob("*.json")]
+    answers = [json.dumps(api.post(line.url, path, {}))
+               for path in ("/logs/filter", "/artifacts/filter", "/events/filter")]  # fmt: skip
+    for text in (*automations, *logs, *notes, *answers):
+        assert SECRET not in text
+    database = (line.home / "prefect.db").read_bytes()
+    assert SECRET.encode() not in database
+
+
+def test_overdue_runs_are_skipped_but_for_the_newest(line, monkeypatch):
+    from prefect.client.schemas.actions import DeploymentScheduleCreate
+    from prefect.client.schemas.schedules import IntervalSchedule
+
+    monkeypatch.setenv("PREFECT_API_URL", line.url)
+    with supervisor.connected(line.url) as client:
+        deploying.ensure_pool(client, "elsewhere")
+        flow = client.create_flow_from_name("made for a test")
+        client.create_deployment(
+            flow_id=flow,
+            name="often",
+            entrypoint="nowhere.flow",
+            work_pool_name="elsewhere",
+            schedules=[
+                DeploymentScheduleCreate(schedule=IntervalSchedule(interval=timedelta(seconds=1)))
+            ],
+        )
+        deadline = time.monotonic() + 60
+        while (found := deploying.skip_overdue(client, "elsewhere")).get("often", 0) < 2:
+            assert time.monotonic() < deadline, found
+            time.sleep(3)
+        cancelled = line.runs_of("often", "CANCELLED")
+        assert all("Skipped" in run["state"]["message"] for run in cancelled)
+        overdue = [
+            run for run in line.runs_of("often", "SCHEDULED")
+            if run["expected_start_time"] <= max(r["expected_start_time"] for r in cancelled)
+        ]  # fmt: skip
+        assert overdue == []
+
+
+def test_a_part_that_died_is_told_and_started_again_alone(line):
+    worker = line.part("worker")["pid"]
+    others = {name: line.part(name)["pid"] for name in ("dashboard", "monitor")}
+    os.killpg(worker, signal.SIGKILL)
+    assert "DOWN  ended by itself" in line.run("status", code=1)
+    said = line.up()
+    assert "Started: worker." in said
+    assert line.part("worker")["pid"] != worker
+    assert {name: line.part(name)["pid"] for name in others} == others
+
+
+def test_down_stops_exactly_what_up_started(line):
+    bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
+    try:
+        said = line.run("down")
+        assert "Stopped: monitor, dashboard, worker, server." in said
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
+    for port in (line.port, line.dashboard, line.metrics):
+        assert not api.is_open(f"http://127.0.0.1:{port}/", timeout=2)
+    assert "Nothing ran" in line.run("down")
+    assert '"runs": true' not in line.run("status", "--json", code=1)
