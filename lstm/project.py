@@ -12,7 +12,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from scoregate.errors import RequestError, UnreadableError
-from scoregate.lstm.corpus import Loss, collect, split
+from scoregate.lstm.corpus import Corpus, Loss, collect, split
 from scoregate.lstm.model import LstmModel, nats_per_word
 from scoregate.lstm.training import Run, Settings, train
 from scoregate.lstm.vocabulary import UNKNOWN, Vocabulary, words_of
@@ -77,7 +77,11 @@ def prepare(
     on_file: Callable[[int, int], None] | None = None,
 ) -> Prepared:
     """Collect scores, split them by tune, and encode them; see :func:`corpus.collect`."""
-    corpus = collect(sources, folder, style, on_file)
+    return encode(collect(sources, folder, style, on_file))
+
+
+def encode(corpus: Corpus) -> Prepared:
+    """Split a corpus by tune and encode its pieces."""
     sides = split(corpus)
     words = {
         side: [words_of(piece, own) for own, piece in getattr(sides, side)]
@@ -189,11 +193,6 @@ def write_result(
         writer.writeheader()
         writer.writerows(run.curve)
     return paths
-
-
-def with_seed(settings: Settings, seed: int) -> Settings:
-    """Return the same settings with another seed."""
-    return replace(settings, seed=seed)
 
 
 def _unigram_nats(prepared: Prepared) -> float:

@@ -55,7 +55,7 @@ def prepare(plan: Plan, folder: Path) -> tuple[Prepared, Reference, list[tuple[s
         on_file=lambda done, total: report("reading scores", done, total, f"{done} of {total}"),
     )
     sides = split(corpus)
-    prepared = project.prepare(plan.sources, folder)
+    prepared = project.encode(corpus)
     reference = reference_of_events([piece for _, piece in sides.train])
     return prepared, reference, sides.test
 
