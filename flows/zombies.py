@@ -51,7 +51,8 @@ RERUN_AUTOMATION = "scoregate: start crashed runs again"
 
 _HEARTBEAT = "prefect.flow-run.heartbeat"
 _ENDINGS = frozenset(
-    f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")
+    f"prefect.flow-run.{state}"
+    for state in ("Completed", "Failed", "TimedOut", "Cancelled", "Crashed")
 )
 
 
@@ -75,7 +76,7 @@ def ensure_heartbeat_automation(client: SyncPrefectClient) -> UUID:
         client,
         AutomationCore(
             name=AUTOMATION,
-            description="Made by Scoregate (1): frees the slot of a run whose process is gone.",
+            description="Made by Scoregate (2): frees the slot of a run whose process is gone.",
             trigger=EventTrigger(
                 posture=Posture.Proactive,
                 after={_HEARTBEAT},
