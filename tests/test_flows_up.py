@@ -20,7 +20,6 @@ from threading import Thread
 import pytest
 
 from scoregate.flows.operations import alerts, api, deploying, plan, supervisor
-from scoregate.flows.operations.arrivals import send_event
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
 EXAMPLE = Path(__file__).resolve().parent.parent / "docs" / "examples" / "minuet.abc"
@@ -198,7 +197,7 @@ def test_every_schedule_yields_runs(line):
 
 def test_an_alarm_reaches_the_webhook_as_json(line):
     payload = {"code": "pass-rate-low", "message": 'None "passed" <b>.\n', "run_id": "r1"}
-    send_event(line.url, alerts.ALARM_EVENT, "scoregate.run.r1", payload)
+    api.send_event(line.url, alerts.ALARM_EVENT, "scoregate.run.r1", payload)
     body = line.receiver.wait_for("pass-rate-low")
     assert body["text"] == 'Scoregate: None "passed" <b>.\n'
     assert (body["run_id"], body["style"]) == ("r1", None)
@@ -213,18 +212,7 @@ def test_a_night_that_does_not_start_reaches_the_webhook(line, monkeypatch):
     monkeypatch.setenv("PREFECT_API_URL", line.url)
     with supervisor.connected(line.url) as client:
         alerts.ensure_alerts(client, alerts.saved_webhook(client), planned)
-        (deployment,) = [
-            each for each in client.read_deployments() if each.name == "nightly-production"
-        ]
-    event = {
-        "occurred": "2099-01-01T00:00:00Z", "event": alerts.UP_EVENT, "payload": {},
-        "resource": {"prefect.resource.id": "scoregate.deployment.nightly-production"},
-        "related": [{"prefect.resource.id": f"prefect.deployment.{deployment.id}",
-                     "prefect.resource.role": "deployment"}],
-    }  # fmt: skip
-    event["occurred"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    event["id"] = "6f1c1c0e-0000-4000-8000-000000000001"
-    api.post(line.url, "/events", [event])
+        alerts.announce_up(client, line.url, planned)
     assert line.receiver.wait_for("no-run", 90)["deployment"] == "nightly-production"
 
 

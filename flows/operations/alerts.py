@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from scoregate.errors import RequestError
+from scoregate.flows.operations import api
 from scoregate.flows.operations.plan import POOL, PRODUCTION, Planned
 
 if TYPE_CHECKING:
@@ -194,19 +195,21 @@ def _on_missing(client: SyncPrefectClient, block: UUID, planned: Planned) -> Aut
     )
 
 
-def announce_up(client: SyncPrefectClient, planned: Sequence[Planned]) -> None:
-    """Send the event from which the first start of each scheduled production is waited for."""
-    from prefect.events import emit_event
+def announce_up(client: SyncPrefectClient, url: str, planned: Sequence[Planned]) -> None:
+    """Send the event from which the first start of each scheduled production is waited for.
 
+    Parameters
+    ----------
+    client : SyncPrefectClient
+    url : str
+        Address of the same server's API.
+    planned : sequence of Planned
+    """
+    names = {entry.name for entry in planned if _is_production(entry)}
     for each in client.read_deployments():
-        if any(each.name == entry.name and _is_production(entry) for entry in planned):
-            emit_event(
-                event=UP_EVENT,
-                resource={"prefect.resource.id": f"scoregate.deployment.{each.name}"},
-                related=[
-                    {
-                        "prefect.resource.id": f"prefect.deployment.{each.id}",
-                        "prefect.resource.role": "deployment",
-                    }
-                ],
-            )
+        if each.name in names:
+            related = {
+                "prefect.resource.id": f"prefect.deployment.{each.id}",
+                "prefect.resource.role": "deployment",
+            }
+            api.send_event(url, UP_EVENT, f"scoregate.deployment.{each.name}", {}, [related])

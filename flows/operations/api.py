@@ -10,6 +10,9 @@ import socket
 import urllib.error
 import urllib.parse
 import urllib.request
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 
@@ -64,6 +67,34 @@ def post(url: str, path: str, body: Any, *, timeout: float = 10.0) -> Any:
 def delete(url: str, path: str, *, timeout: float = 10.0) -> None:
     """Send a DELETE request; raises as :func:`post` does."""
     _answer(urllib.request.Request(url + path, method="DELETE"), timeout)
+
+
+def send_event(
+    url: str, name: str, resource: str, payload: dict, related: Sequence[dict[str, str]] = ()
+) -> None:
+    """Send an event to a Prefect server.
+
+    Parameters
+    ----------
+    url : str
+    name : str
+        Of the event.
+    resource : str
+        Id of what it happened to.
+    payload : dict
+        JSON-ready.
+    related : sequence of dict
+        Labels of other resources, with ``prefect.resource.id`` and ``prefect.resource.role``.
+    """
+    event = {
+        "id": str(uuid.uuid4()),
+        "occurred": datetime.now(UTC).isoformat(),
+        "event": name,
+        "resource": {"prefect.resource.id": resource},
+        "payload": payload,
+        "related": list(related),
+    }
+    post(url, "/events", [event])
 
 
 def is_open(url: str, timeout: float = 5.0) -> bool:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import uuid
-from datetime import UTC, datetime
 from pathlib import Path
 
 from scoregate.flows.operations import api
@@ -74,28 +72,4 @@ def announce(url: str, count: int) -> None:
     scoregate.flows.operations.api.Unanswered
         The server can't be reached; the schedule of the deployment finds the files.
     """
-    send_event(url, ARRIVED, "scoregate.inbox", {"files": count})
-
-
-def send_event(url: str, name: str, resource: str, payload: dict) -> None:
-    """Send an event to a Prefect server.
-
-    Parameters
-    ----------
-    url : str
-    name : str
-        Of the event.
-    resource : str
-        Id of what it happened to.
-    payload : dict
-        JSON-ready.
-    """
-    event = {
-        "id": str(uuid.uuid4()),
-        "occurred": datetime.now(UTC).isoformat(),
-        "event": name,
-        "resource": {"prefect.resource.id": resource},
-        "payload": payload,
-        "related": [],
-    }
-    api.post(url, "/events", [event])
+    api.send_event(url, ARRIVED, "scoregate.inbox", {"files": count})

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -125,7 +126,6 @@ def skip_overdue(client: SyncPrefectClient, pool: str = POOL) -> dict[str, int]:
     from prefect.client.schemas.objects import StateType
     from prefect.client.schemas.sorting import FlowRunSort
     from prefect.states import Cancelled
-    from prefect.types._datetime import now
 
     due = client.read_flow_runs(
         flow_run_filter=FlowRunFilter(
@@ -141,7 +141,7 @@ def skip_overdue(client: SyncPrefectClient, pool: str = POOL) -> dict[str, int]:
     for run in due:
         expected = run.expected_start_time
         # Only what a schedule made: a run that a person asked for is never skipped.
-        if expected is None or expected > now() or not run.auto_scheduled:
+        if expected is None or expected > datetime.now(UTC) or not run.auto_scheduled:
             continue
         if run.deployment_id not in seen:
             seen.add(run.deployment_id)

@@ -23,7 +23,7 @@ from scoregate.flows.operations.state import Part, State
 
 WORKER, DASHBOARD, MONITOR = "worker", "dashboard", "monitor"
 ORDER = (WORKER, DASHBOARD, MONITOR)
-READY_WITHIN = 60.0
+READY_WITHIN = 120.0
 """Seconds that a part may take until it answers."""
 
 Say = Callable[[str], None]
@@ -263,7 +263,7 @@ def provision(
         )
         if block is not None:
             alerts.ensure_alerts(client, block, planned)
-            alerts.announce_up(client, planned)
+            alerts.announce_up(client, url, planned)
 
 
 def deploy(wanted: Wanted, say: Say) -> list[str]:
