@@ -198,3 +198,13 @@ def test_abc2midi_and_the_reader_agree_on_the_notes_of_real_pieces(real_pieces):
         outcome = check(read(path.read_bytes()))
         assert outcome.judged, path
         assert not any("notes-" in finding.code for finding in outcome.findings), path
+
+
+def test_where_the_first_note_is_lost(monkeypatch):
+    head = HEAD.replace("V:1\n", "V:1\nV:2\n")
+    text = head + "[V:1]C2D2E2F2|[V:2]C,8|\n[V:1]G2A2B2c2|[V:2]C,2(3E,2F,2G,2z2|]\n"
+    run = abc2midi.run
+    monkeypatch.setattr(abc2midi, "run", lambda text: run(text.replace("F,2", "z2")))
+    (finding,) = [f for f in check(read(text)).findings if f.severity == "critical"]
+    assert (finding.code, finding.voice, finding.bar) == ("syntax.notes-lost", "2", 2)
+    assert "plays 12 notes where 13 are written" in finding.message

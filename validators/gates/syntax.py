@@ -15,11 +15,13 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections import Counter
+from fractions import Fraction
 
 import numpy as np
 
 from scoregate.abc.finding_collector import NOT_MUSIC
-from scoregate.abc.score import Score
+from scoregate.abc.score import Bar, Score, Voice
 from scoregate.findings import Finding, Outcome
 from scoregate.validators import abc2midi
 from scoregate.validators.abc2midi_input import prepared
@@ -239,17 +241,55 @@ def _compare_notes(outcome: Outcome, midi: bytes, score: Score, untied: int) -> 
     outcome.measures["syntax.notes_read"] = float(read)
     outcome.measures["syntax.notes_heard"] = float(heard)
     if heard < read or (heard > read + untied and not _plays_more(score)):
+        first = _first_lost(midi, score) if 0 < heard < read else None
+        voice, bar = first or (None, None)
         outcome.findings.append(
             Finding(
                 NAME,
                 "syntax.notes-lost" if heard < read else "syntax.notes-gained",
                 "critical" if heard < read else "warning",
                 f"abc2midi plays {heard} {'note' if heard == 1 else 'notes'} where {read} "
-                f"{'is' if read == 1 else 'are'} written",
+                f"{'is' if read == 1 else 'are'} written"
+                + (": the first that it leaves out is in this bar" if bar is not None else ""),
+                voice.id if voice is not None else None,
+                bar.number if bar is not None else None,
+                bar.line if bar is not None else None,
+                bar.column if bar is not None else None,
                 found=str(heard),
                 expected=str(read),
             )
         )
+
+
+_GRID = 480
+"""Parts of a whole note to which times are rounded: abc2midi writes them a tick late."""
+
+
+def _first_lost(midi: bytes, score: Score) -> tuple[Voice, Bar] | None:
+    """Return voice and bar of the first note that abc2midi does not play.
+
+    Its tracks are the voices, in the order in which they stand in the text, behind one for the
+    tempo where there are several. None where they can't be told apart.
+    """
+    played = tracks(midi, onsets=True)
+    voices = [voice for voice in score.voices if voice.bars]
+    played = played[-len(voices) :] if len(played) - len(voices) in (0, 1) else []
+    first: tuple[Fraction, Voice, Bar] | None = None
+    for voice, track in zip(voices, played, strict=False):
+        left = Counter(round(onset * _GRID) for onset in track.onsets)
+        begin = Fraction(0)
+        for bar in voice.bars:
+            for event in bar.events:
+                if event.grace or not event.pitches:
+                    continue
+                onset = begin + event.onset
+                time = round(onset * _GRID)
+                near = next((t for t in (time, time - 1, time + 1) if left[t] > 0), time)
+                left[near] -= len(set(event.pitches) - set(event.tied_pitches))
+                if left[near] < 0 and (first is None or onset < first[0]):
+                    first = onset, voice, bar
+            begin += bar.duration
+    return first[1:] if first is not None else None
 
 
 class SyntaxGate:
