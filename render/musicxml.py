@@ -23,11 +23,13 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import cache
 from types import ModuleType
 from typing import Any
 from xml.etree import ElementTree
 
 from scoregate.errors import ToolError
+from scoregate.render.grammar import Accelerated
 
 _FIELD = re.compile(r"([A-Za-z+]):")
 _MUSICAL_FIELDS = frozenset("XTCMLQKVPRwW")
@@ -67,13 +69,15 @@ def to_musicxml(text: str) -> bytes:
     """
     abc2xml = _converter()
     cleaned, transpositions = cleaned_abc(text)
-    abc2xml.getInfo()  # Discards its messages about the piece before.
     try:
-        score = abc2xml.mxm.parse(cleaned)
-    except Exception as error:  # abc2xml raises all kinds of errors; each is this text's fault.
-        said = " ".join(str(abc2xml.getInfo()).split())[-200:]
-        reason = said or f"{type(error).__name__}: {error}"
-        raise NotConvertible(f"abc2xml can't read it: {reason}") from error
+        score = _parsed(abc2xml, cleaned)
+    except NotConvertible:
+        # Once more, so that the message is the one of the grammar as it stands.
+        _grammar().switch(False)
+        try:
+            score = _parsed(abc2xml, cleaned)
+        finally:
+            _grammar().switch(True)
     if score.find("part/measure/note") is None:
         raise NotConvertible("abc2xml finds no music in it")
     _reduce_durations(score)
@@ -81,6 +85,16 @@ def to_musicxml(text: str) -> bytes:
     ElementTree.indent(score, " ")
     body = ElementTree.tostring(score, encoding="unicode")
     return (_DOCTYPE + body + "\n").encode("utf-8", "xmlcharrefreplace")
+
+
+def _parsed(abc2xml: ModuleType, text: str) -> ElementTree.Element:
+    abc2xml.getInfo()  # Discards its messages about the piece before.
+    try:
+        return abc2xml.mxm.parse(text)
+    except Exception as error:  # abc2xml raises all kinds of errors; each is this text's fault.
+        said = " ".join(str(abc2xml.getInfo()).split())[-200:]
+        reason = said or f"{type(error).__name__}: {error}"
+        raise NotConvertible(f"abc2xml can't read it: {reason}") from error
 
 
 _DOCTYPE = (
@@ -293,7 +307,20 @@ def _converter() -> ModuleType:
     # It evaluates the metre: a name in its own module shadows the builtin.
     module.eval = _sum_of_beats
     module.readfile = _refuse_file
+    _grammar()
     return abc2xml
+
+
+@cache
+def _grammar() -> Accelerated:
+    """Return abc2xml's grammar, which looks at the next character first from now on."""
+    from scoregate.vendor import abc2xml
+
+    grammar = Accelerated(
+        abc2xml.abc_header, abc2xml.abc_voice, abc2xml.abc_scoredef, abc2xml.abc_percmap
+    )
+    grammar.switch(True)
+    return grammar
 
 
 def _sum_of_beats(beats: str) -> int:
