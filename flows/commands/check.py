@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -32,9 +33,19 @@ measures, harmony, parts and marks, with --novelty also novelty, and those that 
     scoregate check chorale.abc --style 'Baroque/Bach, Johann Sebastian/Choral'
     scoregate check my-piece.abc --html my-piece.html
     scoregate check generated.abc --novelty
+    scoregate check scores/*.abc --format sarif > scores.sarif
 
 Exit code: 0 all passed, 1 some were rejected, 2 some could not be read or judged.
 """
+
+
+class Form(StrEnum):
+    """In what form findings are printed."""
+
+    TEXT = "text"
+    JSON = "json"
+    SARIF = "sarif"
+
 
 _MARKS = {
     Status.PASSED: ("✓", "green"),
@@ -48,6 +59,9 @@ def command(
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line, for programs.")
     ] = False,
+    form: Annotated[
+        Form, typer.Option("--format", help="json is --json; sarif is for code review.")
+    ] = Form.TEXT,
     style: Annotated[
         str | None,
         typer.Option(help="Judge by this style's thresholds; else by the piece's own prompt."),
@@ -85,9 +99,11 @@ def command(
     choice = Choice(profile, tuple(warn or ()), tuple(off or ()), thresholds)
     choice.check()
     abc2midi.find()  # without it nothing can be judged: say so once, not for each file
+    as_json |= form is Form.JSON
+    for_review: list[Checked] | None = [] if form is Form.SARIF else None
     tally = dict.fromkeys(_MARKS, 0)
     unreadable = pieces = 0
-    hidden = as_json or len(files) < 8 or not sys.stderr.isatty()
+    hidden = as_json or for_review is not None or len(files) < 8 or not sys.stderr.isatty()
     with Progress(transient=True, disable=hidden) as bar:
         task = bar.add_task("judging", total=len(files))
         for name in files:
@@ -97,12 +113,16 @@ def command(
                 if isinstance(content, ScoregateError):
                     unreadable += 1
                     _show_unreadable(piece.name, content, as_json)
+                    if for_review is not None:
+                        for_review.append(unjudged(piece.name, plain_reason(piece.name, content)))
                     continue
                 checked = check_bytes(piece.name, content, style, novelty, choice, piece.ending)
                 checked.moved(piece.shift)
                 tally[checked.status] += 1
                 if as_json:
                     typer.echo(json.dumps(checked.as_dict(), ensure_ascii=False))
+                elif for_review is not None:
+                    for_review.append(replace(checked, score=None, text=""))
                 else:
                     _show(checked)
                 if html is not None:
@@ -111,7 +131,11 @@ def command(
                     write_page(checked, html, content)
                     typer.echo(f"    page: {html}", err=as_json)
             bar.advance(task)
-    if not as_json and pieces > 1:
+    if for_review is not None:
+        from scoregate.flows.sarif import sarif_log
+
+        typer.echo(json.dumps(sarif_log(for_review), ensure_ascii=False, indent=1))
+    elif not as_json and pieces > 1:
         counts = ", ".join(f"{count} {status}" for status, count in tally.items() if count)
         unread = f", {unreadable} could not be read" if unreadable else ""
         what = "files" if pieces == len(files) else "pieces"
