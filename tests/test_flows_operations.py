@@ -535,3 +535,29 @@ def test_a_hostile_style_note_or_reason_stays_text_in_the_report(tmp_path):
     for made in ("<img", "<a href", "<strong>c", "<code>b", "<h1>d"):
         assert made not in page, made
     assert "&lt;img src=x" in page
+
+
+@pytest.mark.slow
+def test_the_doctor_names_what_is_missing_and_what_to_do(tmp_path):
+    plan_file(tmp_path).write_text(
+        "deployments:\n- name: night\n  entrypoint: scoregate.flows.scheduled.nightly\n"
+        "  parameters: {request: {weights: x}}\n"
+    )
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = str(taken.getsockname()[1])
+    done = subprocess.run(
+        [sys.executable, "-m", "scoregate.flows.cli", "doctor", "--json"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=100,
+        env=os.environ | {
+            "PREFECT_HOME": str(tmp_path), "PREFECT_SERVER_API_PORT": port,
+            "SCOREGATE_ABC2MIDI": "nowhere", "XDG_DATA_HOME": str(tmp_path),
+            "SCOREGATE_WEIGHTS": str(tmp_path),
+        },
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    found = {check["name"]: check for check in json.loads(done.stdout)}
+    for name in ("server", "weights x", "abc2midi"):
+        assert found[name]["level"] == "fault", found[name]
+        assert found[name]["remedy"], found[name]
+    assert found["weights"]["level"] == "ok"

@@ -47,5 +47,5 @@ def command(as_json: Annotated[bool, typer.Option("--json", help="JSON.")] = Fal
     if as_json:
         typer.echo(json.dumps(rows, ensure_ascii=False, indent=1))
     else:
-        typer.echo(f"{counted['fault']} faults, {counted['warning']} warnings, {counted['ok']} ok")
+        typer.echo(f"faults: {counted['fault']}, warnings: {counted['warning']}")
     raise typer.Exit(1 if counted["fault"] else 0)

@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
@@ -54,8 +55,11 @@ def examine(folder: Path) -> Iterator[Check]:
     except api.Unanswered as error:
         yield Check("server", "fault", f"It stopped answering: {error}.", "Look at its log.")
     yield from _parts()
-    for name, check in (("weights", _weights), ("abc2midi", _abc2midi), ("kernels", _kernels)):
-        yield _guarded(name, check)
+    for weights in _weights_of(planned):
+        name = "weights" if weights is None else f"weights {weights}"
+        yield _guarded(name, partial(_weights, name, weights))
+    yield _guarded("abc2midi", _abc2midi)
+    yield _kernels()
     yield from _renderers()
     out, inbox = plan.folders(planned)
     yield from _folders(folder, out, inbox)
@@ -102,16 +106,22 @@ def _guarded(name: str, check: Callable[[], Check]) -> Check:
         return Check(name, "fault", error.problem, error.remedy)
 
 
-def _weights() -> Check:
+def _weights_of(planned: list[plan.Planned]) -> list[str | None]:
+    """Return the weights that the deployments name; None is the embedded model."""
+    names: list[str | None] = [None]
+    for each in planned:
+        request = each.parameters.get("request")
+        if isinstance(request, dict) and request.get("model", "notagen") == "notagen":
+            names.append(request.get("weights"))
+    return list(dict.fromkeys(names))
+
+
+def _weights(name: str, weights: str | None) -> Check:
     from scoregate.notagen.weights import hub
 
-    found = hub.check(None)
-    return Check(
-        "weights",
-        "ok",
-        f"embedded model, {found['parameters'] / 1e6:.1f} M parameters, "
-        f"SHA-256 {found['sha256'][:12]}",
-    )
+    found = hub.check(weights)
+    size = f"{found['parameters'] / 1e6:.1f} M parameters, SHA-256 {found['sha256'][:12]}"
+    return Check(name, "ok", f"{size}, {found['path']}")
 
 
 def _abc2midi() -> Check:
