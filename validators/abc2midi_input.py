@@ -96,9 +96,11 @@ def prepared(score: Score) -> Prepared:
             for start, end, new in reversed(edits[number]):
                 line = line[:start] + new + line[end:]
         voice = line.startswith("V:")
-        if line[1:2] == ":" or line[:1] in ("%", "+"):
-            body = body or line.startswith("K:")
-            line = _field_line(line)
+        if line[:1] == "%":
+            pass
+        elif line[1:2] == ":" and (match := FIELD_LINE.match(line)) is not None:
+            body = body or match[1] == "K"
+            line = _field_line(match[1], line)
         elif body and line:
             line = _MARKED.sub(_unmark, line)
             if "\xa0" in line or not line.isascii():
@@ -114,12 +116,8 @@ def prepared(score: Score) -> Prepared:
     return Prepared("\n".join(lines), added, untied)
 
 
-def _field_line(line: str) -> str:
-    """Return a line that is a field or a comment as abc2midi takes it."""
-    match = FIELD_LINE.match(line)
-    if match is None:
-        return line
-    letter = match[1]
+def _field_line(letter: str, line: str) -> str:
+    """Return a line that is a field as abc2midi takes it."""
     if letter in _SILENT_FIELDS:
         return "%"
     if letter == "V":

@@ -1,4 +1,4 @@
-"""MusicXML and MIDI to ABC, voice after voice.
+"""MusicXML, Humdrum and MIDI to ABC, voice after voice.
 
 The converters are another author's xml2abc, which is shipped with the program, and music21. They
 raise whatever they meet in a damaged file, so every exception of theirs counts as a fault of
@@ -22,6 +22,7 @@ from scoregate.sources import SCORE_ENDINGS
 MAX_BYTES = 30_000_000
 """Largest score, packed or unpacked."""
 MIDI_ENDINGS = (".mid", ".midi")
+HUMDRUM_ENDINGS = (".krn",)
 
 _REMEDY = "Install scoregate again: pip install --force-reinstall scoregate"
 _SOUND_SCORE = """<score-partwise version="3.1"><part-list><score-part id="P1"><part-name>A
@@ -32,6 +33,8 @@ _SOUND_SCORE = """<score-partwise version="3.1"><part-list><score-part id="P1"><
 </note></measure></part></score-partwise>"""
 # One track, one C of a quarter note.
 _SOUND_MIDI = bytes.fromhex("4d546864000000060000000100604d54726b0000000c00903c4060803c4000ff2f00")
+_SOUND_KERN = b"**kern\n*clefG2\n*M4/4\n=1\n1cc\n==\n*-\n"
+_SOUND: dict[str, str | bytes] = {"music21": _SOUND_MIDI, "music21 (Humdrum)": _SOUND_KERN}
 
 
 def needs_conversion(ending: str) -> bool:
@@ -49,7 +52,7 @@ def to_abc(content: bytes, ending: str, name: str) -> str:
     ----------
     content : bytes
     ending : str
-        ``.musicxml``, ``.mxl``, ``.xml``, ``.mid`` or ``.midi``.
+        ``.musicxml``, ``.mxl``, ``.xml``, ``.krn``, ``.mid`` or ``.midi``.
     name : str
         For the error.
 
@@ -64,7 +67,11 @@ def to_abc(content: bytes, ending: str, name: str) -> str:
         path = Path(folder) / f"score{ending}"
         path.write_bytes(content)
         try:
-            return midi_to_abc(path) if ending in MIDI_ENDINGS else musicxml_to_abc(path)
+            if ending in MIDI_ENDINGS:
+                return midi_to_abc(path)
+            if ending in HUMDRUM_ENDINGS:
+                return humdrum_to_abc(path)
+            return musicxml_to_abc(path)
         except ConversionError as error:
             raise UnreadableError(
                 f"{name}: does not convert to ABC: {error}.",
@@ -101,6 +108,22 @@ def midi_to_abc(path: Path) -> str:
         music21 or xml2abc is missing or broken.
     """
     return _convert(_xml2abc, _convert(_music21, path.read_bytes(), "music21"), "xml2abc")
+
+
+def humdrum_to_abc(path: Path) -> str:
+    """Return ABC of a Humdrum file in the representation ``**kern``, one voice a spine.
+
+    Raises
+    ------
+    ConversionError
+        The file doesn't convert.
+    ToolError
+        music21 or xml2abc is missing or broken.
+    """
+    data = path.read_bytes()
+    if b"**kern" not in data:
+        raise ConversionError("it has no spine of **kern")
+    return _convert(_xml2abc, _convert(_music21_kern, data, "music21 (Humdrum)"), "xml2abc")
 
 
 def read_musicxml(path: Path) -> str:
@@ -145,7 +168,7 @@ def _convert(converter: Callable[[str | bytes], str], content: str | bytes, tool
 def _fault_of(converter: Callable[[str | bytes], str], tool: str) -> str | None:
     """Return why a converter fails on a sound score; None where it works."""
     try:
-        converted = converter(_SOUND_MIDI if tool == "music21" else _SOUND_SCORE)
+        converted = converter(_SOUND.get(tool, _SOUND_SCORE))
     except Exception as error:
         # Whatever it is, it is the tool's fault here.
         return f"{type(error).__name__}: {error}"[:160]
@@ -171,16 +194,27 @@ def _xml2abc(text: str | bytes) -> str:
 
 def _music21(data: str | bytes) -> str:
     """Convert MIDI to MusicXML."""
+    return _by_music21(data, "score.mid", "midi")
+
+
+def _music21_kern(data: str | bytes) -> str:
+    """Convert Humdrum to MusicXML."""
+    return _by_music21(data, "score.krn", "humdrum")
+
+
+def _by_music21(data: str | bytes, name: str, kind: str) -> str:
+    """Convert a file to MusicXML with music21."""
     try:
         from music21 import converter
     except ImportError as error:
         remedy = "Install it: pip install music21"
         raise ToolError(
-            f"MIDI is read by music21, which can't be loaded: {error}.", remedy
+            f"{name.rpartition('.')[2]} is read by music21, which can't be loaded: {error}.",
+            remedy,
         ) from error
     assert isinstance(data, bytes)
     with tempfile.TemporaryDirectory() as folder:
-        source, out = Path(folder) / "score.mid", Path(folder) / "score.musicxml"
+        source, out = Path(folder) / name, Path(folder) / "score.musicxml"
         source.write_bytes(data)
-        converter.parse(source, format="midi").write("musicxml", fp=out)
+        converter.parse(source, format=kind).write("musicxml", fp=out)
         return read_musicxml(out)
