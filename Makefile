@@ -25,7 +25,7 @@ produce: $(READY) ## Produce four Bach chorales with the embedded model
 	@$(BIN)/scoregate produce --style 'Baroque/Bach, Johann Sebastian/Choral' --count 4
 
 dashboard: $(READY) ## Open the review dashboard; produce a few pieces first if there are none
-	@test -d out/archive || $(BIN)/scoregate produce --count 6 --rounds 1 --seed 5 --no-repair-lines || true
+	@test -d out/archive || $(BIN)/scoregate produce --count 16 --rounds 1 --seed 5 --no-repair-lines || true
 	@$(BIN)/scoregate dashboard
 
 up: $(READY) ## Start server, worker, dashboard and schedules on this machine
