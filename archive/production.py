@@ -202,8 +202,10 @@ class ProductionRun:
         )
 
     def record_judged(self, pieces: Sequence[Piece]) -> None:
-        """Record the verdicts of pieces."""
-        self._journal("judged", [(one.index, {"verdict": verdict_line(one)}) for one in pieces])
+        """Record the verdicts of pieces, where they are not recorded."""
+        assert self.work is not None, "a round is under way"
+        new = [piece for piece in pieces if piece.index not in self.work.judged]
+        self._journal("judged", [(one.index, {"verdict": verdict_line(one)}) for one in new])
 
     def record_rendered(self, piece: Piece) -> None:
         """Save the rendered files of a piece until it is archived, and drop them from it.

@@ -91,6 +91,8 @@ def test_verdicts_are_read_as_they_were_written(tmp_path):
     after = run.work.piece(0, STYLE, ENGINE)
     for name in ("status", "reasons", "findings", "outcomes", "summary", "seed", "measures"):
         assert getattr(after, name) == getattr(before, name), name
+    run.record_judged([after])
+    assert sum(line["event"] == "judged" for line in run.journal.lines()) == 1
     run.close()
 
 

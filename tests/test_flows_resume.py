@@ -1,0 +1,170 @@
+"""Runs that are killed in each stage, stopped by SIGTERM, or lose their worker: nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from commands import SCOREGATE
+
+from scoregate.archive.store import Archive
+from scoregate.archive.verify import verify
+
+pytestmark = [pytest.mark.slow, pytest.mark.server]
+
+COUNT = 5
+WORDS = ("produce", "--count", COUNT, "--seed", 11, "--rounds", 20, "--batch", 1)
+
+
+class Run:
+    """A ``scoregate produce`` under way, and what its journal says."""
+
+    def __init__(self, out: Path, url: str, *words: object) -> None:
+        self.out = out
+        environment = os.environ | {"PREFECT_API_URL": url}
+        environment.pop("PREFECT_LOGGING_LEVEL", None)
+        self.process = subprocess.Popen(
+            [SCOREGATE, *map(str, (*WORDS, *words)), "--out", str(out)],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def journal(self) -> list[dict]:
+        lines = []
+        for path in self.out.glob("runs/*/work/journal.jsonl"):
+            text = path.read_text()
+            lines += [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+        return lines
+
+    def wait_for(self, event: str, times: int = 1) -> None:
+        """Wait until the journal holds so many lines of a kind."""
+        deadline = time.monotonic() + 120
+        while sum(line["event"] == event for line in self.journal()) < times:
+            assert self.process.poll() is None, self.process.communicate()
+            assert time.monotonic() < deadline, f"no {event} in {self.journal()}"
+            time.sleep(0.01)
+
+    def end(self, number: int) -> tuple[str, str]:
+        self.process.send_signal(number)
+        return self.process.communicate(timeout=60)
+
+
+def generated_some(run: Run) -> None:
+    run.wait_for("generated", 2)
+
+
+def generated_all(run: Run) -> None:
+    run.wait_for("generated", COUNT)
+
+
+def rendered_some(run: Run) -> None:
+    run.wait_for("rendered", 2)
+
+
+def archived_some(run: Run) -> None:
+    """Wait for the first folder in the archive: the journal does not know it yet, or just so."""
+    deadline = time.monotonic() + 120
+    while not any(run.out.glob("archive/pieces/*/*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+STAGES: tuple[Callable[[Run], None], ...] = (
+    generated_some,
+    generated_all,
+    rendered_some,
+    archived_some,
+)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(prefect_server, tmp_path_factory) -> Archive:
+    out = tmp_path_factory.mktemp("undisturbed")
+    run = Run(out, prefect_server.url)
+    stdout, stderr = run.process.communicate(timeout=200)
+    assert run.process.returncode == 0, stderr
+    assert f"{COUNT} of {COUNT} pieces passed" in stdout
+    return Archive(out)
+
+
+@pytest.fixture(scope="module")
+def killed(prefect_server, tmp_path_factory) -> tuple[Path, list[dict], str]:
+    """Kill a run in each stage, one after the other, and let it finish then."""
+    out = tmp_path_factory.mktemp("killed")
+    lines: list[dict] = []
+    for reached in STAGES:
+        run = Run(out, prefect_server.url)
+        reached(run)
+        run.end(signal.SIGKILL)
+        lines = run.journal()
+    last = Run(out, prefect_server.url)
+    _, stderr = last.process.communicate(timeout=200)
+    assert last.process.returncode == 0, stderr
+    return out, lines, stderr
+
+
+def test_a_run_killed_in_each_stage_ends_with_the_pieces_of_an_undisturbed_one(killed, undisturbed):
+    store = Archive(killed[0])
+    assert list(store.ids()) == list(undisturbed.ids())
+    (run_id,) = store.run_ids()
+    record, expected = store.run(run_id), undisturbed.run(undisturbed.run_ids()[0])
+    assert record.missing == 0
+    same = ("pieces", "request", "engine")
+    assert {n: getattr(record, n) for n in same} == {n: getattr(expected, n) for n in same} | {
+        "request": {**expected.request, "out": str(killed[0])}
+    }
+    assert [each.drawn for each in record.rounds] == [each.drawn for each in expected.rounds]
+    for report in store.reports():
+        other = undisturbed.report(report.piece_id)
+        assert (report.findings, report.measures, report.gates, report.summary) == (
+            other.findings, other.measures, other.gates, other.summary
+        )  # fmt: skip
+        assert set(report.files) == set(other.files)
+
+
+def test_the_archive_is_whole_after_the_kills(killed):
+    out = killed[0]
+    assert list(verify(Archive(out))) == []
+    assert not list(out.glob("runs/*/work"))
+
+
+def test_no_piece_was_generated_judged_rendered_or_archived_twice(killed):
+    lines = killed[1]
+    for event in ("generated", "judged", "rendered", "archived"):
+        times = Counter((x["round"], x["index"]) for x in lines if x["event"] == event)
+        assert times, event
+        assert set(times.values()) == {1}, (event, times)
+    assert sum(line["event"] == "taken up" for line in lines) == len(STAGES)
+
+
+def test_the_command_says_what_it_resumes(killed):
+    (run_id,) = Archive(killed[0]).run_ids()
+    assert re.search(f"This resumes run {run_id}: \\d of {COUNT} are finished", killed[2])
+    assert "Traceback" not in killed[2]
+
+
+def test_sigterm_ends_in_good_order_and_a_second_run_meanwhile_is_refused(prefect_server, tmp_path):
+    run = Run(tmp_path, prefect_server.url)
+    run.wait_for("taken up")
+    second = Run(tmp_path, prefect_server.url)
+    _, stderr = second.process.communicate(timeout=100)
+    if run.process.poll() is None:
+        assert second.process.returncode == 3, stderr
+        assert f"under way (process {run.process.pid} on" in stderr
+    began = time.monotonic()
+    _, stderr = run.end(signal.SIGTERM)
+    assert time.monotonic() - began < 20
+    assert run.process.returncode == 143, stderr
+    assert "the same command goes on from there" in stderr
+    assert "Traceback" not in stderr
+    assert list(verify(Archive(tmp_path))) == []
