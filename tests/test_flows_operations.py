@@ -305,6 +305,29 @@ def test_an_answer_that_is_no_json_is_no_answer(answering):
         api.get(url, "/x")
 
 
+def test_a_server_that_is_busy_is_asked_again():
+    class Busy(BaseHTTPRequestHandler):
+        asked = 0
+
+        def do_GET(self):
+            Busy.asked += 1
+            self.send_response(503 if Busy.asked < 3 else 200)
+            self.end_headers()
+            self.wfile.write(b"7")
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Busy) as busy:
+        Thread(target=busy.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{busy.server_port}"
+        assert api.get(url, "/x") == 7
+        Busy.asked = -1000
+        with pytest.raises(api.Unanswered, match="503"):
+            api.get(url, "/x", timeout=0.5)
+        busy.shutdown()
+
+
 # The inbox
 
 

@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import socket
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -14,6 +15,10 @@ import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
+
+
+BUSY = (429, 502, 503)
+"""Statuses of a Prefect server that is busy: its SQLite database was locked for too long."""
 
 
 class Unanswered(Exception):
@@ -109,19 +114,25 @@ def is_open(url: str, timeout: float = 5.0) -> bool:
 
 
 def _answer(request: urllib.request.Request, timeout: float) -> Any:
+    """Return the JSON of an answer; a server that says it is busy is asked again for a while."""
     if user_and_password := os.environ.get("PREFECT_API_AUTH_STRING"):
         encoded = base64.b64encode(user_and_password.encode()).decode()
         request.add_header("Authorization", f"Basic {encoded}")
     # A proxy named in the environment must not be used for loopback.
     is_local = urllib.parse.urlsplit(request.full_url).hostname in ("127.0.0.1", "localhost", "::1")
-    proxies = urllib.request.ProxyHandler({} if is_local else None)
-    try:
-        with urllib.request.build_opener(proxies).open(request, timeout=timeout) as answer:
-            content = answer.read()
-            return json.loads(content) if content else None
-    except urllib.error.HTTPError as error:
-        kind = Refused if error.code in (401, 403) else Unanswered
-        raise kind(f"HTTP status {error.code}", error.code) from error
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", None) or error
-        raise Unanswered(str(reason) or type(error).__name__) from error
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({} if is_local else None))
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            with opener.open(request, timeout=timeout) as answer:
+                content = answer.read()
+                return json.loads(content) if content else None
+        except urllib.error.HTTPError as error:
+            if error.code in BUSY and time.monotonic() < deadline:
+                time.sleep(0.3)
+                continue
+            kind = Refused if error.code in (401, 403) else Unanswered
+            raise kind(f"HTTP status {error.code}", error.code) from error
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            reason = getattr(error, "reason", None) or error
+            raise Unanswered(str(reason) or type(error).__name__) from error
