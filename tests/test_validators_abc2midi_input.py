@@ -29,6 +29,8 @@ TAKEN = {
     "[V:1]C8-|[V:2]E8|\n[V:1]D8|][V:2]C8|]\n",
     "two groups of grace notes": HEAD + "{AB}{c}C8|C8|]\n",
     "an invisible rest of a third": HEAD + "x8/3x8/3x8/3|C8|]\n",
+    "a chord between plus signs": HEAD + "+C3E3+D +f+C4|+ff+C4+CE+4|C8|]\n",
+    "staccato before a bracket": HEAD + "(C2>.)D2(E>.F)G2|(.C.D)E6.|C8|]\n",
     "voices without a V: in the header": "X:1\nM:4/4\nL:1/4\nK:C\n[V:a]CDEF|\n[V:b]CDEF|\n",
     "a fermata on an invisible rest": "X:1\nM:5/8\nL:1/8\nK:C\nGABcHx|GABcd|]\n",
     "a microtone among grace notes": HEAD + "{_/e}C8|C8|]\n",

@@ -20,6 +20,10 @@ SHORT_END = HEAD + "C2D2 E2F2|G2A2 B2c2|d2c2 B2A2|c4|\n"
 OLD_LINES = HEAD + "C2D2 E2F2|!\nG2A2\u00a0B2c2|!\nd2c2 B2A2|!\nc8|]!\n"
 
 
+FIRST_IN_A_LINE = HEAD + "C2D2 E2F2|!G2A2 B2c2|\nd2c2 B2A2|!c6 c2|c8|]\n"
+OWN_SYMBOLS = HEAD + "kC2kD2 kE2kF2|k[GB]4k[Ac]4|kd2kc2 kB2kA2|kc8|]\n" * 3
+
+
 def strain(*bars: str) -> str:
     return "|".join(bars) + "|"
 
@@ -33,13 +37,19 @@ def status(text: str, profile: str | None) -> str:
     return check_bytes("t", text, choice=Choice(profile=profile)).status.value
 
 
-@pytest.mark.parametrize("text", [SLURRED, SHORT_END, OLD_LINES], ids=["slurs", "end", "old lines"])
+@pytest.mark.parametrize("text", [SLURRED, SHORT_END, OLD_LINES, FIRST_IN_A_LINE])
 def test_what_collections_of_tunes_do_only_warns_in_them(text):
     assert status(text, "folk") == status(text, None) == status(text, "melody") == "passed"
     assert status(text, "notagen") == "rejected"
     checked = check_bytes("t", text)
     assert (checked.profile, checked.guessed) == ("folk", True)
     assert any(finding.severity == "warning" for finding in checked.findings)
+
+
+def test_a_letter_before_many_notes_is_a_symbol_and_no_noise():
+    checked = check_bytes("t", OWN_SYMBOLS)
+    assert checked.status == "passed"
+    assert [f.code for f in checked.findings].count("syntax.letter-unknown") == 3
 
 
 @pytest.mark.parametrize(

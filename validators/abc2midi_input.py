@@ -53,11 +53,11 @@ _MARKED = re.compile(
     r"|(?P<octave>[A-G],*'[,']*|[a-g]'*,[,']*)"
     r"|\"[^\"]*\""  # chord symbols, which it plays
     r"|:+(?=\|)|(?<=\|):+|::+|\[(?=\d)[\d,-]+|(?<=\|)\d[\d,-]*|\[\|\]"  # repeats, endings
-    r"|\.(?=-)"  # dotted ties
-    r"|y[\d/]*|!(?=\s|$)|(?<=\})\s*\{[^{}|]*\}"  # spacers, old line ends, more grace notes
+    r"|(?P<plus>\+(?!f+\+)(?:[\^_=]*[A-Ga-g][,']*[\d/]*-?){2,9}\+)"
+    r"|\.|y[\d/]*|!(?=\s|$)|(?<=\})\s*\{[^{}|]*\}"  # staccato, spacers, line ends
     r"|x\d*/(?!\d?[248]\b|16|32|64)\d+"  # invisible rests of a length that no note has
     # Decorations of one character: trills among them, and some that it takes for notes.
-    r"|[H-Wuv~.](?=\s*[\[_=^A-Ga-g({!~.H-Wuv\"|:y])"
+    r"|[H-Wuv~](?=\s*[\[_=^A-Ga-g({!~.H-Wuv\"|:y])"
 )
 _BLANK_FIELDS = frozenset("ABCDFGHINOPRSTUWZrsw")
 _PROPERTY = re.compile(
@@ -135,6 +135,8 @@ def _unmark(match: re.Match[str]) -> str:
         return token if token[:2] in _ANNOTATIONS else " " * len(token)
     if kind == "tuplet":
         return token
+    if kind == "plus":
+        return f"[{token[1:-1]}]"
     if kind == "octave":
         octave = token.count("'") - token.count(",") + token[0].islower()
         letter = token[0].upper()

@@ -31,12 +31,15 @@ class FindingCollector:
     findings : list of Finding
     count : int
         Findings made, those that were only counted included.
+    symbols : Counter of str
+        Letters without a meaning before notes, by how often they occur.
     """
 
     def __init__(self, gate: str = "syntax") -> None:
         self.gate = gate
         self.findings: list[Finding] = []
         self.count = 0
+        self.symbols: Counter[str] = Counter()
         self._seen: Counter[tuple[str, Severity]] = Counter()
 
     def add(

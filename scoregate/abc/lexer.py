@@ -47,6 +47,7 @@ MUSIC = re.compile(
   | (?P<multirest>[ZX]\d*+)
   | (?P<spacer>y{_LENGTH})
   | (?P<tie>-)
+  | (?P<oldchord>\+(?!f+\+)(?>(?:\^\^?|__?|=)?[A-Ga-g][,']*+{_LENGTH}-?){{2,9}}+\+{_LENGTH}-?)
   | (?P<plus>\+[A-Za-z0-9<>().]{{1,40}}\+)
   | (?P<microtone>[\^_]\d*+/?\d*+[A-Ga-g][,']*+{_LENGTH}(?:\.?-)?)
   | (?P<error>[\d/]++|[^\x20-\x7e]++|.)

@@ -100,6 +100,9 @@ _LETTERS = re.compile("[H-Wh-w]")
 _NO_MUSIC = 3
 """Letters in a row that mean nothing, and are words rather than a slip."""
 _LONGEST_ROW = 20
+KNOWN_FROM = 3
+"""Notes with the same letter before them that are remarked on."""
+_SYMBOL = re.compile(r"[H-Wh-w](?=[\^_=]*[A-Ga-g]|\[[\^_=]*[A-Ga-g]|[({~.uv\"!])")
 MAX_MULTIREST = 2000
 """Bars of one ``Z``."""
 MAX_LAYERS = 16
@@ -206,6 +209,16 @@ def _mixed(voice: VoiceReader, token: str, text: str, at: int, line: int) -> Non
         voice.fault("chord-empty", "a chord without usable notes", line, at + 1, token[:20])
 
 
+def _old_chord(voice: VoiceReader, token: str, text: str, at: int, line: int) -> None:
+    """Read a chord between plus signs, as ABC had it before 1.6."""
+    end = token.rindex("+")
+    chord = voice.tokens.chord(f"[{token[1:end]}]{token[end + 1 :]}")
+    if chord is None:
+        voice.bad_length(token, line, at + 1)
+    else:
+        voice.chord(chord, token, line, at + 1)
+
+
 def _late_tie(voice: VoiceReader, token: str, text: str, at: int, line: int) -> None:
     """Read a ``-`` apart from its note: it ties the note before, as abc2midi has it."""
     last = voice.last
@@ -299,6 +312,11 @@ def _ornament(voice: VoiceReader, token: str, text: str, at: int, line: int) -> 
     known = _STANDARD_ORNAMENTS | voice.users
     if token in known or (at and _LETTERS.match(text[at - 1]) and text[at - 1] not in known):
         return  # or told with the first letter of its row
+    if _SYMBOL.match(text, at):
+        # A letter that stands before notes again and again is a symbol that nobody declared.
+        voice.remarks.symbols[token] += 1
+        if voice.remarks.symbols[token] > KNOWN_FROM:
+            return
     row = token
     while (letter := text[at + len(row) : at + len(row) + 1]) and _LETTERS.match(letter):
         if letter in known or len(row) == _LONGEST_ROW:
@@ -324,6 +342,7 @@ RARE: dict[str, Read] = {
     "ending": _ending,
     "ornament": _ornament,
     "mixed": _mixed,
+    "oldchord": _old_chord,
     "tie": _late_tie,
     "multirest": _multirest,
     "spacer": _spacer,
@@ -370,7 +389,10 @@ _CONTROL_NAMES = {
     "\0": "NUL", "\7": "BEL", "\b": "BACKSPACE", "\v": "VERTICAL TAB", "\f": "FORM FEED",
     "\x1a": "END OF FILE", "\x1b": "ESCAPE", "\x7f": "DELETE",
 }  # fmt: skip
-_LINE_END = re.compile(r"(?<![h-wyH-WY<>])!(?=\s*$)|(?<=[\s|\]:])!(?=[\s|\[!])")
+_LINE_END = re.compile(
+    r"(?<![h-wyH-WY<>])!(?=\s*$)"
+    r"|(?:(?<=[\s|\]:])|^)!(?=[\s|\[!{(^_=\"]|[A-Ga-gxz]+(?![A-Za-z]))"
+)
 """An ``!`` by itself, with which old programs marked where a line of the page ends."""
 
 

@@ -238,7 +238,8 @@ class Form(NamedTuple):
         Bars that a loop must have.
     phrase, strains : float
         A period of at least `phrase` bars that comes no more than `strains` times is a strain
-        that is played again and no loop; infinite and 0 where there are no strains.
+        that is played again and no loop; infinite and 0 where there are no strains. A verse, of
+        two phrases at least, may come twice as often.
     """
 
     shortest: float = SHORTEST_LOOP
@@ -256,7 +257,8 @@ class Form(NamedTuple):
 
     def explains(self, period: int, length: int) -> bool:
         """Return whether a stretch is too short to be a loop, or strains that are played again."""
-        strain = period >= self.phrase and length < (self.strains + 1) * period
+        times = self.strains * (2 if period >= 2 * self.phrase else 1)
+        strain = period >= self.phrase and length < (times + 1) * period
         return length < self.shortest or strain
 
 
