@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-
 BUSY = (429, 502, 503)
 """Statuses of a Prefect server that is busy: its SQLite database was locked for too long."""
 
