@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from typing import NoReturn
 
 import typer
 
@@ -97,24 +98,28 @@ def main() -> None:
     try:
         app()
     except ScoregateError as error:
-        typer.secho(f"scoregate: {error.problem}", err=True, fg="red")
-        if error.remedy:
-            typer.echo(error.remedy, err=True)
-        sys.exit(error.exit_code)
+        _fail(error)
     except BrokenPipeError:
         # The program that reads the output (head, less) has closed it.
         sys.stderr.close()
         sys.exit(EXIT_FAILED)
     except Exception as error:
         if (plain := plain_error(error)) is not None:
-            typer.secho(f"scoregate: {plain.problem}", err=True, fg="red")
-            typer.echo(plain.remedy, err=True)
-            sys.exit(plain.exit_code)
+            _fail(plain)
         # Python would exit with 1, which here means that pieces did not pass.
         traceback.print_exc()
         typer.secho("scoregate: a fault of the program's own; the lines above say where.",
                     err=True, fg="red")  # fmt: skip
         sys.exit(EXIT_FAILED)
+
+
+def _fail(error: ScoregateError) -> NoReturn:
+    from scoregate.flows.launch import leave
+
+    typer.secho(f"scoregate: {error.problem}", err=True, fg="red")
+    if error.remedy:
+        typer.echo(error.remedy, err=True)
+    leave(error.exit_code)
 
 
 if __name__ == "__main__":

@@ -9,15 +9,20 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 
-from scoregate.flows.server import apply_settings, ensure_server
+from scoregate.errors import ScoregateError, ServerError
+from scoregate.flows.results import keeping
+from scoregate.flows.server import apply_settings, ensure_server, is_healthy
 from scoregate.generator import find_generator
 from scoregate.logs import json_is_wanted
 from scoregate.progress import Listener, hearing, listening
 from scoregate.requests import ProduceRequest
+
+_servers: list[str] = []
+"""Addresses of the servers that flows of this process have run against."""
 
 
 def check_request(request: ProduceRequest) -> ProduceRequest:
@@ -67,9 +72,11 @@ def run_flow(entrypoint: str, *, request: Any) -> Any:
     """
     server = ensure_server(lambda line: typer.echo(line, err=True))
     typer.echo(f"Prefect's pages: {server.pages}", err=True)
+    _servers.append(server.url)
 
     from prefect.settings import (
         PREFECT_API_URL,
+        PREFECT_CLIENT_MAX_RETRIES,
         PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
         PREFECT_SERVER_ALLOW_EPHEMERAL_MODE,
         temporary_settings,
@@ -79,13 +86,43 @@ def run_flow(entrypoint: str, *, request: Any) -> Any:
     settings: dict[Any, Any] = {
         PREFECT_API_URL: server.url,
         PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False,
+        # A server that is gone is asked for a quarter of a minute, not for a whole one.
+        PREFECT_CLIENT_MAX_RETRIES: 3,
         # A run that ends with this command needs no heartbeat, whose thread costs a second.
         PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
     }
     module, name = entrypoint.split(":")
     flow = getattr(importlib.import_module(module), name)
-    with temporary_settings(settings), _bars(), hearing(lambda line: typer.echo(line, err=True)):
-        return flow(request)
+    with (
+        temporary_settings(settings),
+        _bars(),
+        hearing(lambda line: typer.echo(line, err=True)),
+        keeping() as results,
+    ):
+        try:
+            return flow(request)
+        except Exception as error:
+            if isinstance(error, ScoregateError) or is_healthy(server.url, timeout=5.0):
+                raise
+            if results:  # The flow itself ended well; only its end could not be reported.
+                return results[-1]
+            raise ServerError(
+                f"The Prefect server at {server.url} does not answer any more.",
+                "What is finished is kept; the same command goes on from there. `scoregate server "
+                "status` says how the server is.",
+            ) from error
+
+
+def leave(code: int) -> NoReturn:
+    """End the process; without Prefect's last messages where its server is gone.
+
+    Prefect tries to send them again and again, for minutes.
+    """
+    if all(is_healthy(url, timeout=2.0) for url in _servers):
+        sys.exit(code)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def minutes(every: float = 60.0) -> Listener:

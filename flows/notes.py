@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+SERVER_GONE = (
+    "The Prefect server does not answer any more. The run is archived; the server's pages do not "
+    "show its end."
+)
+
 
 def untrained(style: str, trained: bool | None) -> str:
     """Say that the weights were not trained on a style; ``trained`` is None if unknown."""

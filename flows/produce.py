@@ -19,7 +19,10 @@ from scoregate.archive.production import ProductionRun
 from scoregate.archive.records import RunRecord
 from scoregate.archive.round_work import RoundWork
 from scoregate.flows import notes
+from scoregate.flows.results import keep
+from scoregate.flows.server import server_answers
 from scoregate.piece import Batch
+from scoregate.progress import announce
 from scoregate.progress import report as progress
 from scoregate.requests import ProduceRequest
 from scoregate.tasks.archive import archive_pieces, begin_run, record_run
@@ -66,8 +69,12 @@ def produce(request: ProduceRequest) -> RunRecord:
         finally:
             writers.stop()  # What is finished by now is recorded before the run is given back.
             run.close()
-        publish(request.out, record)
-        watch(request.out, record)
+        keep(record)
+        if server_answers():
+            publish(request.out, record)
+            watch(request.out, record)
+        else:
+            announce(notes.SERVER_GONE)
     return record
 
 

@@ -59,4 +59,6 @@ def _say(**values: Any) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from scoregate.flows.launch import leave
+
+    leave(main())

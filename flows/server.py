@@ -104,6 +104,17 @@ def is_healthy(url: str, timeout: float = PATIENCE) -> bool:
         return False
 
 
+def server_answers(timeout: float = 5.0) -> bool:
+    """Return whether the server of this process answers; one question more after a second."""
+    from prefect.settings import PREFECT_API_URL
+
+    url = PREFECT_API_URL.value()
+    if not url or is_healthy(url, timeout):
+        return True
+    time.sleep(1)
+    return is_healthy(url, timeout)
+
+
 def check_version(url: str) -> str:
     """Return the version of a healthy server.
 

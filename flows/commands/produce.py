@@ -38,7 +38,7 @@ request, 130 Ctrl-C, 143 SIGTERM.
 @takes(ProduceRequest)
 def command(request: ProduceRequest, verbose: Verbose = False) -> None:
     """Run the line and print what passed, why others did not, and what to type next."""
-    from scoregate.flows.launch import check_request, prepare, run_flow
+    from scoregate.flows.launch import check_request, leave, prepare, run_flow
 
     prepare(verbose)
     request = check_request(request)
@@ -52,9 +52,9 @@ def command(request: ProduceRequest, verbose: Verbose = False) -> None:
             "from there.",
             err=True,
         )
-        raise typer.Exit(EXIT_SIGTERM if isinstance(stop, Terminated) else EXIT_CTRL_C) from None
+        leave(EXIT_SIGTERM if isinstance(stop, Terminated) else EXIT_CTRL_C)
     _summarise(record, Path(request.out))
-    raise typer.Exit(1 if record.missing else 0)
+    leave(1 if record.missing else 0)
 
 
 def _summarise(record: RunRecord, out: Path) -> None:

@@ -1,0 +1,164 @@
+"""What a long production run costs: time, processor time, memory, database, page.
+
+    python benchmarks/production.py [--count 1000] > benchmarks/results/production.md
+
+The run is a command of its own, as a user starts it, in an empty folder and against a server of its
+own with an empty database. Memory is that of the command and the processes it started, each page
+of memory counted once (PSS), as a maximum over each tenth of the pieces. Processor time is that of
+all these processes; on a machine that does other work it says more than the clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from threading import Event, Thread
+
+from machine import describe
+
+SCOREGATE = Path(sys.executable).with_name("scoregate")
+
+
+class Memory(Thread):
+    """Samples the memory of a process and its descendants.
+
+    Parameters
+    ----------
+    pid : int
+    journal : Path
+        Folder below which the run's journal is, for the number of archived pieces.
+    """
+
+    def __init__(self, pid: int, out: Path) -> None:
+        super().__init__(daemon=True)
+        self.pid, self.out, self.ended = pid, out, Event()
+        self.samples: list[tuple[int, float, float]] = []
+
+    def run(self) -> None:
+        """Sample until the end."""
+        while not self.ended.wait(2.0):
+            pids = _descendants(self.pid)
+            archived = sum(
+                path.read_text().count('"archived"')
+                for path in self.out.glob("runs/*/work/journal.jsonl")
+            )
+            sizes = [_pss(pid) for pid in pids]
+            self.samples.append((archived, sum(sizes), sizes[0] if sizes else 0.0))
+
+
+def main() -> None:
+    """Run the line and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as home:
+        os.environ |= {"PREFECT_HOME": home}
+        os.environ.pop("PREFECT_API_URL", None)
+        subprocess.run([SCOREGATE, "server", "start"], check=True, stdout=subprocess.DEVNULL)
+        try:
+            _measure(options.count, options.seed, Path(home))
+        finally:
+            subprocess.run([SCOREGATE, "server", "stop"], check=False, stdout=subprocess.DEVNULL)
+
+
+def _measure(count: int, seed: int, home: Path) -> None:
+    before = _database(home)
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+        words = ("produce", "--count", str(count), "--seed", str(seed), "--rounds", "30")
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            [SCOREGATE, *words, "--out", folder],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        memory = Memory(process.pid, out)
+        memory.start()
+        code = process.wait()
+        wall = time.perf_counter() - began
+        memory.ended.set()
+        memory.join()
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        if code not in (0, 1):
+            raise SystemExit(f"produce ended with {code}")
+        processor = after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime
+        (record,) = out.glob("runs/*/run.json")
+        run = json.loads(record.read_text())
+        time.sleep(15)  # The server writes the last events.
+        grown = _database(home) - before
+        pages = {
+            path.name: path.stat().st_size for path in sorted(record.parent.glob("report*.html"))
+        }
+    _print(count, seed, run, wall, processor, grown, pages, memory.samples)
+
+
+def _print(count, seed, run, wall, processor, grown, pages, samples) -> None:
+    # More parameters than six: every figure of the two tables.
+    drawn = sum(each["drawn"] for each in run["rounds"])
+    print("# A long production run\n")
+    print(f"`python benchmarks/production.py --count {count} --seed {seed}`\n")
+    print(describe("prefect", "torch", "great-expectations", "pyparsing") + "\n")
+    print("| | |\n|---|---:|")
+    print(f"| pieces generated, passed | {drawn}, {count - run['missing']} |")
+    print(f"| wall time | {wall:.0f} s |")
+    print(f"| processor time | {processor:.0f} s, {1000 * processor / drawn:.0f} ms a piece |")
+    for stage, seconds in run["stage_seconds"].items():
+        print(f"| {stage}: the flow waited | {seconds:.1f} s |")
+    orchestration = run["orchestration_seconds"]
+    print(
+        f"| orchestration | {orchestration:.1f} s, {1000 * orchestration / drawn:.2f} ms a piece |"
+    )
+    print(f"| Prefect's database | {grown / drawn / 1000:.2f} kB a piece |")
+    largest = max(pages.values())
+    print(f"| pages of the run | {len(pages)}, the largest {largest / 1e6:.2f} MB |")
+    print(
+        "\n| pieces archived | memory of all processes, MB | of the command, MB |\n|---|---:|---:|"
+    )
+    for tenth in range(10):
+        low, high = tenth * drawn / 10, (tenth + 1) * drawn / 10
+        inside = [each for each in samples if low <= each[0] < high]
+        if inside:
+            total, own = max(each[1] for each in inside), max(each[2] for each in inside)
+            print(f"| {low:.0f} to {high:.0f} | {total:.0f} | {own:.0f} |")
+
+
+def _database(home: Path) -> int:
+    return sum(path.stat().st_size for path in home.glob("prefect.db*"))
+
+
+def _descendants(pid: int) -> list[int]:
+    children: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            text = path.read_text()
+        except OSError:
+            continue  # It has ended since.
+        children.setdefault(int(text.rpartition(")")[2].split()[1]), []).append(
+            int(path.parent.name)
+        )
+    found = [pid]
+    for each in found:
+        found += children.get(each, [])
+    return found
+
+
+def _pss(pid: int) -> float:
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0.0
+    line = next((each for each in text.splitlines() if each.startswith("Pss:")), "Pss: 0")
+    return int(line.split()[1]) / 1000
+
+
+if __name__ == "__main__":
+    main()
