@@ -12,8 +12,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
+import numpy as np
+
 from scoregate.abc.reader import read
 from scoregate.abc.score import Bar, Event, Score, Voice
+from scoregate.validators.analysis.chords import SILENT, beat_length, lowest_pitches
 from scoregate.validators.analysis.parts import assign
 
 _NAMES = ("C", "^C", "D", "^D", "E", "F", "^F", "G", "^G", "A", "^A", "B")
@@ -188,7 +191,7 @@ def _displaced(piece: Good, rng: random.Random, by_bar: bool) -> str | None:
         return None
     voice = rng.choice(voices)
     full = max(bar.duration for bar in voice.bars)
-    move = full if by_bar else Fraction(1, 4)
+    move = full if by_bar else Fraction(beat_length(voice.bars[0].metre_text))
     if not by_bar and full <= move:
         return None
     stream = [(move, ())] + [
@@ -218,7 +221,7 @@ def _displaced(piece: Good, rng: random.Random, by_bar: bool) -> str | None:
 
 
 def beat_late(piece: Good, rng: random.Random) -> str | None:
-    """Move one voice by a quarter note against the others."""
+    """Move one voice by a beat against the others."""
     return _displaced(piece, rng, by_bar=False)
 
 
@@ -267,22 +270,24 @@ def silent_bars(piece: Good, rng: random.Random) -> str | None:
 
 
 def _bass_up(piece: Good, octaves: int) -> str | None:
-    voices = _sounding(piece.score)
-    if len(voices) < 2:
+    """Move the voice that is the lowest on most beats."""
+    if len(_sounding(piece.score)) < 2:
         return None
-    low = voices[-1]
-    if max(_pitches(low)) + 12 * octaves > 108:
+    lows = lowest_pitches(piece.score)
+    lowest = np.bincount(lows.argmin(axis=0)[lows.min(axis=0) != SILENT])
+    voice = piece.score.voices[int(lowest.argmax())]
+    if max(_pitches(voice)) + 12 * octaves > 108 or not voice.clef.startswith("bass"):
         return None
-    return repitched(piece, lambda _, pitch, __: pitch + 12 * octaves, {low.id})
+    return repitched(piece, lambda _, pitch, __: pitch + 12 * octaves, {voice.id})
 
 
 def bass_octave_up(piece: Good, rng: random.Random) -> str | None:
-    """Move the last voice up an octave."""
+    """Move the bass up an octave."""
     return _bass_up(piece, 1)
 
 
 def bass_two_octaves_up(piece: Good, rng: random.Random) -> str | None:
-    """Move the last voice up two octaves."""
+    """Move the bass up two octaves."""
     return _bass_up(piece, 2)
 
 
@@ -426,13 +431,17 @@ def singers_chords(piece: Good, rng: random.Random) -> str | None:
     return _with_chords(piece, rng.choice(voices), rng, (4,), 0.3) if voices else None
 
 
-def _as_instrument(piece: Good, rng: random.Random, names: tuple[str, ...]) -> Good | None:
-    """Return the piece with its first named voice written for another instrument."""
-    match = re.search(r'^V:[^\n]*nm="([^"]*)"', piece.text, re.MULTILINE)
+def _as_instrument(
+    piece: Good, rng: random.Random, names: tuple[str, ...]
+) -> tuple[Good, Voice] | None:
+    """Return the piece with its first named voice written for another instrument, and the voice."""
+    match = re.search(r'^V:\s*(\S+)[^\n]*nm="([^"]*)"', piece.text, re.MULTILINE)
     if match is None:
         return None
     name = rng.choice(names)
-    return Good.of(piece.text[: match.start(1)] + name + piece.text[match.end(1) :])
+    other = Good.of(piece.text[: match.start(2)] + name + piece.text[match.end(2) :])
+    voice = next((voice for voice in other.score.voices if voice.id == match[1]), None)
+    return (other, voice) if voice is not None else None
 
 
 _WINDS = ("Flute", "Oboe", "Clarinet", "Flauto", "Trumpet", "Flöte", "Hautbois", "Horn")
@@ -441,46 +450,61 @@ _WINDS = ("Flute", "Oboe", "Clarinet", "Flauto", "Trumpet", "Flöte", "Hautbois"
 def winds_chords(piece: Good, rng: random.Random) -> str | None:
     """Give a wind player two notes at once."""
     other = _as_instrument(piece, rng, _WINDS)
-    return _with_chords(other, other.score.voices[0], rng, (4,), 0.3) if other else None
+    return _with_chords(*other, rng, (4,), 0.3) if other else None
 
 
 def winds_triads(piece: Good, rng: random.Random) -> str | None:
     """Give a wind player triads."""
     other = _as_instrument(piece, rng, _WINDS)
-    return _with_chords(other, other.score.voices[0], rng, (3, 8), 0.6) if other else None
+    return _with_chords(*other, rng, (3, 8), 0.6) if other else None
 
 
 def five_strings(piece: Good, rng: random.Random) -> str | None:
     """Give a violin chords of five notes."""
     other = _as_instrument(piece, rng, ("Violin", "Violino", "Violine", "Violin I"))
-    return _with_chords(other, other.score.voices[0], rng, (3, 5, 8, 12), 0.1) if other else None
+    return _with_chords(*other, rng, (3, 5, 8, 12), 0.1) if other else None
 
 
-MUTANTS: dict[str, tuple[str, Callable[[Good, random.Random], str | None]]] = {
-    "all pitches at random, in range": ("critical", random_in_range),
-    "all letters at random": ("critical", random_letters),
-    "all pitches at random, in the scale": ("critical", random_in_scale),
-    "pitches of each voice shuffled": ("critical", shuffled),
-    "a voice a semitone off": ("critical", semitone_voice),
-    "second ending without a first": ("critical", second_ending_alone),
-    "a wind player's triads": ("critical", winds_triads),
-    "five notes for a violin": ("critical", five_strings),
-    "a voice a beat off": ("warning", beat_late),
-    "a voice a bar off": ("warning", bar_late),
-    "a voice that copies another": ("warning", copied_voice),
-    "an emptied voice": ("warning", emptied_voice),
-    "eight bars of rests": ("warning", silent_bars),
-    "the bass an octave up": ("warning", bass_octave_up),
-    "the bass two octaves up": ("warning", bass_two_octaves_up),
-    "a run of 128ths": ("warning", impossible_run),
-    "a tempo nobody plays": ("warning", wild_tempo),
-    "an unended repeat": ("warning", open_repeat),
-    "an unended first ending": ("warning", open_ending),
-    "an unended octave sign": ("warning", open_octave),
-    "an unended hairpin": ("warning", open_hairpin),
-    "more syllables than notes": ("warning", too_many_syllables),
-    "percussion clef on a pitched part": ("warning", percussion_clef),
-    "a singer's chords": ("warning", singers_chords),
-    "a wind player's chords": ("warning", winds_chords),
+Maker = Callable[[Good, random.Random], str | None]
+
+
+def _fault(level: str, codes: str, make: Maker) -> tuple[str, frozenset[str], Maker]:
+    return level, frozenset(codes.split()), make
+
+
+MUTANTS: dict[str, tuple[str, frozenset[str], Maker]] = {
+    "all pitches at random, in range": _fault("critical", "harmony.chance", random_in_range),
+    "all letters at random": _fault("critical", "harmony.chance", random_letters),
+    "all pitches at random, in the scale": _fault("critical", "harmony.chance", random_in_scale),
+    "pitches of each voice shuffled": _fault("critical", "harmony.chance", shuffled),
+    "a voice a semitone off": _fault("critical", "harmony.semitone harmony.chance", semitone_voice),
+    "second ending without a first": _fault(
+        "critical", "marks.ending-without-first", second_ending_alone
+    ),
+    "a wind player's triads": _fault("critical", "parts.wind-triads", winds_triads),
+    "five notes for a violin": _fault("critical", "parts.string-chord", five_strings),
+    "a voice a beat off": _fault("warning", "harmony.displaced harmony.chance", beat_late),
+    "a voice a bar off": _fault("warning", "harmony.displaced harmony.chance", bar_late),
+    "a voice that copies another": _fault("warning", "parts.copy", copied_voice),
+    "an emptied voice": _fault("warning", "parts.silent syntax.voice-silent", emptied_voice),
+    "eight bars of rests": _fault("warning", "parts.long-rest", silent_bars),
+    "the bass an octave up": _fault(
+        "warning", "parts.bass-high ranges.out-of-range", bass_octave_up
+    ),
+    "the bass two octaves up": _fault(
+        "warning", "parts.bass-high ranges.out-of-range", bass_two_octaves_up
+    ),
+    "a run of 128ths": _fault("warning", "parts.too-fast", impossible_run),
+    "a tempo nobody plays": _fault("warning", "marks.tempo", wild_tempo),
+    "an unended repeat": _fault("warning", "marks.repeat-open", open_repeat),
+    "an unended first ending": _fault("warning", "marks.ending-open", open_ending),
+    "an unended octave sign": _fault("warning", "marks.octave-open", open_octave),
+    "an unended hairpin": _fault("warning", "marks.hairpin-open", open_hairpin),
+    "more syllables than notes": _fault("warning", "marks.syllables", too_many_syllables),
+    "percussion clef on a pitched part": _fault(
+        "warning", "parts.percussion-clef", percussion_clef
+    ),
+    "a singer's chords": _fault("warning", "parts.singer-chord", singers_chords),
+    "a wind player's chords": _fault("warning", "parts.wind-chord parts.wind-triads", winds_chords),
 }
-"""Each fault, the severity that a finding on it must have, and its generator."""
+"""Each fault: the severity that a finding on it must have, its codes, its generator."""

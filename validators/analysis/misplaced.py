@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from scoregate.abc.score import Score
 from scoregate.validators.analysis.chords import CHORDS, voice_sets
 
+EDGE = 3.0
+"""Weight of the evidence that a voice begins late or ends early."""
 LEAST = 12
 """Beats that a voice sounds together with others, below which it is not moved."""
 _CONSONANT = (3, 4, 5, 7, 8, 9)
@@ -49,6 +51,9 @@ class Misfit:
         others, in nats a note; 0 for a move by beats.
     beats : int
         Beats that were compared.
+    at_edge : bool
+        For a move by beats: whether the voice is silent for as long at the beginning or at the
+        end of the piece, where others sound.
     """
 
     voice: int
@@ -58,6 +63,7 @@ class Misfit:
     likeness: float = 0.0
 
     beats: int = 0
+    at_edge: bool = False
 
     @property
     def gain(self) -> float:
@@ -66,8 +72,12 @@ class Misfit:
 
     @property
     def evidence(self) -> float:
-        """The gain."""
-        return self.gain
+        """The gain; three times as much where the voice begins late or ends early as well.
+
+        At most 1. A voice that begins later than the others by as much as it fits better
+        earlier has been moved and did not only pause.
+        """
+        return min(self.gain * (EDGE if self.at_edge else 1.0), 1.0)
 
 
 def _others(sets: NDArray[np.int16]) -> NDArray[np.int16]:
@@ -117,7 +127,12 @@ def by_semitone(score: Score, voices: NDArray[np.bool_]) -> Misfit | None:
         row = int(gain.argmax())
         if gain[row] > (best.gain if best is not None else 0.0):
             best = Misfit(
-                int(rows[row]), move, float(written[row]), float(moved[row]), float(nearer[row])
+                int(rows[row]),
+                move,
+                float(written[row]),
+                float(moved[row]),
+                float(nearer[row]),
+                int(beats[row]),
             )
     return best
 
@@ -144,22 +159,35 @@ def by_time(score: Score, voices: NDArray[np.bool_]) -> Misfit | None:
     others = _others(sets)
     a_bar = int(np.median(np.bincount(bars)))
     best: Misfit | None = None
-    together = (sets != 0) & (others != 0)
+    sounding = sets != 0
+    together = sounding & (others != 0)
     beats = np.count_nonzero(together, axis=1)
     written = _fit(sets | others, together) / np.maximum(beats, 1)
     for move in dict.fromkeys((1, -1, a_bar, -a_bar)):
+        width = abs(move)
         moved_sets = np.zeros_like(sets)
         if move > 0:
             moved_sets[:, move:] = sets[:, :-move]
+            edge = slice(-width, None)
         else:
             moved_sets[:, :move] = sets[:, -move:]
+            edge = slice(0, width)
         both = (moved_sets != 0) & (others != 0)
         count = np.count_nonzero(both, axis=1)
         moved = _fit(moved_sets | others, both) / np.maximum(count, 1)
         gain = np.where((beats >= LEAST) & (count >= LEAST), moved - written, -1.0)
-        row = int(gain.argmax())
-        if gain[row] > (best.gain if best is not None else 0.0):
-            best = Misfit(int(rows[row]), move, float(written[row]), float(moved[row]))
+        silent = ~sounding[:, edge].any(axis=1) & (others[:, edge] != 0).any(axis=1)
+        row = int((gain * np.where(silent, EDGE, 1.0)).argmax())
+        found = Misfit(
+            int(rows[row]),
+            move,
+            float(written[row]),
+            float(moved[row]),
+            beats=int(count[row]),
+            at_edge=bool(silent[row]),
+        )
+        if found.evidence > (best.evidence if best is not None else 0.0):
+            best = found
     return best
 
 

@@ -44,10 +44,11 @@ LEAST = 16
 """Notes of a voice below which a likeness may be chance."""
 SILENCE = 8
 """Bars of rests that are reported."""
-CROSSED = 0.15
-"""Share of the beats on which the lowest part may be above another."""
-HIGH = 0.15
-"""Share of the beats on which a part in the bass clef may be above `TOP_OF_BASS_CLEF`."""
+HIGH = 0.4
+"""Share of the beats on which the bass is above another part, plus the share on which it is above
+`TOP_OF_BASS_CLEF`, from which it is reported. No chorale of Bach's reaches it, and 7 % of songs."""
+LAYER = 0.6
+"""Share of the beats of the fullest voice of a staff that its bass line sounds on."""
 TOP_OF_BASS_CLEF = 64
 """E4, two ledger lines above the staff."""
 TRIADS = 3
@@ -216,29 +217,34 @@ def _all_sung(parts: list[Instrument | None]) -> bool:
 
 
 def _high_bass(score: Score, every: Notes, pitched: NDArray[np.bool_]) -> list[Finding]:
-    """Report a lowest part that is above another on many beats, or high above its clef."""
+    """Report a bass that is above other parts, and above its clef, on many beats."""
     rows = [index for index in np.unique(every.voice).tolist() if pitched[index]]
-    if len(rows) < 2:
+    if len(rows) < 2 or not score.voices[rows[-1]].clef.startswith("bass"):
         return []
     lows = lowest_pitches(score)
-    bass, voice = lows[rows[-1]], score.voices[rows[-1]]
-    others = lows[rows[:-1]].min(axis=0)
-    sounds = bass != SILENT
-    both = sounds & (others != SILENT)
-    together, alone = np.count_nonzero(both), np.count_nonzero(sounds)
+    beats = {row: int(np.count_nonzero(lows[row] != SILENT)) for row in rows}
+    staff = score.voices[rows[-1]].staff
+    last = [row for row in rows if score.voices[row].staff == staff]
+    # The last voice of the last staff, but not a second layer that sounds now and then.
+    enough = LAYER * max(beats[row] for row in last)
+    bass = next(row for row in reversed(last) if beats[row] >= enough)
+    line, others = lows[bass], lows[[row for row in rows if row != bass]].min(axis=0)
+    both = (line != SILENT) & (others != SILENT)
+    together = np.count_nonzero(both)
     if together < LEAST:
         return []
-    above = np.count_nonzero(bass[both] > others[both]) / together
-    high = np.count_nonzero(bass[sounds] > TOP_OF_BASS_CLEF) / alone
-    if above >= CROSSED:
-        message = "the lowest part is above another"
-        share = above
-    elif voice.clef.startswith("bass") and high >= HIGH:
-        message = "the lowest part is far above its clef"
-        share = high
-    else:
+    above = np.count_nonzero(line[both] > others[both]) / together
+    high = np.count_nonzero((line != SILENT) & (line > TOP_OF_BASS_CLEF)) / beats[bass]
+    if above + high < HIGH:
         return []
-    return [_finding("bass-high", message, voice, found=f"on {share:.0%} of its beats")]
+    return [
+        _finding(
+            "bass-high",
+            "the bass lies above other parts or far above its clef",
+            score.voices[bass],
+            found=f"above others on {above:.0%} of the beats, above E4 on {high:.0%}",
+        )
+    ]
 
 
 def _percussion_clefs(score: Score, parts: list[Instrument | None]) -> list[Finding]:
