@@ -19,6 +19,8 @@ from threading import Thread
 
 import pytest
 
+from scoregate.archive.store import Archive
+from scoregate.archive.verify import verify
 from scoregate.flows.operations import alerts, api, deploying, plan, supervisor
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
@@ -116,6 +118,10 @@ class Line:
         return [
             api.post(self.url, path, {"parameters": parameters})["id"] for _ in range(count)
         ]  # fmt: skip
+
+    def active_slots(self, deployment: str) -> int:
+        found = api.get(self.url, f"/deployments/name/produce/{deployment}")
+        return found["global_concurrency_limit"]["active_slots"]
 
     def wait_for(self, run: str, seconds: float = 150.0) -> dict:
         deadline = time.monotonic() + seconds
@@ -309,14 +315,55 @@ def test_overdue_runs_are_skipped_but_for_the_newest(line, monkeypatch):
 
 
 def test_a_part_that_died_is_told_and_started_again_alone(line):
-    worker = line.part("worker")["pid"]
-    others = {name: line.part(name)["pid"] for name in ("dashboard", "monitor")}
-    os.killpg(worker, signal.SIGKILL)
+    monitor = line.part("monitor")["pid"]
+    others = {name: line.part(name)["pid"] for name in ("dashboard", "worker")}
+    os.killpg(monitor, signal.SIGKILL)
     assert "DOWN  ended by itself" in line.run("status", code=1)
     said = line.up()
-    assert "Started: worker." in said
-    assert line.part("worker")["pid"] != worker
+    assert "Started: monitor." in said
+    assert line.part("monitor")["pid"] != monitor
     assert {name: line.part(name)["pid"] for name in others} == others
+
+
+def test_after_a_power_cut_the_night_goes_on_and_its_place_is_free(line):
+    """Everything is killed while a night goes on: the run is Crashed and another completes."""
+    file = line.folder / "prefect.yaml"
+    file.write_text(
+        file.read_text().replace("count: 12\n        rounds", "count: 3\n        rounds")
+    )
+    line.up()
+    (run,) = line.start("nightly-production")
+    heartbeat = {
+        "filter": {
+            "event": {"name": ["prefect.flow-run.heartbeat"]},
+            "resource": {"id": [f"prefect.flow-run.{run}"]},
+        }
+    }
+    deadline = time.monotonic() + 90
+    while not api.post(line.url, "/events/filter", heartbeat)["events"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    pids = [line.part(name)["pid"] for name in PARTS[1:]]
+    pids.append(json.loads((line.home / "scoregate-server.json").read_text())["pid"])
+    for pid in pids:
+        os.killpg(pid, signal.SIGKILL)
+    assert '"runs": true' not in line.run("status", "--json", code=1)
+    assert "Started: server, worker, dashboard, monitor." in line.up()
+    state = line.wait_for(run, 150)
+    assert (state["type"], "No heartbeat" in state["message"]) == ("CRASHED", True)
+    deadline = time.monotonic() + 150
+    while not (again := [
+        each for each in line.runs_of("nightly-production", "COMPLETED")
+        if each["parameters"]["request"]["count"] == 3
+    ]):  # fmt: skip
+        assert time.monotonic() < deadline, line.runs_of("nightly-production")
+        time.sleep(0.5)
+    assert len(again) == 1
+    assert line.active_slots("nightly-production") == 0
+    store = Archive(line.folder / "out")
+    whole = [store.run(each) for each in store.run_ids() if store.run(each).request["count"] == 3]
+    assert [(each.missing, bool(each.finished)) for each in whole] == [(0, True)]
+    assert [problem.kind for problem in verify(store)] == ["foreign"]  # an earlier test's
 
 
 def test_down_stops_exactly_what_up_started(line):

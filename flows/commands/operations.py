@@ -51,7 +51,8 @@ WORKER_HELP = """Take runs from the work pool until SIGTERM or Ctrl-C.
     PREFECT_API_URL=http://head:4200/api scoregate worker --limit 1
 
 It is `prefect worker start` after these steps: find the server, create the pool where it is
-missing, and cancel overdue runs that a later run of the same schedule makes up for.
+missing, cancel overdue runs that a later run of the same schedule makes up for, and mark runs
+whose process is gone as Crashed.
 """
 MONITOR_HELP = """Serve metrics for Prometheus, and start a screening when scores arrive.
 
@@ -146,7 +147,7 @@ def worker(
     from scoregate.flows.launch import prepare
     from scoregate.flows.operations import deploying
     from scoregate.flows.server import ensure_server
-    from scoregate.flows.zombies import HEARTBEAT_ENVIRONMENT
+    from scoregate.flows.zombies import HEARTBEAT_ENVIRONMENT, crash_silent_runs
 
     prepare(verbose=True)
     server = ensure_server(lambda line: typer.echo(line, err=True))
@@ -155,6 +156,10 @@ def worker(
             typer.echo(f"Created the work pool {pool}.", err=True)
         for deployment, count in deploying.skip_overdue(client, pool).items():
             typer.echo(f"{deployment}: {count} overdue runs skipped.", err=True)
+        # Runs of other workers are not judged by heartbeats that a stopped server could not see.
+        if not any(each["fresh"] for each in supervisor.workers(server.url, pool=pool)):
+            for run in crash_silent_runs(client):
+                typer.echo(f"{run}: marked Crashed, since its process is gone.", err=True)
     for variable, value in HEARTBEAT_ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool]

@@ -125,6 +125,7 @@ def skip_overdue(client: SyncPrefectClient, pool: str = POOL) -> dict[str, int]:
     )
     from prefect.client.schemas.objects import StateType
     from prefect.client.schemas.sorting import FlowRunSort
+    from prefect.exceptions import ObjectNotFound
     from prefect.states import Cancelled
 
     due = client.read_flow_runs(
@@ -147,7 +148,10 @@ def skip_overdue(client: SyncPrefectClient, pool: str = POOL) -> dict[str, int]:
             seen.add(run.deployment_id)
             continue
         message = "Skipped: it was overdue, and a later run of the same schedule is too."
-        client.set_flow_run_state(run.id, Cancelled(message=message), force=True)
+        try:
+            client.set_flow_run_state(run.id, Cancelled(message=message), force=True)
+        except ObjectNotFound:
+            continue  # the deployment was made anew meanwhile
         name = names.get(run.deployment_id, "?") if run.deployment_id else "?"
         cancelled[name] = cancelled.get(name, 0) + 1
     return cancelled

@@ -328,7 +328,7 @@ def _answers(part: Part, url: str) -> bool:
     return any(worker["fresh"] for worker in workers(url, since=part.since))
 
 
-def workers(url: str, since: str = "") -> list[dict]:
+def workers(url: str, since: str = "", pool: str = plan.POOL) -> list[dict]:
     """Return the workers of the pool: ``name``, ``heartbeat`` and whether it is ``fresh``.
 
     Parameters
@@ -337,11 +337,12 @@ def workers(url: str, since: str = "") -> list[dict]:
         Of Prefect's API.
     since : str
         UTC, ISO 8601: a heartbeat before is not fresh. Left out, one of the last 90 s is.
+    pool : str
     """
     from datetime import UTC, datetime, timedelta
 
     try:
-        found = api.post(url, f"/work_pools/{plan.POOL}/workers/filter", {})
+        found = api.post(url, f"/work_pools/{pool}/workers/filter", {})
     except api.Unanswered:
         return []
     limit = datetime.fromisoformat(since) if since else datetime.now(UTC) - timedelta(seconds=90)
