@@ -1,7 +1,7 @@
 """A study of the LSTM's settings: train every arm, sample from it, judge, and compare.
 
 Each arm is a task whose result is a file, so that the same command goes on after a kill and
-repeats no finished arm. The page is written after each arm from what is finished by then.
+repeats no finished arm. The page is written from the arms that are finished.
 """
 
 from __future__ import annotations
@@ -61,7 +61,6 @@ def study_flow(request: StudyRequest) -> StudyRecord:
         (arm, seed) for seed in range(1, plan.seeds + 1) for arm in arms_of(plan)
     ]
     prepared, reference, held = prepare(plan, folder)
-    sets = references(plan, reference, held, folder)
     records, left = [], 0
     for number, (arm, seed) in enumerate(runs):
         report("arms", number, len(runs), f"{arm.name}, seed {seed}")
@@ -69,6 +68,7 @@ def study_flow(request: StudyRequest) -> StudyRecord:
             left = len(runs) - number
             break
         records.append(run_arm(arm, seed, plan, prepared, reference, folder))
+    sets = references(plan, reference, held, folder)
     paths = page(plan, records, sets, folder)
     with open(paths["results"], encoding="utf-8") as file:
         create_markdown_artifact(key="study", markdown=file.read())

@@ -84,7 +84,8 @@ def bars_of(piece: Piece) -> list[list[Portion]]:
 def find_key(events: Iterable[Event]) -> tuple[str, int]:
     """Return the key as ABC writes it (``Em``) and its sharps (flats below 0), by music21.
 
-    Without notes it is C.
+    A last note that is the tonic of the relative key decides for that one. Without notes it
+    is C.
     """
     from music21 import chord, note, stream
 
@@ -105,7 +106,14 @@ def find_key(events: Iterable[Event]) -> tuple[str, int]:
     # music21 may name a key with more than seven accidentals: take its enharmonic.
     if abs(sharps) > 6:
         sharps += -12 if sharps > 0 else 12
-    return transpose_key("C" if key.mode == "major" else "Am", sharps), sharps
+    major, minor = transpose_key("C", sharps), transpose_key("Am", sharps)
+    # Of two keys with one signature the last note tells better than the profile of the notes.
+    last = flow[-1].pitches[0].pitchClass
+    if last == (sharps * 7) % 12:
+        return major, sharps
+    if last == (sharps * 7 + 9) % 12:
+        return minor, sharps
+    return major if key.mode == "major" else minor, sharps
 
 
 def beat_length(metre: str) -> Fraction:
@@ -144,20 +152,32 @@ def to_abc(piece: Piece, instrumentation: str, title: str = "") -> str:
         f"K:{key}",
         f'V:1 {clef} nm="{name}"',
     ]
-    bars = bars_of(piece)
+    bars = _filled(bars_of(piece), piece)
     lines = []
     for number, bar in enumerate(bars):
         barline = "|]" if number == len(bars) - 1 else "|"
         # A pickup is the end of a bar, so its beats are counted from where that bar would begin.
         start = bar_length(piece.metre) - piece.pickup if piece.pickup and not number else 0
-        lines.append(f"[V:1]{write_bar(bar, sharps, beat, Fraction(start))}{barline}")
+        lines.append(f"[V:1]{write_bar(bar, sharps, piece.metre, Fraction(start))}{barline}")
     return "\n".join([*head, *lines]) + "\n"
+
+
+def _filled(bars: list[list[Portion]], piece: Piece) -> list[list[Portion]]:
+    """Add the rest that fills the last bar: to a full bar, or to one less the pickup."""
+    full = bar_length(piece.metre)
+    if len(bars) < 2:
+        return bars
+    length = sum(portion.duration for portion in bars[-1])
+    wanted = full - piece.pickup if length <= full - piece.pickup else full
+    if length < wanted:
+        bars[-1].append(Portion((), wanted - length))
+    return bars
 
 
 def write_bar(
     bar: Sequence[Portion],
     sharps: int,
-    beat: Fraction = Fraction(1),
+    metre: str = "4/4",
     start: Fraction = Fraction(0),
 ) -> str:
     """Return the music of one bar, with a space before each beat that a note begins.
@@ -167,22 +187,23 @@ def write_bar(
     bar : sequence of Portion
     sharps : int
         Of the key signature; flats below 0.
-    beat : Fraction
-        Length of a beat in quarter notes.
+    metre : str
     start : Fraction
         Where in the bar the first portion begins, in quarter notes; above 0 for a pickup.
     """
-    alters = signature(sharps)
+    alters, beat, full = signature(sharps), beat_length(metre), bar_length(metre)
     held: dict[int, int] = {}
     written: list[str] = []
     time = start
     for tuplet, group in _tuplet_groups(bar):
         scale = Fraction(tuplet, TUPLETS[tuplet]) if tuplet else Fraction(1)
-        parts = [(portion, _writable(portion.duration * scale)) for portion in group]
         if tuplet:
+            parts = [(portion, _writable(portion.duration * scale)) for portion in group]
             _space(written, time, beat)
             count = sum(len(durations) for _, durations in parts)
             written.append(f"({tuplet}:{TUPLETS[tuplet]}:{count}")
+        else:
+            parts = [(portion, _readable(time, portion.duration, beat, full)) for portion in group]
         for portion, durations in parts:
             for number, duration in enumerate(durations):
                 if not tuplet:
@@ -220,6 +241,36 @@ def _tuplet_groups(bar: Sequence[Portion]) -> list[tuple[int, list[Portion]]]:
         else:
             groups.append((0, [portion]))
     return groups
+
+
+def _readable(
+    start: Fraction, duration: Fraction, beat: Fraction, full: Fraction
+) -> list[Fraction]:
+    """Divide a duration so that the beats of the bar can be seen.
+
+    What begins off a beat is divided at the next one; a syncopation as long as a beat, from the
+    middle of one beat to that of the next, is left, but not over the middle of a bar of four
+    beats. In compound metres a note over a beat is divided too where it begins on one.
+
+    Parameters
+    ----------
+    start, duration : Fraction
+        In quarter notes, the start from the beginning of the bar.
+    beat, full : Fraction
+        Length of a beat, and of the bar.
+    """
+    off = start % beat
+    whole = duration // beat * beat
+    if off:
+        room = beat - off
+        middle = full == 4 * beat and start + room == full / 2
+        syncopation = off == room and duration == beat and not middle
+        if duration <= room or (syncopation and beat.denominator == 1):
+            return _writable(duration)
+        return [*_writable(room), *_readable(start + room, duration - room, beat, full)]
+    if beat.denominator > 1 and 0 < whole < duration:
+        return [*_writable(whole), *_writable(duration - whole)]
+    return _writable(duration)
 
 
 def _writable(duration: Fraction) -> list[Fraction]:

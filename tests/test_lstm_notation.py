@@ -45,7 +45,7 @@ def test_a_rest_over_a_barline_is_not_tied():
 
 
 def test_a_duration_that_no_single_note_has_is_tied():
-    assert music(piece("60:5/2 62:3/2")) == ["[V:1]C4- CD3|]"]
+    assert music(piece("60:5/2 62:3/2")) == ["[V:1]C4- CD- D2|]"]
 
 
 def test_triplets_are_written_as_such():
@@ -59,14 +59,41 @@ def test_eighths_are_beamed_by_beats():
     assert music(piece(" ".join(["67:1/2"] * 8), "2/2")) == ["[V:1]GGGG GGGG|]"]
 
 
+@pytest.mark.parametrize(
+    ("words", "metre", "expected"),
+    [
+        ("67:1/2 69:1/2 71:1 69:1/2 67:1/2", "6/8", "GAB- BAG"),  # over the middle of 6/8
+        ("67:2 69:1", "6/8", "G3- GA2"),
+        ("67:1/2 69:1 71:1/2", "2/4", "GA2B"),  # a plain syncopation stays
+        ("67:1 69:1/2 71:1 69:1/2 67:1", "4/4", "G2 AB- BA G2"),  # not over the middle of 4/4
+        ("67:1/2 69:3/2 71:1", "3/4", "GA- A2 B2"),
+        ("67:3/2 69:1/2 71:2", "4/4", "G3A B4"),
+    ],
+)
+def test_beats_can_be_seen(words, metre, expected):
+    assert music(piece(words, metre))[0] == f"[V:1]{expected}|]"
+
+
+def test_the_last_bar_is_filled_by_a_rest():
+    assert music(piece("60:4 62:1"))[-1] == "[V:1]D2 z6|]"
+    assert music(piece("67:1 60:4 62:1", "4/4", 1))[-1] == "[V:1]D2 z4|]"
+    assert music(piece("67:1 60:4 62:3", "4/4", 1))[-1] == "[V:1]D6|]"
+
+
+def test_the_last_note_decides_between_keys_of_one_signature():
+    notes = "64:1 67:1 71:1 64:1 67:1 71:1 64:2 71:1 "
+    assert find_key(piece(notes + "64:4").events) == ("Em", 1)
+    assert find_key(piece(notes + "67:4").events) == ("G", 1)
+
+
 def test_beats_of_a_pickup_are_counted_to_the_barline():
     bars = music(piece(" ".join(["67:1/2"] * 7), "4/4", Fraction(3, 2)))
-    assert bars == ["[V:1]G GG|", "[V:1]GG GG|]"]
+    assert bars == ["[V:1]G GG|", "[V:1]GG GG z|]"]
 
 
 def test_a_plain_value_within_a_tuplet_is_written_with_ties():
     bars = music(piece("60:1/3 62:5/4 60:2/3 62:7/4"))
-    assert bars == ["[V:1](3:2:4CD3-D3/4C2D3-D/2|]"]
+    assert bars == ["[V:1](3:2:4CD3-D3/4C2D3/2- D2|]"]
 
 
 def test_chords_and_accidentals():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,7 +58,7 @@ def mean(values: Sequence[float]) -> Estimate:
 
 def effects(
     responses: Sequence[tuple[Sequence[str], float]], interactions: bool = True
-) -> Mapping[str, Estimate]:
+) -> dict[str, Estimate]:
     """Return what changing each factor adds to a response, by least squares.
 
     The model is a constant, the factors, and (where asked for) the products of two factors, each
@@ -74,7 +74,7 @@ def effects(
 
     Returns
     -------
-    mapping of str to Estimate
+    dict of str to Estimate
         ``length`` ..., and ``length:hidden`` ... (half the difference of the one factor's effect
         between the levels of the other).
     """
@@ -87,7 +87,9 @@ def effects(
     design = np.column_stack([np.ones(len(known)), levels, *products])
     values = np.array([value for _, value in known])
     if np.linalg.matrix_rank(design) < design.shape[1]:
-        return {name: Estimate(math.nan, math.nan, math.nan) for name in names}
+        unknown = {name: Estimate(math.nan, math.nan, math.nan) for name in names}
+        # With too few arms for the interactions the factors alone may still be estimated.
+        return unknown | effects(responses, interactions=False) if interactions else unknown
     found, *_ = np.linalg.lstsq(design, values)
     freedom = len(known) - design.shape[1]
     if freedom > 0:

@@ -102,7 +102,7 @@ def effects_on(
     """Return the effects of the factors on a response at the first temperature."""
     temperature = str(plan.temperatures[0])
     responses = [(r["changed"], value_of(r, readout, name, temperature)) for r in records]
-    return dict(effects(responses, interactions=len(records) > 11))
+    return effects(responses)
 
 
 def arms_table(plan: Plan, records: Sequence[Record], readout: str) -> str:
