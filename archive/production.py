@@ -256,6 +256,10 @@ class ProductionRun:
             self.journal.drop_rendered(piece.round, piece.index)
             piece.files, piece.outcomes = {}, {}
 
+    def count_joined(self) -> None:
+        """Count the passing pieces anew, after the record of shards were joined into this one."""
+        self._passed = {row.piece_id for row in self.record.pieces if row.status == Status.PASSED}
+
     def finish(self, total: float, seconds: Mapping[str, float]) -> None:
         """Write down the end of the run and its times.
 

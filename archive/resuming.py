@@ -11,13 +11,15 @@ from typing import Any
 from scoregate import __version__
 from scoregate.archive.atomic import told_as_archive_error
 from scoregate.archive.production import ProductionRun
-from scoregate.archive.records import now
+from scoregate.archive.records import RunRecord, now
 from scoregate.archive.run_journal import FOLDER, MOST_ATTEMPTS, RunJournal, unfinished
 from scoregate.archive.run_lock import RunLock
 from scoregate.archive.store import Archive
 from scoregate.errors import BusyError, CorruptError, RunError
 from scoregate.progress import announce
 from scoregate.requests import ProduceRequest
+
+_GIVEN_UP = "Given up"
 
 
 def identity_of(engine: Mapping[str, Any]) -> str:
@@ -106,7 +108,7 @@ def _gone_on_with(
     attempts = 0 if request.fresh else journal.attempts()
     if request.fresh or attempts >= MOST_ATTEMPTS:
         why = "a new one was asked for" if request.fresh else f"{attempts} attempts came no further"
-        record.notes.append(f"Given up: {why}.")
+        record.notes.append(f"{_GIVEN_UP}: {why}.")
         record.finished = now()
         store.write_run(record)
         _given_up(journal, lock)
@@ -126,6 +128,11 @@ def _gone_on_with(
     announce(f"This resumes run {run_id}: {done}.")
     run.note(f"Resumed on {now()}: {done} by then.")
     return run
+
+
+def was_given_up(record: RunRecord) -> bool:
+    """Return whether a run was ended without being finished, because a new one took its place."""
+    return any(note.startswith(_GIVEN_UP) for note in record.notes)
 
 
 def _given_up(journal: RunJournal, lock: RunLock) -> None:

@@ -21,6 +21,7 @@ judged       ``round``, ``index``, ``verdict``
 rendered     ``round``, ``index``, ``notes``
 archived     ``round``, ``index``, ``row`` of the run's record
 round ended  ``round``, ``seconds``
+shard        ``number``, ``run_id``: a shard of the run is finished
 ===========  =====================================================================================
 
 A batch of lines is flushed to the disk as a whole. The last line may be incomplete after a power
@@ -48,7 +49,7 @@ FOLDER = "work"
 MOST_ATTEMPTS = 3
 """A run is taken up so often without finishing anything before it is given up."""
 
-_PROGRESS = frozenset(("generated", "judged", "rendered", "archived", "round ended"))
+_PROGRESS = frozenset(("generated", "judged", "rendered", "archived", "round ended", "shard"))
 
 
 class RunJournal:

@@ -56,6 +56,11 @@ def prepare(verbose: bool) -> None:
             logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
+def quiet_lost_events() -> None:
+    """Leave out Prefect's dump of each event that a server which is gone did not take."""
+    logging.getLogger("prefect._internal.concurrency").setLevel(logging.CRITICAL)
+
+
 def run_flow(entrypoint: str, *, request: Any) -> Any:
     """Run a flow in this process against a Prefect server and return its result.
 

@@ -19,8 +19,10 @@ from scoregate.archive.production import ProductionRun
 from scoregate.archive.records import RunRecord
 from scoregate.archive.round_work import RoundWork
 from scoregate.flows import notes
+from scoregate.flows.launch import quiet_lost_events
 from scoregate.flows.results import keep
 from scoregate.flows.server import server_answers
+from scoregate.flows.shards import open_sharded, run_shards
 from scoregate.piece import Batch
 from scoregate.progress import announce
 from scoregate.progress import report as progress
@@ -51,6 +53,18 @@ def produce(request: ProduceRequest) -> RunRecord:
         As written to ``runs/<run id>/run.json``; ``missing`` says how many pieces it is
         short of.
     """
+    quiet_lost_events()
+    record = _produce_shards(request) if request.shards > 1 else _produce_here(request)
+    keep(record)
+    if server_answers():
+        publish(request.out, record)
+        watch(request.out, record)
+    else:
+        announce(notes.SERVER_GONE)
+    return record
+
+
+def _produce_here(request: ProduceRequest) -> RunRecord:
     started = time.perf_counter()
     with ledger() as seconds, Writers(request) as writers:
         request, engine = load_generator(writers)
@@ -65,17 +79,21 @@ def produce(request: ProduceRequest) -> RunRecord:
                 run.note(notes.rounds_used_up(run.missing, request.rounds))
             if run.cut_off:
                 run.note(notes.cut_off(run.cut_off))
-            record = record_run(run, seconds, time.perf_counter() - started)
+            return record_run(run, seconds, time.perf_counter() - started)
         finally:
             writers.stop()  # What is finished by now is recorded before the run is given back.
             run.close()
-        keep(record)
-        if server_answers():
-            publish(request.out, record)
-            watch(request.out, record)
-        else:
-            announce(notes.SERVER_GONE)
-    return record
+
+
+def _produce_shards(request: ProduceRequest) -> RunRecord:
+    started = time.perf_counter()
+    with ledger() as seconds:
+        run = open_sharded(request)
+        try:
+            run_shards(run, request)
+            return record_run(run, seconds, time.perf_counter() - started)
+        finally:
+            run.close()
 
 
 def _make_pieces(run: ProductionRun, writers: Writers) -> bool:

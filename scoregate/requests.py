@@ -129,11 +129,43 @@ class ProduceRequest(Request):
         description="Start anew, although a run of this request is unfinished and could go on.",
     )
 
+    shards: int = Field(
+        default=1,
+        ge=1,
+        le=10_000,
+        description="Cut the request into this many runs with seeds of their own, which can run "
+        "at once, and join them into one record.",
+    )
+    dask: str | None = Field(
+        default=None,
+        pattern=r"^(local|(tcp|tls|ucx|ws|wss)://.+)$",
+        description="Run the shards on a Dask cluster: 'local', or the address of a scheduler "
+        "(tcp://host:8786) whose workers share the disk.",
+    )
+    deployment: str | None = Field(
+        default=None,
+        pattern=r"^[^/]+/[^/]+$",
+        description="Run the shards as flow runs of this deployment (produce/on-demand), by the "
+        "workers of its pool, which share the disk.",
+    )
+    part_of: str | None = Field(
+        default=None,
+        description="Set for a shard: the run that it is part of, and its number.",
+    )
+
     @model_validator(mode="after")
     def _style_of_notagen(self) -> ProduceRequest:
         """Fill in the default style, which is NotaGen's; other generators have their own."""
         if not self.style and self.model == "notagen":
             object.__setattr__(self, "style", DEFAULT_STYLE)
+        return self
+
+    @model_validator(mode="after")
+    def _cluster_runs_shards(self) -> ProduceRequest:
+        if self.shards == 1 and (self.dask or self.deployment):
+            raise ValueError("dask and deployment run shards: give their number with shards")
+        if self.dask and self.deployment:
+            raise ValueError("shards run on Dask or as a deployment's runs, not both")
         return self
 
     @property
@@ -170,7 +202,7 @@ class ProduceRequest(Request):
         return self.in_full(trained).model_copy(update={"seed": seed})
 
 
-_NOT_SHAPING = ("out", "batch", "threads", "processes", "fresh")
+_NOT_SHAPING = ("out", "batch", "threads", "processes", "fresh", "dask", "deployment")
 """Fields of a production request that say where and how fast, not what."""
 
 
