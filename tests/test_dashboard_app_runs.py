@@ -85,7 +85,8 @@ def test_a_run_goes_to_the_deployment_where_there_is_one(prefect, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("ready", "workers"), [("NOT_READY", 1), ("", 1), pytest.param("READY", 0, id="worker died")]
+    ("ready", "workers"),
+    [pytest.param("", 1, id="no deployment"), pytest.param("READY", 0, id="worker died")],
 )
 def test_without_a_worker_or_a_deployment_it_runs_here(
     prefect, tmp_path, monkeypatch, ready, workers

@@ -17,8 +17,10 @@ from threading import Thread
 import pytest
 
 from scoregate.archive.store import Archive
+from scoregate.dashboard.app import jobs
 from scoregate.errors import ServerError
 from scoregate.flows import server
+from scoregate.requests import ProduceRequest
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -137,6 +139,35 @@ def test_a_worker_runs_a_deployed_flow(deployed):
     record = store.run(run)
     assert record.finished
     assert (record.request["max_steps"], record.missing, len(record.pieces)) == (60, 1, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.server
+def test_a_run_from_the_dashboard_goes_to_a_worker(prefect_server, deployed, monkeypatch):
+    folder, _ = deployed
+    monkeypatch.setenv("PREFECT_API_URL", prefect_server.url)
+    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "scoregate"]
+    worker = subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not jobs._online_workers(prefect_server.url, "scoregate"):
+            assert time.monotonic() < deadline
+            assert worker.poll() is None
+            time.sleep(0.5)
+        request = ProduceRequest(count=1, rounds=1, seed=3, max_steps=60, threads=1)
+        made = jobs.Jobs(folder / "asked").start(request)
+        assert isinstance(made.place, jobs.Deployed)
+        while made.place.state()[0]:
+            assert time.monotonic() < deadline + 120
+            time.sleep(1)
+        assert made.place.state() == (False, "completed", "")
+    finally:
+        worker.terminate()
+        worker.wait(60)
+    store = Archive(folder / "asked")
+    assert [store.run(run).missing for run in store.run_ids()] == [1]
 
 
 def _scheduled_runs(url: str) -> list[dict]:

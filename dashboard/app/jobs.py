@@ -147,13 +147,9 @@ class Deployed:
     def __init__(self, url: str, request: ProduceRequest) -> None:
         self._url = url
         found = _asked(url, f"/deployments/name/{DEPLOYMENT}")
-        # A deployment stays READY for a minute after its last worker has died, so the
-        # workers are asked for their heartbeats as well.
-        if (
-            found.get("paused")
-            or found.get("status") == "NOT_READY"
-            or not _online_workers(url, found.get("work_pool_name"))
-        ):
+        # The status of a deployment says little: it stays READY for a minute after its last
+        # worker has died, and is NOT_READY until a new one has looked for runs.
+        if found.get("paused") or not _online_workers(url, found.get("work_pool_name")):
             raise ServerError(f"No worker takes the runs of {DEPLOYMENT}.", "Start a worker.")
         made = _asked(
             url,
@@ -232,7 +228,7 @@ def _place(request: ProduceRequest) -> Place:
 def _server_url() -> str:
     candidates = [server.chosen_url(), f"http://127.0.0.1:{server.DEFAULT_PORT}/api"]
     for url in candidates:
-        if url and server.is_healthy(url, timeout=2.0):
+        if url and server.is_healthy(url, timeout=5.0):
             return url
     return ""
 
