@@ -17,6 +17,10 @@ from scoregate.validators.analysis.chords import CHORDS, voice_sets
 
 EDGE = 3.0
 """Weight of the evidence that a voice begins late or ends early."""
+AGREEING, LIKENESS = 0.6, 0.2
+"""Share of beats that agree once a voice is moved by a semitone, and by how much the likeness of
+its pitch classes must grow. Nothing in music without a key reaches both: there a voice is not off.
+Of voices that were moved 98 % reach .70 and .38."""
 LEAST = 12
 """Beats that a voice sounds together with others, below which it is not moved."""
 _CONSONANT = (3, 4, 5, 7, 8, 9)
@@ -102,7 +106,7 @@ def by_semitone(score: Score, voices: NDArray[np.bool_]) -> Misfit | None:
     -------
     Misfit or None
         The voice and direction with the largest gain whose pitch classes also agree better
-        with those of the other voices; None where no voice gains by both.
+        with those of the other voices, and which then agrees on most beats; None without one.
     """
     rows = np.flatnonzero(voices)
     sets = voice_sets(score)[0][rows]
@@ -123,7 +127,8 @@ def by_semitone(score: Score, voices: NDArray[np.bool_]) -> Misfit | None:
         turned = (sets << (move % 12) | sets >> (-move % 12)) & 4095
         moved = _fit(turned | others, together) / np.maximum(beats, 1)
         nearer = (own * np.roll(log_share, -move, axis=1)).sum(axis=1) / size - likely
-        gain = np.where(enough & (nearer > 0), moved - written, -1.0)
+        tonal = (nearer >= LIKENESS) & (moved >= AGREEING)
+        gain = np.where(enough & tonal, moved - written, -1.0)
         row = int(gain.argmax())
         if gain[row] > (best.gain if best is not None else 0.0):
             best = Misfit(

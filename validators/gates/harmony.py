@@ -22,14 +22,12 @@ The share of beats that fit a chord is a measure of the gate ``measures``
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from scoregate.abc.score import Score
 from scoregate.findings import Finding, Outcome, Severity
 from scoregate.theory import TRIADS, pitch_class_set
-from scoregate.validators.analysis import misplaced
-from scoregate.validators.analysis.chance import chordal_order, melodic_order
+from scoregate.validators.analysis import chance, misplaced
 from scoregate.validators.analysis.counterpoint import Clash, crossings, moments, parallels
 from scoregate.validators.analysis.key_finding import tonic_of
 from scoregate.validators.analysis.parts import assign, is_choral, pitched_voices
@@ -93,10 +91,7 @@ def _wrong_notes(outcome: Outcome, score: Score, style: str | None) -> None:
     """Add what says that notes of whole voices are wrong."""
     pitched = pitched_voices(score, style)
     thresholds = for_style(style)
-    chords, melodies = chordal_order(score, pitched), melodic_order(score, pitched)
-    # A piece for one voice has no chords to judge, and only one whose chords and melodies are
-    # both without order can be taken for chance.
-    order = math.nan if math.isnan(chords) or math.isnan(melodies) else max(chords, melodies)
+    order = chance.order(score, pitched)
     outcome.measures["harmony.order"] = order
     severity = thresholds.severity("harmony.order", order)
     if severity is not None:
