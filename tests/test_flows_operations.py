@@ -207,6 +207,29 @@ def test_a_part_that_ignores_sigterm_is_killed_with_its_children(tmp_path):
     assert processes.start_mark(int(child)) is None
 
 
+def test_a_member_that_has_ended_and_was_not_collected_keeps_nobody_waiting(tmp_path):
+    """Where nothing collects orphans, as in a container without an init process."""
+    parent = subprocess.Popen(
+        [sys.executable, "-c",
+         "import subprocess, sys, time;"
+         "child = subprocess.Popen([sys.executable, '-c', ''], start_new_session=True);"
+         "print(child.pid, flush=True); time.sleep(600)"],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        child = int(parent.stdout.readline())
+        deadline = time.monotonic() + 20
+        while processes.start_mark(child) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.kill(child, 0)  # its entry is still there
+        assert not processes._group_runs(child)
+        assert processes._group_runs(os.getpgrp())
+    finally:
+        parent.kill()
+        parent.wait()
+        parent.stdout.close()
+
+
 def test_state_and_logs_can_be_read_by_their_owner_only(tmp_path):
     state = State(tmp_path / "state")
     touch = [sys.executable, "-c", "open('made', 'w').write('x')"]

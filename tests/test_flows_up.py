@@ -81,6 +81,7 @@ class Line:
             "PREFECT_HOME": str(self.home),
             "PREFECT_SERVER_API_PORT": str(self.port),
             "PREFECT_WORKER_QUERY_SECONDS": "2",
+            "SCOREGATE_LOG": "json",
         }  # fmt: skip
 
     def run(self, *words: str, code: int | None = 0, **more: str) -> str:
@@ -248,6 +249,16 @@ def test_of_two_nights_at_once_one_runs_and_the_other_is_cancelled(line):
         if each["key"] == "report"
     ]  # fmt: skip
     assert any(f"http://127.0.0.1:{line.dashboard}/runs/" in text for text in markdown)
+
+
+def test_the_workers_log_has_a_line_of_json_for_each_piece_with_its_ids(line):
+    text = (line.home / "scoregate" / "logs" / "worker.log").read_text()
+    lines = [json.loads(each) for each in text.splitlines() if each.startswith("{")]
+    (piece,) = [each for each in lines if each["logger"] == "scoregate.pieces"]
+    assert piece["run_id"] in Archive(line.folder / "out").run_ids()
+    assert piece["status"] == "rejected"
+    assert len(piece["piece_id"]) == 64
+    assert any("flow_run_id" in each and "task_run" in each for each in lines)
 
 
 def test_the_metrics_tell_of_server_worker_and_archive(line):

@@ -91,13 +91,22 @@ def stop_group(pid: int, mark: str | None, patience: float = 25.0) -> bool:
 
 
 def _group_runs(group: int) -> bool:
-    """Return whether a process group has a member; its leader may have ended."""
+    """Return whether a process group has a living member; its leader may have ended.
+
+    Members that have ended and that nobody has collected do not count: in a container without an
+    init process they stay for ever.
+    """
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[2]) == group and fields[0] not in "ZX":
+                return True
+    if Path("/proc/self/stat").exists():
+        return False
     try:
         os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return False  # the number belongs to another user's group by now
+    except (ProcessLookupError, PermissionError):
+        return False  # it is empty, or its number belongs to another user's group by now
     return True
 
 
