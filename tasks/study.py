@@ -9,6 +9,7 @@ import torch
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from scoregate.errors import RequestError
 from scoregate.generator import Limits, find_generator
 from scoregate.lstm import project
 from scoregate.lstm.corpus import Corpus, collect, split
@@ -136,9 +137,16 @@ def references(
         "real chorales (test pieces)": lambda: _chorales(plan, "real"),
         "embedded NotaGen": lambda: _chorales(plan, "notagen"),
     }
-    for number, (name, make) in enumerate(makers.items()):
+    unknown = set(plan.references) - set(makers)
+    if unknown:
+        raise RequestError(
+            f"There is no reference {', '.join(sorted(unknown))}.",
+            f"There are {', '.join(makers)}.",
+        )
+    for number, name in enumerate(plan.references):
+        make = makers[name]
         path = folder / "references" / f"{name.replace(' ', '-')}.json"
-        report("references", number, len(makers), name)
+        report("references", number, len(plan.references), name)
         known = read_record(path)
         if known is None:
             known = make()

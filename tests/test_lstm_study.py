@@ -43,6 +43,7 @@ PLAN = Plan(
     sources=["a"],
     most_events=30,
     arms=[],
+    references=["real tunes (test pieces)"],
     embedding=8,
     layers=2,
     dropout=0.0,

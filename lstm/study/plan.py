@@ -45,6 +45,8 @@ class Plan:
         A sampled piece that is longer is cut off, and does not pass.
     arms : list of str
         Names of the arms to run; empty for all.
+    references : list of str
+        Sets of other pieces to measure beside the arms, by their names in ``tasks/study.py``.
     embedding, layers : int
     dropout : float
     """
@@ -62,6 +64,7 @@ class Plan:
     sources: list[str]
     most_events: int
     arms: list[str]
+    references: list[str]
     embedding: int
     layers: int
     dropout: float
