@@ -156,7 +156,7 @@ def card_of(  # The parts of a card come from different places.
     text : str
         The finished ABC, from which the player knows when each bar sounds.
     """
-    name = _name(report)
+    name = title_of(report)
     findings = _ranked(report.findings)
     drawn: list[Markup] = []
     linked: list[Link] = []
@@ -171,7 +171,7 @@ def card_of(  # The parts of a card come from different places.
     lead = next(iter(_page_order(pages)), 0)
     played = bool(midi) and sheet.has_room(len(midi) * 4 // 3)
     return Card(
-        anchor=f"piece-{report.piece_id[:12]}",
+        anchor=anchor_of(report),
         title=name,
         short_id=report.piece_id[:12],
         status=report.status,
@@ -200,6 +200,11 @@ def _page_order(pages: Sequence[str]) -> list[int]:
     """Return the indices of the pages; the page that shows why a piece was rejected comes first."""
     lead = next((i for i, svg in enumerate(pages) if _CRITICAL_BOX in svg), 0)
     return sorted(range(len(pages)), key=lambda index: index != lead)
+
+
+def anchor_of(report: PieceReport) -> str:
+    """Return the anchor of a piece's card on its page."""
+    return f"piece-{report.piece_id[:12]}"
 
 
 def stored_card(report: PieceReport, folder: Path, address: str, sheet: Sheet) -> Card:
@@ -300,7 +305,8 @@ def _facts(report: PieceReport) -> list[str]:
     return facts
 
 
-def _name(report: PieceReport) -> str:
+def title_of(report: PieceReport) -> str:
+    """Return the title of a piece, or a name made of its id."""
     return report.title.strip()[:200] or f"Piece {report.piece_id[:8]}"
 
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from markupsafe import Markup
@@ -19,7 +18,15 @@ from markupsafe import Markup
 from scoregate.archive.integrity import read_report
 from scoregate.archive.records import PieceReport, PieceRow, RunRecord
 from scoregate.archive.store import Archive
-from scoregate.dashboard.cards import INLINED, Card, card_of, limits_of, stored_card
+from scoregate.dashboard.cards import (
+    INLINED,
+    Card,
+    anchor_of,
+    card_of,
+    limits_of,
+    stored_card,
+    title_of,
+)
 from scoregate.dashboard.formatting import (
     MEASURES,
     STATUS_SIGNS,
@@ -115,17 +122,70 @@ class ListedPiece:
     page: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A piece of the run: its report, where it lies, and whether its report is gone or damaged."""
+
+    report: PieceReport
+    place: Path
+    address: str
+    fault: bool
+
+
 @dataclass(slots=True)
 class _Page:
-    """A page under construction: its cards, and the sheet with their glyphs."""
+    """A page before it is written: its pieces, and the bytes that they will add."""
 
     name: str
-    sheet: Sheet
-    cards: list[Card]
+    rows: list[_Row]
     size: int = 0
 
 
-def run_pages(store: Archive, run: RunRecord) -> dict[str, str]:
+class RunPages(Mapping[str, str]):
+    """The HTML pages of a run by file name, each made when it is asked for.
+
+    All pages of a run of 10,000 pieces together are a gigabyte, so they are not held in memory.
+
+    Parameters
+    ----------
+    run : RunRecord
+    pages : list of _Page
+    """
+
+    def __init__(self, run: RunRecord, pages: list[_Page]) -> None:
+        self._run = run
+        self._pages = {page.name: page for page in pages}
+
+    def __getitem__(self, name: str) -> str:
+        page = self._pages[name]
+        sheet = Sheet(BUDGET)
+        cards = [_card(row, sheet) for row in page.rows]
+        names = list(self._pages)
+        if name == names[0]:
+            return _first_page(self._run, sheet, cards, list(self._pages.values()))
+        return fill(
+            "run_pieces.html",
+            sheet=sheet,
+            player=PLAYER,
+            run=self._run,
+            heading=_heading(self._run),
+            style=style_name(_style(self._run)),
+            cards=cards,
+            names=names,
+            name=name,
+        )
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._pages  # Mapping's own would make the page.
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._pages)
+
+    def __len__(self) -> int:
+        return len(self._pages)
+
+
+def run_pages(store: Archive, run: RunRecord) -> RunPages:
     """Return the HTML pages of a run by file name; ``report.html`` is the first.
 
     Parameters
@@ -137,50 +197,34 @@ def run_pages(store: Archive, run: RunRecord) -> dict[str, str]:
 
     Returns
     -------
-    dict of str to str
+    RunPages
         Pages that request nothing from outside. Links to files are relative to the run's own
         folder.
     """
     pages = [_new_page(1)]
-    reports: list[PieceReport] = []
-    listed: list[ListedPiece] = []
     folder = store.run_folder(run.run_id)
     for row in sorted(_unique(run.pieces), key=lambda row: list(Status).index(row.status)):
         place, address = _place(store, run, row, folder)
         report, fault = _report(place, row)
-        reports.append(report)
         size = 0 if fault else _size(place, report)
         page = pages[-1]
-        if page.cards and (len(page.cards) >= CARDS or page.size + size > BUDGET):
+        if page.rows and (len(page.rows) >= CARDS or page.size + size > BUDGET):
             page = _new_page(len(pages) + 1)
             pages.append(page)
         page.size += size
-        made = card_of if fault else partial(stored_card, folder=place, address=address)
-        page.cards.append(made(report, sheet=page.sheet))
-        card = page.cards[-1]
-        listed.append(ListedPiece(card.anchor, card.title[:60], card.sign, page.name))
-    style = style_name(_style(run))
-    names = [page.name for page in pages]
-    first = _first_page(run, pages[0], reports, style, names, listed)
-    return {pages[0].name: first} | {
-        page.name: fill(
-            "run_pieces.html",
-            sheet=page.sheet,
-            player=PLAYER,
-            run=run,
-            heading=_heading(run),
-            style=style,
-            cards=page.cards,
-            names=names,
-            name=page.name,
-        )
-        for page in pages[1:]
-    }
+        page.rows.append(_Row(report, place, address, fault))
+    return RunPages(run, pages)
+
+
+def _card(row: _Row, sheet: Sheet) -> Card:
+    if row.fault:
+        return card_of(row.report, sheet)
+    return stored_card(row.report, row.place, row.address, sheet)
 
 
 def _new_page(number: int) -> _Page:
     name = "report.html" if number == 1 else f"report-{number}.html"
-    return _Page(name, Sheet(BUDGET), [])
+    return _Page(name, [])
 
 
 def _size(place: Path, report: PieceReport) -> int:
@@ -194,21 +238,21 @@ def _size(place: Path, report: PieceReport) -> int:
     return total
 
 
-def _first_page(
-    run: RunRecord,
-    page: _Page,
-    reports: Sequence[PieceReport],
-    style: str,
-    names: list[str],
-    listed: list[ListedPiece],
-) -> str:
+def _first_page(run: RunRecord, sheet: Sheet, cards: list[Card], pages: Sequence[_Page]) -> str:
+    rows = [(page.name, row.report) for page in pages for row in page.rows]
+    reports = [report for _, report in rows]
+    names = [page.name for page in pages]
+    listed = [
+        ListedPiece(anchor_of(report), title_of(report)[:60], STATUS_SIGNS[report.status], name)
+        for name, report in rows
+    ]
     return fill(
         "run.html",
-        sheet=page.sheet,
+        sheet=sheet,
         player=PLAYER,
         run=run,
         heading=_heading(run),
-        style=style,
+        style=style_name(_style(run)),
         counts={status: run.count(status) for status in Status},
         signs=STATUS_SIGNS,
         total=len(run.pieces),
@@ -222,9 +266,9 @@ def _first_page(
         reasons=_reasons(reports),
         plots=_plots(reports, {piece.anchor: piece.page for piece in listed}),
         banded=any(name in bands() for name in PLOTTED),
-        cards=page.cards,
+        cards=cards,
         names=names,
-        name=page.name,
+        name=names[0],
         listed=listed if len(names) > 1 and len(listed) <= LISTED else [],
         duration=duration,
     )
