@@ -1,0 +1,253 @@
+"""Runs whose process is gone: a real server marks them Crashed and frees their slot."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+
+from scoregate.archive.store import Archive
+from scoregate.archive.verify import verify
+from scoregate.flows import zombies
+
+PREFECT = Path(sys.executable).with_name("prefect")
+
+pytestmark = [pytest.mark.slow, pytest.mark.server]
+
+
+@pytest.fixture
+def client(prefect_server) -> Iterator:
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    there = temporary_settings({PREFECT_API_URL: prefect_server.url})
+    with there, get_client(sync_client=True) as client:
+        yield client
+
+
+def deployment(client, *tags: str) -> UUID:
+    """Make a deployment that one run at a time may use."""
+    from prefect import flow
+
+    @flow(name=f"night-{uuid4().hex[:6]}")
+    def night() -> None:
+        return None
+
+    return client.create_deployment(
+        client.create_flow(night), "nightly", tags=list(tags), concurrency_limit=1
+    )
+
+
+def started(client, deployment_id: UUID) -> UUID:
+    """Start a run as a worker does, by what it reports."""
+    from prefect.states import Pending, Running
+
+    run = client.create_flow_run_from_deployment(deployment_id)
+    assert client.set_flow_run_state(run.id, Pending()).state.is_pending()
+    assert client.set_flow_run_state(run.id, Running()).state.is_running()
+    return run.id
+
+
+def heartbeat(client, run: UUID, seconds_ago: float, *tags: str) -> None:
+    """Send the event that Prefect's engine sends."""
+    related = [
+        {"prefect.resource.id": f"prefect.tag.{tag}", "prefect.resource.role": "tag"}
+        for tag in tags
+    ]
+    event = {
+        "occurred": (datetime.now(UTC) - timedelta(seconds=seconds_ago)).isoformat(),
+        "event": "prefect.flow-run.heartbeat",
+        "resource": {"prefect.resource.id": f"prefect.flow-run.{run}"},
+        "related": related,
+        "id": str(uuid4()),
+    }
+    client.request("POST", "/events", json=[event])
+
+
+def state_of(client, run: UUID) -> str:
+    return client.read_flow_run(run).state.type.value
+
+
+def wait_for(condition, seconds: float = 150.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.5)
+    return False
+
+
+def test_a_silent_run_is_crashed_and_its_slot_is_free(client):
+    from prefect.states import Completed, Pending
+
+    zombies.ensure_heartbeat_automation(client)
+    watched = deployment(client, zombies.HEARTBEAT_TAG)
+    silent = started(client, watched)
+    next_night = client.create_flow_run_from_deployment(watched)
+    refused = client.set_flow_run_state(next_night.id, Pending())
+    assert refused.state.name == "AwaitingConcurrencySlot"
+
+    other = started(client, deployment(client))  # has no tag
+    alive = started(client, deployment(client, zombies.HEARTBEAT_TAG))
+    ended = started(client, deployment(client, zombies.HEARTBEAT_TAG))
+    age = zombies.SILENCE_SECONDS - 4
+    heartbeat(client, other, age)
+    for run in (silent, alive, ended):
+        heartbeat(client, run, age, zombies.HEARTBEAT_TAG)
+    heartbeat(client, alive, 0, zombies.HEARTBEAT_TAG)
+    client.set_flow_run_state(ended, Completed())
+
+    assert wait_for(lambda: state_of(client, silent) == "CRASHED")
+    assert "No heartbeat" in client.read_flow_run(silent).state.message
+    states = [state_of(client, run) for run in (other, alive, ended)]
+    assert states == ["RUNNING", "RUNNING", "COMPLETED"]
+    assert client.set_flow_run_state(next_night.id, Pending()).state.is_pending()
+
+
+def test_the_automations_are_made_once_and_stay_paused(client):
+    for ensure, name in (
+        (zombies.ensure_heartbeat_automation, zombies.AUTOMATION),
+        (zombies.ensure_rerun_automation, zombies.RERUN_AUTOMATION),
+    ):
+        first = ensure(client)
+        client.pause_automation(first)
+        assert ensure(client) == first
+        (found,) = client.read_automations_by_name(name)
+        assert not found.enabled
+        client.delete_automation(first)
+
+
+def test_a_crashed_run_is_started_again_where_its_deployment_wants_it(client):
+    from prefect.client.schemas.filters import (
+        DeploymentFilter,
+        DeploymentFilterId,
+    )
+    from prefect.states import Crashed
+
+    zombies.ensure_rerun_automation(client)
+    wanted, other = deployment(client, zombies.RERUN_TAG), deployment(client)
+    for each in (wanted, other):
+        client.set_flow_run_state(started(client, each), Crashed())
+
+    def runs(each: UUID) -> int:
+        only = DeploymentFilter(id=DeploymentFilterId(any_=[each]))
+        return len(client.read_flow_runs(deployment_filter=only))
+
+    assert wait_for(lambda: runs(wanted) == 2)
+    assert runs(other) == 1
+
+
+def test_runs_that_died_with_their_server_are_found(client):
+    watched = deployment(client, zombies.HEARTBEAT_TAG)
+    silent = started(client, watched)
+    alive = started(client, deployment(client, zombies.HEARTBEAT_TAG))
+    heartbeat(client, silent, 400, zombies.HEARTBEAT_TAG)
+    heartbeat(client, alive, 1, zombies.HEARTBEAT_TAG)
+    time.sleep(3)  # The server writes events in batches.
+    assert zombies.crash_silent_runs(client, 300) == [client.read_flow_run(silent).name]
+    assert (state_of(client, silent), state_of(client, alive)) == ("CRASHED", "RUNNING")
+
+
+DEPLOYMENT = """
+name: nights
+pull:
+  - prefect.deployments.steps.set_working_directory:
+      directory: {folder}
+deployments:
+  - name: night
+    entrypoint: scoregate.flows.produce.produce
+    tags: [{tag}]
+    parameters:
+      request: {{count: 3, rounds: 20, batch: 1, out: {out}}}
+    schedules:
+      - interval: 86400
+        anchor_date: "{first}"
+        slug: nightly
+    concurrency_limit: {{limit: 1, collision_strategy: ENQUEUE}}
+    work_pool:
+      name: nights
+      job_variables:
+        env: {environment}
+"""
+
+
+class Worker:
+    """A Prefect worker with the runs that it has started."""
+
+    def __init__(self, url: str, log: Path) -> None:
+        self.process = subprocess.Popen(
+            [PREFECT, "worker", "start", "--pool", "nights"],
+            env=os.environ | {"PREFECT_API_URL": url, "PREFECT_WORKER_QUERY_SECONDS": "2"},
+            stdout=open(log, "ab"),  # noqa: SIM115 - the process writes to it
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def power_cut(self, out: Path) -> None:
+        """Kill the worker and the flow that it runs at once."""
+        (owner,) = out.glob("runs/*/work/owner.json")
+        os.kill(json.loads(owner.read_text())["pid"], signal.SIGKILL)
+        self.stop()
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+def test_a_scheduled_night_loses_its_power_and_the_next_one_goes_on(
+    client, prefect_server, tmp_path
+):
+    out = tmp_path / "out"
+    (tmp_path / "prefect.yaml").write_text(
+        DEPLOYMENT.format(
+            folder=tmp_path,
+            out=out,
+            tag=zombies.HEARTBEAT_TAG,
+            first=(datetime.now(UTC) + timedelta(seconds=5)).isoformat(),
+            environment=json.dumps(zombies.HEARTBEAT_ENVIRONMENT),
+        )
+    )
+    for words in (
+        ["work-pool", "create", "nights", "--type", "process"],
+        ["--no-prompt", "deploy", "--all"],
+    ):
+        subprocess.run(
+            [PREFECT, *words],
+            cwd=tmp_path,
+            env=os.environ | {"PREFECT_API_URL": prefect_server.url},
+            check=True,
+            capture_output=True,
+        )
+    worker = Worker(prefect_server.url, tmp_path / "worker.log")
+    try:
+
+        def journal() -> str:
+            return "".join(path.read_text() for path in out.glob("runs/*/work/journal.jsonl"))
+
+        assert wait_for(lambda: '"generated"' in journal(), 240), "no scheduled run has fired"
+        worker.power_cut(out)
+        deployed = client.read_deployment_by_name("produce/night")
+        assert client.read_deployment(deployed.id).global_concurrency_limit.active_slots == 1
+        assert len(zombies.crash_silent_runs(client, silence=0)) == 1
+        worker = Worker(prefect_server.url, tmp_path / "worker.log")
+        again = client.create_flow_run_from_deployment(deployed.id)
+        assert wait_for(lambda: state_of(client, again.id) == "COMPLETED", 300)
+    finally:
+        worker.stop()
+    store = Archive(out)
+    (run_id,) = store.run_ids()
+    record = store.run(run_id)
+    assert (record.missing, len(list(store.ids()))) == (0, 3)
+    assert "Resumed on" in record.notes[0]
+    assert list(verify(store)) == []
+    assert client.read_deployment(deployed.id).global_concurrency_limit.active_slots == 0
