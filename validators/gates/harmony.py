@@ -106,11 +106,15 @@ def _wrong_notes(outcome: Outcome, score: Score, style: str | None) -> None:
             )
         )
         pitched = pitched & False  # Of notes at random no single voice is wrong.
+    # Without a key no voice is off it; but a voice that is off may look like the lack of a key.
+    keyless = bool(pitched.any()) and chance.variety(score, pitched) >= chance.ATONAL
     for name, find in (
         ("harmony.semitone", misplaced.by_semitone),
         ("harmony.displaced", misplaced.by_time),
     ):
         misfit = find(score, pitched) if pitched.any() else None
+        if misfit is not None and keyless and not misfit.restores_a_key:
+            misfit = None
         outcome.measures[name] = misfit.evidence if misfit is not None else 0.0
         severity = thresholds.severity(name, outcome.measures[name])
         if misfit is not None and severity is not None:

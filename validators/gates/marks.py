@@ -180,11 +180,11 @@ def _open_span(score: Score, sign: str, voice_id: str, at: int) -> Finding:
     line = score.text.count("\n", 0, at) + 1
     column = at - score.text.rfind("\n", 0, at)
     voice = next((voice for voice in score.voices if voice.id == voice_id), None)
-    bars = [
-        bar.number
-        for bar in (voice.bars if voice else ())
-        if (bar.line, bar.column) <= (line, column)
-    ]
+    events = ((bar, event) for bar in (voice.bars if voice else ()) for event in bar.events)
+    # The sign stands before the note that it begins with.
+    number = next(
+        (bar.number for bar, event in events if (event.line, event.column) > (line, column)), None
+    )
     kind = _SPANS[sign]
     return Finding(
         NAME,
@@ -192,7 +192,7 @@ def _open_span(score: Score, sign: str, voice_id: str, at: int) -> Finding:
         "warning",
         f"the {kind} !{sign}(! has no end",
         voice_id,
-        bars[-1] if bars else None,
+        number,
         line,
         column,
         expected=f"!{sign})!",
@@ -265,7 +265,7 @@ def _syllables(words: str) -> int:
     """Return for how many notes there are syllables; ``_`` behind the last one is left out.
 
     >>> _syllables(" A-ve Ma-ri-a * gra~ti-a"), _syllables("a__ b _ _")
-    (8, 5)
+    (8, 4)
     """
     words = words.partition("%")[0].rstrip(" \t_*-|")
     words = _VERSE.sub(" ", words)  # the number of a verse
