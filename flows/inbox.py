@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from prefect import flow
+from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
-from prefect.states import Completed, State
+from prefect.states import Completed
 
 from scoregate.errors import ArchiveError
 from scoregate.flows.operations.arrivals import DONE, settled_files

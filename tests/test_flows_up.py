@@ -138,8 +138,8 @@ class Line:
 def line(tmp_path_factory) -> Iterator[Line]:
     receiver = Receiver()
     line = Line(tmp_path_factory.mktemp("line"), receiver)
-    line.said = line.up()
     try:
+        line.said = line.up()
         yield line
     finally:
         line.run("down", code=None)

@@ -19,7 +19,7 @@ from __future__ import annotations
 import urllib.parse
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from scoregate.errors import RequestError
@@ -78,7 +78,8 @@ def save_webhook(address: str) -> UUID:
     block = Webhook(
         url=SecretStr(address), headers=SecretDict({"Content-Type": "application/json"})
     )
-    return block.save(BLOCK, overwrite=True)
+    # It is a coroutine only where an event loop runs.
+    return cast(UUID, block.save(BLOCK, overwrite=True))
 
 
 def saved_webhook(client: SyncPrefectClient) -> UUID | None:
