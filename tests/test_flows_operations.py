@@ -27,7 +27,7 @@ from scoregate.archive.trend import figures_of, trend
 from scoregate.dashboard.markdown import run_report
 from scoregate.errors import RequestError, ServerError
 from scoregate.flows import server
-from scoregate.flows.operations import alerts, api, arrivals, monitor, plan, processes
+from scoregate.flows.operations import alerts, api, arrivals, monitor, plan, processes, supervisor
 from scoregate.flows.operations.state import State
 from scoregate.logs import JsonLines
 from scoregate.piece import piece_id
@@ -151,6 +151,17 @@ def test_up_refuses_an_unknown_time_zone_before_anything_starts(tmp_path):
     assert "Europe/Atlantis" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "home" / "scoregate-server.json").exists()
+
+
+def test_up_names_a_port_that_is_taken_before_anything_starts(tmp_path, monkeypatch):
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(server, "ensure_server", lambda say: pytest.fail("a server was started"))
+    (tmp_path / "prefect.yaml").write_text("deployments: []\n")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        wanted = supervisor.Wanted(tmp_path, dashboard_port=taken.getsockname()[1])
+        with pytest.raises(ServerError, match="on which the dashboard would listen") as caught:
+            supervisor.up(wanted, print)
+    assert "--dashboard-port" in caught.value.remedy
 
 
 # Processes and the state folder

@@ -115,6 +115,7 @@ def up(wanted: Wanted, say: Say) -> Up:
     _same_folder(here, wanted.folder)
     done = Up()
     with here.locked():
+        _check_ports(here, wanted)
         if written:
             say(f"Wrote {file}: it says what is produced and when.")
         server = prefect_server.ensure_server(say)
@@ -210,6 +211,20 @@ def _same_folder(here: State, folder: Path) -> None:
                 f"The line runs already, started in {part.folder}.",
                 "Type `scoregate down` first, or set PREFECT_HOME to another folder for a second "
                 "line.",
+            )
+
+
+def _check_ports(here: State, wanted: Wanted) -> None:
+    for name, option, port in (
+        (DASHBOARD, "--dashboard-port", wanted.dashboard_port),
+        (MONITOR, "--metrics-port", wanted.metrics_port),
+    ):
+        part = here.part(name)
+        running = part is not None and part.runs
+        if not running and api.is_open(f"http://127.0.0.1:{port}", timeout=1.0):
+            raise ServerError(
+                f"Another program uses port {port}, on which the {name} would listen.",
+                f"Name another one with {option}, or end that program.",
             )
 
 
