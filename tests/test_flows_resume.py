@@ -6,11 +6,14 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from commands import SCOREGATE
@@ -168,3 +171,51 @@ def test_sigterm_ends_in_good_order_and_a_second_run_meanwhile_is_refused(prefec
     assert "the same command goes on from there" in stderr
     assert "Traceback" not in stderr
     assert list(verify(Archive(tmp_path))) == []
+
+
+class Proxy:
+    """A way to a server that can be cut: to its client the server is gone from then on."""
+
+    def __init__(self, port: int) -> None:
+        self.target = port
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.open: list[socket.socket] = []
+        Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self.listener.accept()
+                server = socket.create_connection(("127.0.0.1", self.target))
+                self.open += [client, server]
+                for pair in ((client, server), (server, client)):
+                    Thread(target=self._copy, args=pair, daemon=True).start()
+
+    def _copy(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(1 << 16):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+    def cut(self) -> None:
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for each in self.open:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+
+def test_a_server_that_goes_away_does_not_end_the_run(prefect_server, tmp_path):
+    proxy = Proxy(int(prefect_server.url.split(":")[2].split("/")[0]))
+    run = Run(tmp_path, f"http://127.0.0.1:{proxy.port}/api")
+    generated_some(run)
+    proxy.cut()
+    stdout, stderr = run.process.communicate(timeout=280)
+    assert run.process.returncode == 0, stderr
+    assert f"{COUNT} of {COUNT} pieces passed" in stdout
+    assert stderr.count("The Prefect server does not answer any more.") == 1
+    assert len(stderr.splitlines()) < 12, stderr
+    assert list(verify(Archive(tmp_path))) == []
+    assert not list(tmp_path.glob("runs/*/work"))

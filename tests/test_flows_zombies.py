@@ -103,10 +103,13 @@ def test_a_silent_run_is_crashed_and_its_slot_is_free(client):
     heartbeat(client, other, age)
     for run in (silent, alive, ended):
         heartbeat(client, run, age, zombies.HEARTBEAT_TAG)
-    heartbeat(client, alive, 0, zombies.HEARTBEAT_TAG)
     client.set_flow_run_state(ended, Completed())
 
-    assert wait_for(lambda: state_of(client, silent) == "CRASHED")
+    def is_crashed() -> bool:
+        heartbeat(client, alive, 0, zombies.HEARTBEAT_TAG)
+        return state_of(client, silent) == "CRASHED"
+
+    assert wait_for(is_crashed)
     assert "No heartbeat" in client.read_flow_run(silent).state.message
     states = [state_of(client, run) for run in (other, alive, ended)]
     assert states == ["RUNNING", "RUNNING", "COMPLETED"]
