@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from scoregate.convert import Conversion
 from scoregate.errors import GateError, RequestError
 from scoregate.flows import cli
 from scoregate.validators import examine
@@ -22,6 +23,9 @@ OLD_LINES = HEAD + "C2D2 E2F2|!\nG2A2\u00a0B2c2|!\nd2c2 B2A2|!\nc8|]!\n"
 
 FIRST_IN_A_LINE = HEAD + "C2D2 E2F2|!G2A2 B2c2|\nd2c2 B2A2|!c6 c2|c8|]\n"
 OWN_SYMBOLS = HEAD + "kC2kD2 kE2kF2|k[GB]4k[Ac]4|kd2kc2 kB2kA2|kc8|]\n" * 3
+
+
+MIDI = Conversion("", ".mid", "")
 
 
 def strain(*bars: str) -> str:
@@ -95,12 +99,12 @@ def test_a_tenor_of_a_motet_has_the_range_of_its_clef():
 
 def test_a_performance_is_judged_by_its_notes_alone():
     text = HEAD + "V:1\nC2-E2 G2|B9|C|]\n"
-    checked = check_bytes("t", text, ending=".mid")
+    checked = check_bytes("t", text, conversion=MIDI)
     assert (checked.profile, checked.status) == ("midi", "passed")
     assert set(checked.gates) == {"syntax", "ranges", "repetition", "measures"}
     too_high = HEAD.replace("K:C\n", 'K:C\nV:1 nm="Flute"\n') + "C,,,2E2 G2|\n"
-    assert check_bytes("t", too_high, ending=".mid").status == "rejected"
-    assert check_bytes("t", "", ending=".mid").status != "passed"
+    assert check_bytes("t", too_high, conversion=MIDI).status == "rejected"
+    assert check_bytes("t", "", conversion=MIDI).status != "passed"
 
 
 def test_strict_rejects_what_a_copy_editor_marks():

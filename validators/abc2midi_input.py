@@ -42,8 +42,8 @@ from scoregate.abc.writing import length_text
 _CHANNELS = 14
 """Voices above which each is given a channel of its own, as far as there are any."""
 
-_SILENT_FIELDS = frozenset("ABCDFGHNOPRSTWZrsw+")
-"""Fields that hold words; R: among them, because abc2midi swings a hornpipe."""
+_SILENT_FIELDS = frozenset("ABCDFGHNOPRSTUWZrsw+")
+"""Fields that hold words or signs; R: among them, because abc2midi swings a hornpipe."""
 _ANNOTATIONS = frozenset('"' + place for place in "^_<>@")
 _WRITTEN_OUT = re.compile(r"trill|mordent|pralltriller|turn|roll")
 _MARKED = re.compile(
@@ -52,10 +52,11 @@ _MARKED = re.compile(
     r"|(?P<tuplet>\(\d+:[\d:]*)"
     r"|(?P<octave>[A-G],*'[,']*|[a-g]'*,[,']*)"
     r"|\"[^\"]*\""  # chord symbols, which it plays
-    r"|:+(?=\|)|(?<=\|):+|::+|\[(?=\d)[\d,-]+|(?<=\|)\d[\d,-]*|\[\|\]"  # repeats, endings
+    r"|:+(?=\|)|(?<=\|):+|::+|\[(?=\d)[\d,-]+|(?<=[|:])\d[\d,-]*|\[\|\]"  # repeats, endings
     r"|(?P<plus>\+(?!f+\+)(?:[\^_=]*[A-Ga-g][,']*[\d/]*-?){2,9}\+)"
     r"|\.|y[\d/]*|!(?=\s|$)|(?<=\})\s*\{[^{}|]*\}"  # staccato, spacers, line ends
     r"|x\d*/(?!\d?[248]\b|16|32|64)\d+"  # invisible rests of a length that no note has
+    r"|(?P<user>[h-tw](?=\s*[\[_=^A-Ga-g({!~.H-Wuv\"|:yzx]))"
     # Decorations of one character: trills among them, and some that it takes for notes.
     r"|[H-Wuv~](?=\s*[\[_=^A-Ga-g({!~.H-Wuv\"|:y])"
 )
@@ -64,6 +65,7 @@ _PROPERTY = re.compile(
     r"\s+(?!(?:clef|octave|oct|transpose|middle|m|t)\s*=)[A-Za-z]+\s*=\s*(?:\"[^\"]*\"?|[^\s\"]+)"
 )
 _INSIDE = re.compile(r"([_=^]*[A-Ga-g][,']*)(\d*/*\d*)(\.?-?)")
+_USERS = re.compile(r"^U:\s*([^\s=])", re.MULTILINE)
 _SPACES = re.compile(r"[^\S\n ]")
 
 
@@ -90,6 +92,7 @@ def prepared(score: Score) -> Prepared:
     edits, untied = _edits(score)
     lines: list[str] = []
     added: list[int] = []
+    users = set(_USERS.findall(score.text))
     crowded, channel, body = len(score.voices) > _CHANNELS, 0, False
     for number, line in enumerate(score.text.split("\n"), 1):
         if number in edits:
@@ -102,7 +105,7 @@ def prepared(score: Score) -> Prepared:
             body = body or match[1] == "K"
             line = _field_line(match[1], line)
         elif body and line:
-            line = _MARKED.sub(_unmark, line)
+            line = _MARKED.sub(lambda match: _unmark(match, users), line)
             if "\xa0" in line or not line.isascii():
                 line = _SPACES.sub(" ", line)
             if line.isspace():
@@ -127,14 +130,23 @@ def _field_line(letter: str, line: str) -> str:
     return line
 
 
-def _unmark(match: re.Match[str]) -> str:
-    """Replace a mark by spaces, unless it is one that abc2midi takes and does not play."""
+def _unmark(match: re.Match[str], users: set[str]) -> str:
+    """Replace a mark by spaces, unless it is one that abc2midi takes and does not play.
+
+    Parameters
+    ----------
+    match : re.Match
+    users : set of str
+        Letters that ``U:`` gives a meaning.
+    """
     token = match[0]
     kind = match.lastgroup
     if kind is None:
         return token if token[:2] in _ANNOTATIONS else " " * len(token)
     if kind == "tuplet":
         return token
+    if kind == "user":
+        return " " if token in users else token
     if kind == "plus":
         return f"[{token[1:-1]}]"
     if kind == "octave":
@@ -155,21 +167,22 @@ def _edits(score: Score) -> tuple[Edits, int]:
     edits: Edits = {}
     untied = 0
     for voice in score.voices:
-        open_tie: dict[int, Event] = {}
+        pending: dict[int, _Pending] = {}
         for bar in voice.bars:
             for event in bar.events:
                 if event.grace:
                     continue
-                before = open_tie.pop(event.overlay, None)
-                if before is not None and not event.tied_to and not _goes_on(before, event):
-                    untied += _untie(before, event, score, edits)
+                before = pending.pop(event.overlay, None)
+                if before is not None:
+                    untied += before.meet(event, score, edits)
                 if event.tied_to:
-                    open_tie[event.overlay] = event
+                    held = before.held if before is not None else set()
+                    pending[event.overlay] = _Pending(event, held)
                 if event.text[:1] == "[" and (new := _even(event.text)) is not None:
                     start = event.column - 1
                     edits.setdefault(event.line, []).append((start, start + len(event.text), new))
-        for before in open_tie.values():
-            untied += _untie(before, None, score, edits)
+        for before in pending.values():
+            _untie(before.event, score, edits)
     for line in edits.values():
         line.sort()
     return edits, untied
@@ -186,8 +199,38 @@ def _goes_on(before: Event, event: Event) -> bool:
     return marks <= len(tied)
 
 
-def _untie(before: Event, event: Event | None, score: Score, edits: Edits) -> int:
-    """Take the ties of an event out of the text; return how many notes are struck again."""
+@dataclass(slots=True)
+class _Pending:
+    """A tied event whose successor has not been met.
+
+    Attributes
+    ----------
+    event : Event
+    held : set of int
+        Pitches of earlier events whose ties were taken out and are still to be met.
+    """
+
+    event: Event
+    held: set[int]
+
+    def meet(self, event: Event, score: Score, edits: Edits) -> int:
+        """Take out the ties that abc2midi can't follow; return how many notes it strikes again."""
+        tied = set(event.tied_pitches)
+        again = len(self.held & tied)
+        self.held -= tied
+        if not _goes_on(self.event, event):
+            _untie(self.event, score, edits)
+            own = set(self.event.pitches)
+            again += len(own & tied)
+            # Where the next event is tied itself, the note may be met behind it.
+            self.held |= own - tied
+        if not event.tied_to:
+            self.held = set()
+        return again
+
+
+def _untie(before: Event, score: Score, edits: Edits) -> None:
+    """Take the ties of an event out of the text."""
     start = before.column - 1
     marks = [start + at for at, letter in enumerate(before.text) if letter == "-"]
     if not marks:  # behind a space
@@ -195,7 +238,6 @@ def _untie(before: Event, event: Event | None, score: Score, edits: Edits) -> in
         at = line.find("-", start + len(before.text))
         marks = [at] if at >= 0 else []
     edits.setdefault(before.line, []).extend((at, at + 1, " ") for at in marks)
-    return len(set(before.pitches) & set(event.tied_pitches)) if event is not None else 0
 
 
 def _lines(score: Score) -> list[str]:

@@ -9,9 +9,11 @@ from typing import Any
 
 from scoregate import __version__
 from scoregate.abc.score import Score
+from scoregate.convert.formats import Conversion
 from scoregate.errors import ScoregateError
 from scoregate.findings import Finding, Outcome, Status, Verdict
 from scoregate.validators import registry
+from scoregate.validators.conversion_faults import attribute
 from scoregate.validators.examination import examine
 from scoregate.validators.verdict import profiles, thresholds
 
@@ -146,7 +148,7 @@ def check_bytes(
     style: str | None = None,
     novelty: bool = False,
     choice: Choice = GUESSED,
-    ending: str = "",
+    conversion: Conversion | None = None,
 ) -> Checked:
     """Judge a text by every gate and by the thresholds of its style.
 
@@ -163,8 +165,8 @@ def check_bytes(
         right for what a model wrote and wrong for a composer's own score.
     choice : Choice, optional
         Profile and thresholds; by default the profile is guessed.
-    ending : str
-        Of the file that the text was converted from; ``""`` for ABC.
+    conversion : Conversion, optional
+        Where the text was converted from another format: what it was made of.
     """
     examination = examine(
         content,
@@ -174,9 +176,11 @@ def check_bytes(
         warn=choice.warn,
         off=choice.off,
         limits=choice.limits(),
-        ending=ending,
+        ending=conversion.ending if conversion is not None else "",
     )
     score = examination.score
+    if conversion is not None:
+        attribute(examination.outcomes, score, conversion)
     decided = examination.verdict(name)
     return Checked(
         file=name,

@@ -11,10 +11,13 @@ import re
 from scoregate.abc.score import Score
 
 _WORDS = re.compile(r"^w:|\"[A-G][#b]?(?:m|min|maj|dim|aug|sus|[0-9])*(?:/[A-G][#b]?)?\"", re.M)
+_OLD = (
+    "cantus|superius|discantus|triplum|motetus|altus|contratenor|bassus|quintus|sextus|septimus"
+    "|vagans|duplum|quadruplum|quinto|sesto"
+)
+_OLD_PARTS = re.compile(rf"\b(?:{_OLD})\b", re.IGNORECASE)
 _EARLY_PARTS = re.compile(
-    r"\b(cantus|superius|discantus|triplum|motetus|altus|contratenor|contra|tenor|bassus|quintus"
-    r"|sextus|septimus|secundus|primus|vagans|quinta|sexta|duplum|quadruplum)\b",
-    re.IGNORECASE,
+    rf"\b(?:{_OLD}|tenor|contra|secundus|primus|quinta|sexta|canto|tenore|basso)\b", re.IGNORECASE
 )
 _MIDI = (".mid", ".midi")
 UNBARRED = 4
@@ -39,6 +42,8 @@ def guess(score: Score, ending: str = "") -> str:
     'melody'
     >>> guess(read("X:1\nM:4/4\nK:G\nV:1\nV:2\n[V:1]c8|][V:2]C8|]\n"))
     'notagen'
+    >>> guess(read("X:1\nM:4/4\nK:G\nV:1\nc8|c8|]\nV:2\nC8|C8|]\n"))
+    'score'
     """
     if ending.lower() in _MIDI:
         return "midi"
@@ -46,7 +51,9 @@ def guess(score: Score, ending: str = "") -> str:
         return "notagen"
     if _early(score):
         return "early"
-    if len(score.voices) != 1 or (score.voices[0].line is not None and not ending):
+    if len(score.voices) != 1:
+        return "score"
+    if score.voices[0].line is not None and not ending:
         return "notagen"
     return "melody" if ending or _WORDS.search(score.text) else "folk"
 
@@ -58,10 +65,8 @@ def _early(score: Score) -> bool:
         return False
     names = [voice.name for voice in score.voices if voice.name]
     called = sum(_EARLY_PARTS.search(name) is not None for name in names)
-    # "Tenor" alone is a singer.
-    old = sum(
-        _EARLY_PARTS.search(name) is not None and name.strip().lower() != "tenor" for name in names
-    )
+    # A tenor may be a singer of any age.
+    old = any(_OLD_PARTS.search(name) for name in names)
     if old and called >= 2:
         return True
     if all(bar.metre is None for bar in bars):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scoregate.convert import needs_conversion, to_abc
+from scoregate.convert import convert, needs_conversion
 from scoregate.errors import ScoregateError, UnreadableError
 from scoregate.sources import Source
 from scoregate.time_limit import TimeIsUp, time_limit
@@ -54,11 +54,12 @@ def judge_content(
     converted = b""
     try:
         with time_limit(SECONDS):
+            conversion = None
             if needs_conversion(source.ending):
-                converted = to_abc(content, source.ending, source.name).encode()
-            ending = source.ending if converted else ""
+                conversion = convert(content, source.ending, source.name)
+                converted = conversion.abc.encode()
             text = converted or content
-            checked = check_bytes(source.name, text, style, novelty, choice, ending)
+            checked = check_bytes(source.name, text, style, novelty, choice, conversion)
     except TimeIsUp:
         checked = unjudged(source.name, f"it took longer than {SECONDS} s")
     except ScoregateError as error:

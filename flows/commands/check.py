@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from scoregate import styles
-from scoregate.convert import needs_conversion, to_abc
+from scoregate.convert import Conversion, convert, needs_conversion
 from scoregate.errors import ScoregateError, UnreadableError
 from scoregate.findings import Status
 from scoregate.flows.printing import printable
@@ -116,7 +116,7 @@ def command(
                     if for_review is not None:
                         for_review.append(unjudged(piece.name, plain_reason(piece.name, content)))
                     continue
-                checked = check_bytes(piece.name, content, style, novelty, choice, piece.ending)
+                checked = check_bytes(piece.name, content, style, novelty, choice, piece.conversion)
                 checked.moved(piece.shift)
                 tally[checked.status] += 1
                 if as_json:
@@ -154,15 +154,15 @@ class _Piece:
     name : str
     content : bytes or str or ScoregateError
         ABC, or why there is none.
-    ending : str
-        Of the file that it was converted from; ``""`` for ABC.
+    conversion : Conversion or None
+        What it was made of where it was converted from another format.
     shift : int
         What the lines of findings are to be moved by to be those of the file.
     """
 
     name: str
     content: bytes | str | ScoregateError
-    ending: str = ""
+    conversion: Conversion | None = None
     shift: int = 0
 
 
@@ -177,8 +177,8 @@ def _pieces(name: str) -> Iterator[_Piece]:
                 content, shift = read_tune(source)
                 yield _Piece(source.name, content, shift=shift)
             elif needs_conversion(source.ending):
-                content = to_abc(read_bytes(source), source.ending, name)
-                yield _Piece(name, content, source.ending)
+                conversion = convert(read_bytes(source), source.ending, name)
+                yield _Piece(name, conversion.abc, conversion)
             else:
                 yield _Piece(name, read_bytes(source))
         except ScoregateError as error:

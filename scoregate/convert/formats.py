@@ -12,6 +12,7 @@ import re
 import tempfile
 import zipfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -42,8 +43,33 @@ def needs_conversion(ending: str) -> bool:
     return ending in SCORE_ENDINGS
 
 
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """A score that was converted to ABC.
+
+    Attributes
+    ----------
+    abc : str
+        The ABC, voice after voice.
+    ending : str
+        Of the file.
+    musicxml : str
+        The MusicXML from which the ABC was made: the file's own, or that of the converter which
+        reads the file's format.
+    """
+
+    abc: str
+    ending: str
+    musicxml: str
+
+
 def to_abc(content: bytes, ending: str, name: str) -> str:
-    """Convert a score to ABC, voice after voice.
+    """Convert a score to ABC, voice after voice; see :func:`convert`."""
+    return convert(content, ending, name).abc
+
+
+def convert(content: bytes, ending: str, name: str) -> Conversion:
+    """Convert a score to ABC, and keep the MusicXML that it was made from.
 
     MIDI knows no bars that fail to add up and no spelling, so its conversion says little
     about metre; ranges and repetition are judged as they are.
@@ -67,11 +93,8 @@ def to_abc(content: bytes, ending: str, name: str) -> str:
         path = Path(folder) / f"score{ending}"
         path.write_bytes(content)
         try:
-            if ending in MIDI_ENDINGS:
-                return midi_to_abc(path)
-            if ending in HUMDRUM_ENDINGS:
-                return humdrum_to_abc(path)
-            return musicxml_to_abc(path)
+            text = _musicxml_of(path, ending)
+            return Conversion(_convert(_xml2abc, text, "xml2abc"), ending, text)
         except ConversionError as error:
             raise UnreadableError(
                 f"{name}: does not convert to ABC: {error}.",
@@ -89,12 +112,7 @@ def musicxml_to_abc(path: Path) -> str:
     ToolError
         xml2abc is missing or broken.
     """
-    try:
-        text = read_musicxml(path)
-    except (zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError, OSError) as error:
-        # RuntimeError: the archive needs a password; NotImplementedError: an unknown packing.
-        raise ConversionError(f"{type(error).__name__}: {error}"[:160]) from error
-    return _convert(_xml2abc, text, "xml2abc")
+    return _convert(_xml2abc, _musicxml_of(path, ".mxl"), "xml2abc")
 
 
 def midi_to_abc(path: Path) -> str:
@@ -107,23 +125,23 @@ def midi_to_abc(path: Path) -> str:
     ToolError
         music21 or xml2abc is missing or broken.
     """
-    return _convert(_xml2abc, _convert(_music21, path.read_bytes(), "music21"), "xml2abc")
+    return _convert(_xml2abc, _musicxml_of(path, ".mid"), "xml2abc")
 
 
-def humdrum_to_abc(path: Path) -> str:
-    """Return ABC of a Humdrum file in the representation ``**kern``, one voice a spine.
-
-    Raises
-    ------
-    ConversionError
-        The file doesn't convert.
-    ToolError
-        music21 or xml2abc is missing or broken.
-    """
-    data = path.read_bytes()
-    if b"**kern" not in data:
-        raise ConversionError("it has no spine of **kern")
-    return _convert(_xml2abc, _convert(_music21_kern, data, "music21 (Humdrum)"), "xml2abc")
+def _musicxml_of(path: Path, ending: str) -> str:
+    """Return the MusicXML of a file: its own, or what music21 makes of MIDI and Humdrum."""
+    if ending in MIDI_ENDINGS:
+        return _convert(_music21, path.read_bytes(), "music21")
+    if ending in HUMDRUM_ENDINGS:
+        data = path.read_bytes()
+        if b"**kern" not in data:
+            raise ConversionError("it has no spine of **kern")
+        return _convert(_music21_kern, data, "music21 (Humdrum)")
+    try:
+        return read_musicxml(path)
+    except (zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError, OSError) as error:
+        # RuntimeError: the archive needs a password; NotImplementedError: an unknown packing.
+        raise ConversionError(f"{type(error).__name__}: {error}"[:160]) from error
 
 
 def read_musicxml(path: Path) -> str:
@@ -175,6 +193,20 @@ def _fault_of(converter: Callable[[str | bytes], str], tool: str) -> str | None:
     return None if converted else "it gives nothing for a sound score"
 
 
+_PART_NAME = re.compile(r"(<(part-name|part-abbreviation)\b[^>]*>)([^<]*)(</\2>)")
+
+
+def _on_one_line(match: re.Match[str]) -> str:
+    """Return an element with the name of a part on one line, without what laid it out."""
+    name = " ".join(match[3].split()).lstrip(": ")
+    return f"{match[1]}{name}{match[4]}"
+
+
+def without_declaration(text: str) -> str:
+    """Return MusicXML without the XML declaration, whose encoding no longer holds."""
+    return re.sub(r"^\s*<\?xml[^>]*\?>", "", text, count=1)
+
+
 def _xml2abc(text: str | bytes) -> str:
     """Convert MusicXML."""
     try:
@@ -184,8 +216,7 @@ def _xml2abc(text: str | bytes) -> str:
     assert isinstance(text, str)
     if "<!ENTITY" in text[:10_000]:
         raise ConversionError("declares XML entities")
-    # The XML declaration's encoding no longer holds once the text is decoded.
-    text = re.sub(r"^\s*<\?xml[^>]*\?>", "", text, count=1)
+    text = _PART_NAME.sub(_on_one_line, without_declaration(text))
     abc, said = xml2abc.vertaal(text, d=8)
     if "occurred:" in said or not abc:
         raise ConversionError("xml2abc: " + " ".join(said.split())[:120])

@@ -14,12 +14,14 @@ and repeats split bars, and pieces begin with a pickup. What holds in good music
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from fractions import Fraction
 
 from scoregate.abc.finding_collector import FindingCollector
 from scoregate.abc.score import Bar, Score, Voice
 from scoregate.findings import Outcome
 from scoregate.validators.registry import FunctionGate, Measure
+from scoregate.validators.verdict.thresholds import for_style
 
 NAME = "bars"
 VERSION = "2"
@@ -32,7 +34,7 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
     ----------
     score : Score
     style : str or None
-        Not used: the rules are the same in every style.
+        Style whose thresholds apply; they may set ``bars.rests_adapt``.
 
     Returns
     -------
@@ -42,12 +44,13 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
     """
     remarks = FindingCollector(NAME)
     outcome = Outcome(NAME, VERSION)
+    adapts = _rests_or_adapts if for_style(style).setting("bars.rests_adapt", 0) else _adapts
     voices = [voice for voice in score.voices if voice.bars]
     columns = _columns(score, voices, remarks)
     lengths: list[tuple[Fraction, Bar]] = []
     equal = full = 0
     for cells in columns:
-        length, alike = _agree(cells, remarks)
+        length, alike = _agree(cells, remarks, adapts)
         model = next((bar for _, bar in cells if bar.duration == length), cells[0][1])
         lengths.append((length, model))
         equal += alike
@@ -117,14 +120,16 @@ def show(duration: Fraction, metre: str = "") -> str:
     return f"{duration * beats}/{beats}" if beats % duration.denominator == 0 else str(duration)
 
 
-def _agree(cells: Cells, remarks: FindingCollector) -> tuple[Fraction, bool]:
+def _agree(
+    cells: Cells, remarks: FindingCollector, adapts: Callable[[Bar], bool]
+) -> tuple[Fraction, bool]:
     """Find the length that most voices give a bar, and report those that deviate."""
     first = cells[0][1].duration
     if all(bar.duration == first for _, bar in cells):
         return first, True
-    votes = Counter(bar.duration for _, bar in cells if not _adapts(bar) and not bar.implied)
+    votes = Counter(bar.duration for _, bar in cells if not adapts(bar) and not bar.implied)
     if not votes:
-        return first, True
+        return cells[0][1].metre or first, True
     metres = {bar.metre for _, bar in cells}
     written = cells[0][1].metre_text
     most = max(votes.values())
@@ -132,7 +137,7 @@ def _agree(cells: Cells, remarks: FindingCollector) -> tuple[Fraction, bool]:
     length = next((lead for lead in leaders if lead in metres), max(leaders))
     alike = True
     for voice, bar in cells:
-        if bar.duration != length and not _adapts(bar) and not bar.implied:
+        if bar.duration != length and not adapts(bar) and not bar.implied:
             alike = False
             remarks.add(
                 "voices-disagree",
@@ -151,6 +156,16 @@ def _agree(cells: Cells, remarks: FindingCollector) -> tuple[Fraction, bool]:
 def _adapts(bar: Bar) -> bool:
     """Return whether the bar is a whole-bar rest ``Z``, which is as long as the others."""
     return len(bar.events) == 1 and bar.events[0].text[:1] in ("Z", "X")
+
+
+def _rests_or_adapts(bar: Bar) -> bool:
+    """Return whether the bar only rests, for a full bar or several."""
+    return _adapts(bar) or (
+        bool(bar.events)
+        and not any(event.pitches for event in bar.events)
+        and bar.metre is not None
+        and (bar.duration / bar.metre).denominator == 1
+    )
 
 
 def _barlines(cells: Cells, remarks: FindingCollector) -> None:
