@@ -26,6 +26,7 @@ RESTORED, RESTORED_LIKENESS = 0.75, 0.5
 LEAST = 12
 """Beats that a voice sounds together with others, below which it is not moved."""
 _CONSONANT = (3, 4, 5, 7, 8, 9)
+_CLASSES = np.arange(12, dtype=np.int16)
 
 
 def _agreeing() -> NDArray[np.bool_]:
@@ -100,6 +101,46 @@ def _others(sets: NDArray[np.int16]) -> NDArray[np.int16]:
     return before | behind
 
 
+@dataclass(frozen=True, slots=True)
+class _Beats:
+    """What pitched voices sound on each beat, and how well they agree with the others.
+
+    Attributes
+    ----------
+    rows : ndarray of int64, shape (rows,)
+        Indices of the voices.
+    sets, others : ndarray of int16, shape (rows, beats)
+        What a voice sounds, and what all the others sound.
+    together : ndarray of bool, shape (rows, beats)
+    count : ndarray of int64, shape (rows,)
+        Beats on which the voice and others sound.
+    written : ndarray of float64, shape (rows,)
+        Share of these on which they agree.
+    """
+
+    rows: NDArray[np.int64]
+    sets: NDArray[np.int16]
+    others: NDArray[np.int16]
+    together: NDArray[np.bool_]
+    count: NDArray[np.int64]
+    written: NDArray[np.float64]
+
+
+def _beats(score: Score, voices: NDArray[np.bool_]) -> _Beats:
+    """Return the beats of the pitched voices; they are cached."""
+    known = score.derived.get("misplaced")
+    if known is None:
+        rows = np.flatnonzero(voices)
+        sets = voice_sets(score)[0][rows]
+        others = _others(sets)
+        together = (sets != 0) & (others != 0)
+        count = np.count_nonzero(together, axis=1)
+        written = _fit(sets | others, together) / np.maximum(count, 1)
+        known = _Beats(rows, sets, others, together, count, written)
+        score.derived["misplaced"] = known
+    return known
+
+
 def by_semitone(score: Score, voices: NDArray[np.bool_]) -> Misfit | None:
     """Return the voice that fits best of all when it is moved by a semitone.
 
@@ -115,36 +156,32 @@ def by_semitone(score: Score, voices: NDArray[np.bool_]) -> Misfit | None:
         The voice and direction with the largest gain whose pitch classes also agree better
         with those of the other voices, and which then agrees on most beats; None without one.
     """
-    rows = np.flatnonzero(voices)
-    sets = voice_sets(score)[0][rows]
-    others = _others(sets)
-    together = (sets != 0) & (others != 0)
-    beats = np.count_nonzero(together, axis=1)
-    enough = beats >= LEAST
+    here = _beats(score, voices)
+    sets = here.sets
+    enough = here.count >= LEAST
     if not enough.any():
         return None
-    own = np.stack([np.count_nonzero(sets >> step & 1, axis=1) for step in range(12)], axis=1)
+    own = np.count_nonzero(sets[:, :, None] >> _CLASSES & 1, axis=1)
     rest = own.sum(axis=0) - own
     log_share = np.log((rest + 0.5) / (rest.sum(axis=1, keepdims=True) + 6))
     size = np.maximum(own.sum(axis=1), 1)
-    written = _fit(sets | others, together) / np.maximum(beats, 1)
     likely = (own * log_share).sum(axis=1) / size
     best: Misfit | None = None
     for move in (1, -1):
         turned = (sets << (move % 12) | sets >> (-move % 12)) & 4095
-        moved = _fit(turned | others, together) / np.maximum(beats, 1)
+        moved = _fit(turned | here.others, here.together) / np.maximum(here.count, 1)
         nearer = (own * np.roll(log_share, -move, axis=1)).sum(axis=1) / size - likely
         tonal = (nearer >= LIKENESS) & (moved >= AGREEING)
-        gain = np.where(enough & tonal, moved - written, -1.0)
+        gain = np.where(enough & tonal, moved - here.written, -1.0)
         row = int(gain.argmax())
         if gain[row] > (best.gain if best is not None else 0.0):
             best = Misfit(
-                int(rows[row]),
+                int(here.rows[row]),
                 move,
-                float(written[row]),
+                float(here.written[row]),
                 float(moved[row]),
                 float(nearer[row]),
-                int(beats[row]),
+                int(here.count[row]),
             )
     return best
 
@@ -163,18 +200,13 @@ def by_time(score: Score, voices: NDArray[np.bool_]) -> Misfit | None:
     Misfit or None
         None where no voice fits better moved.
     """
-    rows = np.flatnonzero(voices)
-    sets, bars = voice_sets(score)
-    sets = sets[rows]
-    if sets.shape[1] < LEAST or len(rows) < 2:
+    here = _beats(score, voices)
+    sets, others = here.sets, here.others
+    if sets.shape[1] < LEAST or len(sets) < 2 or not (here.count >= LEAST).any():
         return None
-    others = _others(sets)
-    a_bar = int(np.median(np.bincount(bars)))
+    a_bar = int(np.median(np.bincount(voice_sets(score)[1])))
     best: Misfit | None = None
-    sounding = sets != 0
-    together = sounding & (others != 0)
-    beats = np.count_nonzero(together, axis=1)
-    written = _fit(sets | others, together) / np.maximum(beats, 1)
+    sounding, accompanied = sets != 0, others != 0
     for move in dict.fromkeys((1, -1, a_bar, -a_bar)):
         width = abs(move)
         moved_sets = np.zeros_like(sets)
@@ -184,16 +216,16 @@ def by_time(score: Score, voices: NDArray[np.bool_]) -> Misfit | None:
         else:
             moved_sets[:, :move] = sets[:, -move:]
             edge = slice(0, width)
-        both = (moved_sets != 0) & (others != 0)
+        both = (moved_sets != 0) & accompanied
         count = np.count_nonzero(both, axis=1)
         moved = _fit(moved_sets | others, both) / np.maximum(count, 1)
-        gain = np.where((beats >= LEAST) & (count >= LEAST), moved - written, -1.0)
-        silent = ~sounding[:, edge].any(axis=1) & (others[:, edge] != 0).any(axis=1)
+        gain = np.where((here.count >= LEAST) & (count >= LEAST), moved - here.written, -1.0)
+        silent = ~sounding[:, edge].any(axis=1) & accompanied[:, edge].any(axis=1)
         row = int((gain * np.where(silent, EDGE, 1.0)).argmax())
         found = Misfit(
-            int(rows[row]),
+            int(here.rows[row]),
             move,
-            float(written[row]),
+            float(here.written[row]),
             float(moved[row]),
             beats=int(count[row]),
             at_edge=bool(silent[row]),

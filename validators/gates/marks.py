@@ -36,7 +36,7 @@ _SPAN = re.compile(
     rf"[!+]({'|'.join(map(re.escape, sorted(_SPANS, key=len, reverse=True)))})([()])[!+]"
 )
 _VOICE = re.compile(r"\[V:\s*([^\]\s]+)|^V:\s*(\S+)", re.MULTILINE)
-_TEMPO = re.compile(r"^Q:(.*)$|\[Q:([^\]\n]*)\]", re.MULTILINE)
+_TEMPO = re.compile(r"Q:(?<=[\n\[]Q:)([^\]\n]*)")
 _BEATS = re.compile(r"=\s*(\d+(?:\.\d+)?)")
 _WORD = re.compile(r"(?:\\-|[^\s\-_*|])+|\*")
 _CONVERTED = "\nI:linebreak $\n"
@@ -151,7 +151,7 @@ def _open_repeat(voice: Voice, bar: Bar) -> Finding:
 def _spans(score: Score) -> list[Finding]:
     """Report octave signs and hairpins that begin more often than they end."""
     text = score.text
-    if "(!" not in text and "(+" not in text:
+    if not any(_opens_more(text, sign, mark) for mark in "!+" for sign in _SPANS):
         return []
     marks = list(_SPAN.finditer(text))
     voices = [(match.start(), match[1] or match[2]) for match in _VOICE.finditer(text)]
@@ -174,6 +174,12 @@ def _spans(score: Score) -> list[Finding]:
         if balance[sign] > 0 and open_marks:
             found.append(_open_span(score, sign, voice, open_marks[-1]))
     return found[:_MOST]
+
+
+def _opens_more(text: str, sign: str, mark: str) -> bool:
+    """Return whether a sign begins more often in a text than it ends."""
+    begins = text.count(f"{mark}{sign}({mark}")
+    return begins > 0 and begins > text.count(f"{mark}{sign}){mark}")
 
 
 def _open_span(score: Score, sign: str, voice_id: str, at: int) -> Finding:
@@ -276,7 +282,7 @@ def _tempos(score: Score) -> list[Finding]:
     """Report tempos that nobody plays."""
     found = []
     for match in _TEMPO.finditer(score.text):
-        words = match[1] if match[1] is not None else match[2]
+        words = match[1]
         tempo, beats = read_tempo(words), _BEATS.search(words)
         if tempo is None:
             continue
