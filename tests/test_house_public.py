@@ -13,8 +13,8 @@ FACES = {
         "Bar", "Event", "Finished", "Score", "Voice", "finish", "read", "split_tunes",
     ],
     "scoregate.convert": [
-        "SUFFIXES", "Bar", "ConversionError", "Piece", "convert_file", "needs_conversion",
-        "piece_text", "to_abc",
+        "SUFFIXES", "Bar", "Conversion", "ConversionError", "Piece", "convert", "convert_file",
+        "needs_conversion", "piece_text", "to_abc",
     ],
     "scoregate.lstm": ["load", "trained_styles"],
     "scoregate.notagen": ["Engine", "load", "trained_styles"],
