@@ -61,18 +61,30 @@ def takes(
         ]
 
         @functools.wraps(function)
-        def command(**values: Any) -> None:
-            asked = {name: values.pop(name) for name in ordered}
+        def command(context: typer.Context, **values: Any) -> None:
+            given = {name: values.pop(name) for name in ordered}
+            # What was not typed is left out, so that the request can tell: a preset fills it in.
+            asked = {name: value for name, value in given.items() if _was_typed(context, name)}
             function(checked(model, **asked), **values)
 
         parameters = [
             parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in [*derived, *own]
         ]
+        context = inspect.Parameter(
+            "context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context
+        )
+        parameters = [context, *parameters]
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         command.__annotations__ = {each.name: each.annotation for each in parameters}
         return command
 
     return decorate
+
+
+def _was_typed(context: typer.Context, name: str) -> bool:
+    """Return whether an option's value comes from the command line, not from its default."""
+    source = context.get_parameter_source(name)
+    return source is None or source.name not in ("DEFAULT", "DEFAULT_MAP")
 
 
 def help_of(field: FieldInfo) -> str:
