@@ -9,6 +9,7 @@ import pytest
 
 from scoregate.abc.reader import read
 from scoregate.abc.source_text import split_tunes
+from scoregate.validators.checking import check_bytes
 from scoregate.validators.examination import examine
 from scoregate.validators.gates import syntax
 
@@ -185,3 +186,17 @@ def test_impossible_tempi_are_warnings(tempo: str, message: str) -> None:
 @pytest.mark.parametrize("tempo", ["1/4=100", "120", '"Allegro"', '"Adagio" 1/8=40', "3/8=60"])
 def test_possible_tempi_are_sound(tempo: str) -> None:
     assert syntax.check(read(HEAD.replace("1/4=100", tempo) + "C4|]\n")).findings == []
+
+
+@pytest.mark.parametrize(
+    ("music", "code"),
+    [
+        ("{" + "c" * 300_000 + "}C8|", "syntax.grace-content"),
+        ("C8" + "&" * 100_000 + "|", "syntax.overlay"),
+    ],
+    ids=["grace notes", "layers"],
+)
+def test_what_no_music_has_so_many_of_is_a_fault_and_not_a_crash(music: str, code: str) -> None:
+    checked = check_bytes("a", f"X:1\nM:4/4\nL:1/8\nK:C\n{music}C8|]\n")
+    assert checked.status == "rejected"
+    assert code in {finding.code for finding in checked.findings}

@@ -105,6 +105,8 @@ KNOWN_FROM = 3
 _SYMBOL = re.compile(r"[H-Wh-w](?=[\^_=]*[A-Ga-g]|\[[\^_=]*[A-Ga-g]|[({~.uv\"!])")
 MAX_MULTIREST = 2000
 """Bars of one ``Z``."""
+MAX_GRACE_NOTES = 100
+"""Grace notes of one group; written-out cadenzas have up to sixty."""
 MAX_LAYERS = 16
 """Layers of one bar; a staff of the most crowded scores has four."""
 
@@ -154,8 +156,13 @@ def _grace(voice: VoiceReader, token: str, text: str, at: int, line: int) -> Non
     if not voice.opened:
         voice.open(line, at + 1)
     empty = True
+    before = len(voice.events)
     for match in MUSIC.finditer(text, start, end):
         kind, inner, column = match.lastgroup, match[0], match.start() + 1
+        if len(voice.events) - before > MAX_GRACE_NOTES:
+            message = f"more than {MAX_GRACE_NOTES} grace notes before one note"
+            voice.fault("grace-content", message, line, at + 1)
+            return
         notes: tuple[Note, ...] = ()
         if kind == "microtone":
             inner = _staff_note(voice, inner, line, column)
