@@ -24,12 +24,14 @@ from scoregate.flows.commands import (
     doctor,
     novelty,
     operations,
+    presets,
     produce,
     screen,
     serve,
     server,
     study,
     styles,
+    sweep,
     train,
     weights,
 )
@@ -54,6 +56,8 @@ app.command("check", help=as_help(check.HELP))(check.command)
 app.command("screen", help=as_help(screen.HELP))(screen.command)
 app.command("serve", help=as_help(serve.HELP))(serve.command)
 app.command("dashboard", help=as_help(dashboard.HELP))(dashboard.command)
+app.command("presets", help=as_help(presets.HELP))(presets.command)
+app.command("sweep", help=as_help(sweep.HELP))(sweep.command)
 app.command("styles", help=as_help(styles.HELP))(styles.command)
 app.command("train", help=as_help(train.HELP))(train.command)
 app.command("corpus", help=as_help(corpus.HELP))(corpus.command)

@@ -1,79 +1,76 @@
-"""A sweep: the pass rate at several temperatures, each measured by one round without resampling.
+"""A sweep: pass rate, reasons, measures and cost over a grid of settings.
 
-A run of the production line stops when it has enough pieces and resamples failing lines, which
-hides how good the model is. Here each temperature is one round of ``count`` pieces, lines are not
-resampled, and the table gives the share that passed with its interval.
+A run of the production line stops when it has enough pieces, which makes its pass rate lean
+high. Here each cell of the grid is a fixed number of pieces, all of which are judged.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
-from prefect.logging import get_run_logger
-from scipy.stats import beta
+from pydantic import BaseModel
 
-from scoregate.archive.trend import figures_of
-from scoregate.dashboard.markdown import escaped
-from scoregate.flows.produce import produce
-from scoregate.requests import ProduceRequest
+from scoregate.cores import cores
+from scoregate.experiments.grid import cells_of
+from scoregate.experiments.page import write_results
+from scoregate.requests import SweepRequest
+from scoregate.tasks.sweep import path_of, rows_of, run_cells
 
 LIMIT = 6 * 3600
-"""Seconds that a sweep may take."""
-COVERED = 0.95
-"""Probability that the interval of a pass rate covers."""
+"""Seconds that a scheduled sweep may take."""
 
 
-@flow(name="sweep", timeout_seconds=LIMIT)
-def sweep(
-    request: ProduceRequest,
-    temperatures: list[float] = [0.8, 0.9, 1.0, 1.1, 1.2],  # noqa: B006
-) -> dict[str, float]:
-    """Produce one round at each temperature and return the pass rates by temperature.
+class SweepRecord(BaseModel):
+    """The result of a sweep.
+
+    Attributes
+    ----------
+    cells, run : int
+        Cells of the grid; those that were not finished before.
+    pieces : int
+    paths : dict of str to str
+        Paths of the table, the figure and the data.
+    """
+
+    cells: int
+    run: int
+    pieces: int
+    paths: dict[str, str]
+
+
+@flow(name="sweep", flow_run_name="sweep in {request.folder}")
+def sweep(request: SweepRequest) -> SweepRecord:
+    """Measure every cell that is not finished, and write the tables and the figure.
 
     Parameters
     ----------
-    request : ProduceRequest
-        Its temperature, rounds and resampling are replaced.
-    temperatures : list of float
+    request : SweepRequest
     """
-    rates: dict[str, float] = {}
-    rows = []
-    for temperature in temperatures:
-        record = produce(
-            ProduceRequest.model_validate(
-                request.model_dump()
-                | {"temperature": temperature, "rounds": 1, "repair_lines": False}
-            )
-        )
-        figures = figures_of(record)
-        low, high = interval(figures.passed, figures.generated)
-        rate = figures.rate or 0.0
-        rates[f"{temperature:g}"] = rate
-        reason = escaped(next(iter(figures.reasons), ""))
-        rows.append(
-            f"| {temperature:g} | {figures.generated} | {figures.passed} | {rate:.0%} | "
-            f"{low:.0%} to {high:.0%} | {reason} | {record.run_id} |"
-        )
-        get_run_logger().info("Temperature %g: %.0f %% passed", temperature, 100 * rate)
-    head = [
-        f"# Pass rate by temperature: {escaped(request.style)}",
-        "",
-        "One round each, lines not resampled. The interval covers 95 % (Jeffreys).",
-        "",
-        "| temperature | generated | passed | rate | interval | most frequent reason | run |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    create_markdown_artifact(key="sweep", markdown="\n".join(head + rows) + "\n")
-    return rates
-
-
-def interval(passed: int, generated: int) -> tuple[float, float]:
-    """Return Jeffreys' interval of a pass rate: Brown, Cai and DasGupta (2001)."""
-    tail = (1 - COVERED) / 2
-    low = float(beta.ppf(tail, passed + 0.5, generated - passed + 0.5)) if passed else 0.0
-    high = (
-        float(beta.ppf(1 - tail, passed + 0.5, generated - passed + 0.5))
-        if passed < generated
-        else 1.0
+    cells, folder = cells_of(request), Path(request.folder)
+    run = run_cells(cells, folder, request.processes or cores())
+    results = [(cell, rows_of(path_of(folder, cell))) for cell in cells]
+    paths = write_results(folder, results, command_of(request))
+    table = Path(paths["table"]).read_text(encoding="utf-8")
+    create_markdown_artifact(key="sweep", markdown=table)
+    return SweepRecord(
+        cells=len(cells), run=run, pieces=sum(cell.count for cell in cells), paths=paths
     )
-    return low, high
+
+
+@flow(name="sweep", timeout_seconds=LIMIT)
+def scheduled(request: SweepRequest) -> SweepRecord:
+    """Run :func:`sweep` within a limit of time; what is finished is kept for the next one."""
+    return sweep(request)
+
+
+def command_of(request: SweepRequest) -> str:
+    """Return the command line that asks for this sweep."""
+    words = ["scoregate sweep"]
+    for name, value in request.model_dump(exclude_defaults=True).items():
+        option = "--" + name.replace("_", "-")
+        for each in value if isinstance(value, list) else [value]:
+            text = str(each)
+            words.append(f"{option} '{text}'" if " " in text else f"{option} {text}")
+    return " ".join(words)

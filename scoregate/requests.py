@@ -16,6 +16,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from scoregate.errors import RequestError
+from scoregate.presets import find_preset
 from scoregate.styles import Style, resolve
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -39,6 +40,11 @@ class ProduceRequest(Request):
         "Bach chorales, or the first style of another kind of generator.",
     )
     count: int = Field(default=4, ge=1, le=100_000, description="Passing pieces wanted.")
+    preset: str = Field(
+        default="",
+        description="Sampling preset, which sets temperature, top_p and top_k where they are not "
+        "given; `scoregate presets` lists them.",
+    )
     temperature: float = Field(
         default=1.0,
         gt=0,
@@ -153,6 +159,14 @@ class ProduceRequest(Request):
         description="Set for a shard: the run that it is part of, and its number.",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _values_of_preset(cls, values: object) -> object:
+        """Fill in the values of the preset that are not given."""
+        if isinstance(values, dict) and values.get("preset"):
+            return find_preset(str(values["preset"])).values | values
+        return values
+
     @model_validator(mode="after")
     def _style_of_notagen(self) -> ProduceRequest:
         """Fill in the default style, which is NotaGen's; other generators have their own."""
@@ -202,8 +216,46 @@ class ProduceRequest(Request):
         return self.in_full(trained).model_copy(update={"seed": seed})
 
 
-_NOT_SHAPING = ("out", "batch", "threads", "processes", "fresh", "dask", "deployment")
+_NOT_SHAPING = ("preset", "out", "batch", "threads", "processes", "fresh", "dask", "deployment")
 """Fields of a production request that say where and how fast, not what."""
+
+
+class SweepRequest(Request):
+    """A request to measure a grid of settings. Each field describes itself."""
+
+    temperature: list[float] = Field(
+        default=[], description="Sampling temperature; give the option once for each value."
+    )
+    top_p: list[float] = Field(
+        default=[], description="Probability mass to sample from; left out, 0.9."
+    )
+    top_k: list[int] = Field(
+        default=[], description="Number of tokens to sample from; left out, 9."
+    )
+    preset: list[str] = Field(
+        default=[], description="Sampling preset, measured beside the grid or in its place."
+    )
+    style: list[str] = Field(
+        default=[],
+        description="Period/Composer/Instrumentation; left out, Bach chorales.",
+    )
+    weights: list[str] = Field(
+        default=[], description="Name or file of weights; left out, the embedded model."
+    )
+    model: str = Field(default="notagen", description="Kind of generator.")
+    seed: list[int] = Field(
+        default=[], description="Seed of a cell; with several, each setting has a cell for each."
+    )
+    count: int = Field(default=200, ge=1, le=100_000, description="Pieces of a cell.")
+    lines: Literal["raw", "judged", "both"] = Field(
+        default="raw",
+        description="raw: as the model wrote them; judged: lines that break a rule are resampled; "
+        "both: a cell for each.",
+    )
+    folder: PathText = Field(default="sweep", description="Folder of cells, tables and figures.")
+    processes: int = Field(
+        default=0, ge=0, le=256, description="Processes that generate; 0 takes every core."
+    )
 
 
 class ScreenRequest(Request):

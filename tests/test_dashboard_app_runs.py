@@ -106,8 +106,9 @@ def test_the_form_has_every_field_of_the_request_with_its_range():
     assert fields["temperature"].value == 1.3
     assert fields["repair_lines"].value is False
     assert fields["precision"].kind == "choice"
-    left = {"style", "weights", "out", "device", "threads", "allow_untrained"}
-    assert set(fields) == set(ProduceRequest.model_fields) - left
+    machine = {"out", "device", "threads", "processes", "fresh", "shards", "dask", "deployment"}
+    elsewhere = {"style", "weights", "allow_untrained", "preset", "part_of"}
+    assert set(fields) == set(ProduceRequest.model_fields) - machine - elsewhere
 
 
 def _remove_deployment(url: str) -> None:

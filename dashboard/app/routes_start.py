@@ -19,17 +19,16 @@ from scoregate.dashboard.app.forms import form
 from scoregate.dashboard.app.jobs import Job, Jobs
 from scoregate.dashboard.app.site import Site, is_htmx, page, see, site_of
 from scoregate.errors import ScoregateError
+from scoregate.presets import presets
 from scoregate.requests import DEFAULT_STYLE, ProduceRequest, checked
 
 router = APIRouter()
-_LEFT_OUT = frozenset({"style", "weights", "out", "device", "threads", "allow_untrained"})
+_LEFT_OUT = frozenset(
+    {"style", "weights", "out", "device", "threads", "allow_untrained", "preset"}
+    | {"processes", "fresh", "shards", "dask", "deployment", "part_of"}
+)
 """Fields with a place of their own in the form, and those that belong to the machine."""
 
-PRESETS = (
-    ("as trained", {"temperature": 1.0, "top_k": 9, "top_p": 0.9}),
-    ("careful", {"temperature": 0.8, "top_k": 9, "top_p": 0.8}),
-    ("bold", {"temperature": 1.2, "top_k": 16, "top_p": 0.95}),
-)
 FIRST = ("count", "rounds", "seed", "temperature", "top_k", "top_p", "repair_lines")
 """Fields that stand open; the others are folded."""
 
@@ -170,7 +169,7 @@ def _form_page(request: Request, values: dict[str, Any], again: str, error: str 
             ("", "the embedded model"),
             *((one, one) for one in sorted({*names, weights} - {""})),
         ],
-        presets=PRESETS,
+        presets=[(one.title, one.values) for one in presets()],
         first=FIRST,
         jobs=shown,
         again=again,

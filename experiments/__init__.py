@@ -1,0 +1,1 @@
+"""Experiments: grids of settings, their statistics, tables and figures."""
