@@ -70,6 +70,19 @@ def test_a_percussion_clef_on_a_pitched_part():
     assert "percussion-clef" not in [code for code, *_ in found(drum)]
 
 
+def test_a_percussion_clef_without_a_name_is_judged_by_its_pitches():
+    tune = "X:1\nL:1/4\nQ:1/4=90\nM:4/4\nK:C clef=perc\n"
+    assert "percussion-clef" in [code for code, *_ in found(tune + "CDEF|GABc|\n")]
+    assert found(tune + "CCEG|CEGc|\n") == []
+
+
+def test_in_an_orchestra_one_name_may_stand_for_several_players():
+    staves = "".join(f'V:{n} treble nm="Violin"\n' for n in range(3, 9))
+    text = duo(upper=TRIADS, first='nm="Horn"').replace("[V:1]", staves + "[V:1]", 1)
+    assert ("wind-chord", "warning", "1", 1) in found(text)
+    assert "critical" not in [severity for _, severity, *_ in found(text)]
+
+
 DYADS = ["[Ec]2[Fd]2", *BARS[1:]]
 TRIADS = ["[EGc][FAd][Gce][Adf]", "[EGc][FAd][Gce][Adf]", *BARS[2:]]
 FIVE = ["[G,DAea]4", *BARS[1:]]

@@ -30,7 +30,7 @@ _ONE = frozenset(
     "euphonium ophicleide".split()
 )
 _SEVERAL = re.compile(
-    r"\b(?:[2-9]|1[\s.,/&+-]+2|3[\s.,/&+-]+4|a\s*2|i[\s.,/&+-]+ii|iii[\s.,/&+-]+iv|due|zwei|two|deux)\b"
+    r"\b(?:[2-9]|1\D{1,4}2|3\D{1,4}4|a\s*2|i[\s.,/&+-]+ii|iii[\s.,/&+-]+iv|due|zwei|two|deux)\b"
 )
 _CHOIR = re.compile(
     r"\b(?:chor|chorus|choir|coro|cori|choeur|tutti|all|satb|women|men|frauen|manner)\b"

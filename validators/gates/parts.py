@@ -51,8 +51,12 @@ LAYER = 0.6
 """Share of the beats of the fullest voice of a staff that its bass line sounds on."""
 TOP_OF_BASS_CLEF = 64
 """E4, two ledger lines above the staff."""
+SCALE = 7
+"""Pitch classes of a part without a name from which it is no percussion."""
 TRIADS = 3
 """Chords of three notes and more that one wind player may have by a slip."""
+ORCHESTRA = 8
+"""Staves from which a part with one name may stand for several players."""
 SHORTEST = 0.045
 """Seconds: of shorter notes nobody plays a run. Trills and tremolos reach .06."""
 RUN = 4
@@ -80,7 +84,7 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
     outcome.findings += _silent(score, every)
     outcome.findings += _rests(score, every, parts)
     outcome.findings += _high_bass(score, every, pitched)
-    outcome.findings += _percussion_clefs(score, parts)
+    outcome.findings += _percussion_clefs(score, every, parts)
     outcome.findings += _chords(score, every, parts)
     outcome.findings += _runs(score, every)
     return outcome
@@ -247,21 +251,25 @@ def _high_bass(score: Score, every: Notes, pitched: NDArray[np.bool_]) -> list[F
     ]
 
 
-def _percussion_clefs(score: Score, parts: list[Instrument | None]) -> list[Finding]:
-    return [
-        _finding(
-            "percussion-clef",
-            f"a percussion clef for the {part.key}, which has pitches",
-            voice,
-            found=voice.clef,
-        )
-        for voice, part in zip(score.voices, parts, strict=True)
-        if voice.clef.startswith("perc") and part is not None and part.pitched and part.family
-    ]
+def _percussion_clefs(score: Score, every: Notes, parts: list[Instrument | None]) -> list[Finding]:
+    """Report a percussion clef on a named part with pitches, or on one that has a scale of them."""
+    found = []
+    for index, (voice, part) in enumerate(zip(score.voices, parts, strict=True)):
+        if not voice.clef.startswith("perc") or part is None or not part.pitched:
+            continue
+        steps = len(np.unique(every.pitch[every.voice == index] % 12))
+        if part.family or steps >= SCALE:
+            whose = (
+                f"the {part.key}, which has pitches" if part.family else f"{steps} pitch classes"
+            )
+            message = f"a percussion clef for {whose}"
+            found.append(_finding("percussion-clef", message, voice, found=voice.clef))
+    return found
 
 
 def _chords(score: Score, every: Notes, parts: list[Instrument | None]) -> list[Finding]:
     """Report chords of one singer or wind player, and of more notes than strings."""
+    staves = len({voice.staff for voice in score.voices})
     real = np.flatnonzero(~every.grace)
     # The notes of one event stand side by side.
     new = np.ones(len(real), dtype=bool)
@@ -288,7 +296,8 @@ def _chords(score: Score, every: Notes, parts: list[Instrument | None]) -> list[
                     _finding("string-chord", message, one, number, "critical", None, expected)
                 )
         elif one_wind_player(one, part):
-            found += _chords_of_one(one, part, size[mine], bar[mine], "critical")
+            worst: Severity = "critical" if staves < ORCHESTRA else "warning"
+            found += _chords_of_one(one, part, size[mine], bar[mine], worst)
         elif one_singer(one, part):
             found += _chords_of_one(one, part, size[mine], bar[mine], "warning")
     return found
@@ -306,10 +315,11 @@ def _chords_of_one(
     if not len(chords):
         return []
     key = part.key if part is not None else "part"
+    wind = part is not None and part.family != "voice"
     if worst == "critical" and len(triads) > TRIADS:
         message = f"{len(triads)} chords of three notes and more for one {key}"
         return [_finding("wind-triads", message, voice, int(bar[triads[0]]) + 1, "critical")]
-    code = "wind-chord" if worst == "critical" else "singer-chord"
+    code = "wind-chord" if wind else "singer-chord"
     several = "s" if len(chords) > 1 else ""
     message = f"{len(chords)} chord{several} for one {key}, which sounds one note at a time"
     return [_finding(code, message, voice, int(bar[chords[0]]) + 1)]
