@@ -1,0 +1,143 @@
+"""Presets, the grid of a sweep, its statistics and tables, and a sweep that is run."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scoregate.errors import RequestError
+from scoregate.experiments.grid import cells_of
+from scoregate.experiments.page import pooled, write_results
+from scoregate.experiments.statistics import summary, wilson
+from scoregate.flows.sweep import command_of
+from scoregate.presets import find_preset, presets
+from scoregate.requests import ProduceRequest, SweepRequest
+from scoregate.tasks.sweep import path_of, rows_of
+
+
+def row(status: str = "passed", **values) -> dict:
+    gates = [] if status == "passed" else ["bars"]
+    return {
+        "seed": 1, "raw": "X", "status": status, "reasons": [], "gates": gates,
+        "measures": {"measures.notes": 10.0}, "ended": "finished", "bars": 4, "characters": 100,
+        "steps": 10, "resampled_lines": 0, "refused_lines": 0, "seconds": 0.5,
+    } | values  # fmt: skip
+
+
+def test_a_preset_fills_in_what_is_not_given():
+    preset = find_preset("liszt-showpiece")
+    request = ProduceRequest(preset="liszt-showpiece", top_k=20)
+    assert (request.temperature, request.top_p) == (preset.temperature, preset.top_p)
+    assert request.top_k == 20
+    again = ProduceRequest.model_validate(request.model_dump(by_alias=False))
+    assert again == request
+    plain = ProduceRequest(temperature=1.5, top_p=0.95, top_k=20)
+    assert request.key == plain.key
+    with pytest.raises(RequestError, match="no sampling preset"):
+        find_preset("lizst-showpiece")
+
+
+def test_the_presets_lie_within_what_their_source_says():
+    found = {preset.name: preset for preset in presets()}
+    assert 0.9 <= found["bach-polyphony"].temperature <= 1.1
+    assert 7 <= found["bach-polyphony"].top_k <= 10
+    assert 1.2 <= found["chopin-nocturne"].temperature <= 1.4
+    assert all(preset.source and preset.advice for preset in found.values())
+    for preset in presets():
+        ProduceRequest(preset=preset.name)
+
+
+def test_a_grid_has_every_combination_once():
+    request = SweepRequest(temperature=[0.8, 1.0], top_p=[0.85, 0.9], seed=[1, 2], lines="both")
+    cells = cells_of(request)
+    assert len(cells) == len({cell.key for cell in cells}) == 16
+    assert {(cell.temperature, cell.top_p, cell.judged, cell.seed) for cell in cells} == {
+        (t, p, judged, seed)
+        for t in (0.8, 1.0)
+        for p in (0.85, 0.9)
+        for judged in (False, True)
+        for seed in (1, 2)
+    }
+    assert [cell.preset for cell in cells_of(SweepRequest(preset=["careful"]))] == ["careful"]
+    with pytest.raises(RequestError, match="temperature"):
+        cells_of(SweepRequest(temperature=[-1.0]))
+
+
+def test_a_cell_keeps_its_key_and_its_seeds():
+    (cell,) = cells_of(SweepRequest(temperature=[1.0], count=3))
+    assert cell.seeds == cells_of(SweepRequest(temperature=[2.0], count=3))[0].seeds
+    assert len(set(cell.seeds)) == 3
+    (named,) = cells_of(SweepRequest(preset=["as-trained"], count=3))
+    assert named.key == cell.key
+
+
+def test_wilsons_interval_is_the_published_one():
+    # Newcombe (1998), table I: 81 of 263.
+    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson(0, 0) == (0.0, 1.0)
+
+
+def test_the_figures_of_a_cell():
+    rows = [row(), row(), row("rejected", seconds=1.0, steps=20), row("could not be judged")]
+    rows[3]["gates"] = []
+    found = summary(rows)
+    assert (found["pieces"], found["passed"], found["not_judged"]) == (4, 2, 1)
+    assert found["rate"] == 0.5
+    assert found["reasons"] == {"bars": 0.25}
+    assert found["steps_per_character"] == 50 / 400
+    assert found["seconds_per_piece"] == pytest.approx(2.5 / 4)
+    assert found["seconds_per_passed"] == pytest.approx(2.5 / 2)
+    assert summary([row("rejected")])["seconds_per_passed"] is None
+
+
+def test_cells_of_one_setting_are_pooled_and_written(tmp_path):
+    request = SweepRequest(temperature=[1.0, 2.0], seed=[1, 2], count=2, folder="a b")
+    results = [(cell, [row(), row("rejected")]) for cell in cells_of(request)]
+    assert [found["pieces"] for _, found in pooled(results)] == [4, 4]
+    paths = write_results(tmp_path, results, command_of(request))
+    table = Path(paths["table"]).read_text()
+    assert "scoregate sweep --temperature 1.0 --temperature 2.0 --seed 1" in table
+    assert "--folder 'a b'" in table
+    assert "50.0%" in table
+    rows = list(csv.DictReader(io.StringIO(Path(paths["csv"]).read_text())))
+    assert [line["measures.notes"] for line in rows] == ["10.0", "10.0"]
+    assert json.loads(Path(paths["json"]).read_text())[1]["settings"]["temperature"] == 2.0
+    figure = Path(paths["figure"]).read_text()
+    assert "pass rate" in figure
+    write_results(tmp_path, results, command_of(request))
+    assert Path(paths["figure"]).read_text() == figure
+
+
+@pytest.mark.slow
+@pytest.mark.server
+def test_a_sweep_measures_what_is_not_finished(prefect_server, tmp_path):
+    def swept(*words) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-m", "scoregate.flows.cli", "sweep", "--count", "3"]
+        return subprocess.run(
+            [*command, "--folder", str(tmp_path), "--processes", "1", *words],
+            env=os.environ | {"PREFECT_API_URL": prefect_server.url},
+            capture_output=True,
+            text=True,
+            timeout=400,
+        )
+
+    done = swept("--temperature", "1.0")
+    assert done.returncode == 0, done.stderr
+    assert "1 of 1 cells were measured now" in done.stdout
+    first = cells_of(SweepRequest(temperature=[1.0], count=3))[0]
+    rows = rows_of(path_of(tmp_path, first))
+    assert [each["seed"] for each in rows] == sorted(first.seeds)
+    assert all(each["raw"] and each["measures"] for each in rows)
+    again = swept("--temperature", "1.0", "--temperature", "2.5", "--lines", "raw")
+    assert "1 of 2 cells were measured now" in again.stdout, again.stderr
+    assert (tmp_path / "pass-rate.svg").is_file()
+    refused = swept("--temperature", "1.0", "--seed", *["1", "--seed", "2"], "--count", "90000")
+    assert refused.returncode == 2
+    assert "180,000 pieces" in refused.stderr
