@@ -153,9 +153,7 @@ def _main(bar: Bar) -> list[Event]:
     return [event for event in bar.events if not event.grace and not event.overlay]
 
 
-def _rewritten(
-    piece: Good, voice: Voice, music: list[list[tuple[Fraction, tuple[int, ...]]]]
-) -> str | None:
+def _rewritten(piece: Good, voice: Voice, music: list[list[tuple]]) -> str | None:
     """Return the text with new notes and rests in each bar of a voice, decorations left out."""
     edits = []
     for bar, content in zip(voice.bars, music, strict=True):
@@ -167,11 +165,11 @@ def _rewritten(
             return None
         begin, end = first.column, last.column + len(last.text)
         words = []
-        for length, pitches in content:
+        for length, pitches, *tied in content:
             units = length_text(length / piece.score.unit)
             tokens = [spelled(pitch - voice.transpose) for pitch in pitches]
             note = tokens[0] if len(tokens) == 1 else f"[{''.join(tokens)}]"
-            words.append((note if tokens else "z") + units)
+            words.append((note if tokens else "z") + units + ("-" if any(tied) else ""))
         edits.append((first.line, begin, end - begin, " ".join(words)))
     return piece.replaced(edits)
 
@@ -238,7 +236,7 @@ def copied_voice(piece: Good, rng: random.Random) -> str | None:
     model, copy = rng.sample(voices, 2)
     if not _plain(model) or [b.duration for b in model.bars] != [b.duration for b in copy.bars]:
         return None
-    music = [[(e.duration, e.pitches) for e in _main(bar)] for bar in model.bars]
+    music = [[(e.duration, e.pitches, e.tied_to) for e in _main(bar)] for bar in model.bars]
     return _rewritten(piece, copy, music)
 
 
@@ -393,7 +391,9 @@ def too_many_syllables(piece: Good, rng: random.Random) -> str | None:
 def percussion_clef(piece: Good, rng: random.Random) -> str | None:
     """Give a part with pitches the clef of percussion."""
     fields = list(
-        re.finditer(r"^V:\s*\S+ +(treble|bass|alto|tenor)\b(?=[^\n]*nm=)", piece.text, re.MULTILINE)
+        re.finditer(
+            r"^V:\s*\S+ +(treble|bass|alto|tenor)\b(?=[^\n]*\bnm=)", piece.text, re.MULTILINE
+        )
     )
     if not fields:
         return None
@@ -435,7 +435,7 @@ def _as_instrument(
     piece: Good, rng: random.Random, names: tuple[str, ...]
 ) -> tuple[Good, Voice] | None:
     """Return the piece with its first named voice written for another instrument, and the voice."""
-    match = re.search(r'^V:\s*(\S+)[^\n]*nm="([^"]*)"', piece.text, re.MULTILINE)
+    match = re.search(r'^V:\s*(\S+)[^\n]*\bnm="([^"]*)"', piece.text, re.MULTILINE)
     if match is None:
         return None
     name = rng.choice(names)

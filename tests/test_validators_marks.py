@@ -65,10 +65,22 @@ def test_a_second_ending_alone_rejects_the_piece():
     assert not examine(tune("CDEF|[2GABc|c4|]"), gates=["marks"]).verdict().passed
 
 
-def test_endings_of_converted_scores_only_warn():
-    text = tune("CDEF|[2GABc|c4|]").replace("K:C", "I:linebreak $\nK:C")
-    (item,) = marks.check(read(text)).findings
-    assert (item.code, item.severity) == ("marks.ending-without-first", "warning")
+def test_an_ending_that_the_converter_may_have_lost_only_warns():
+    def endings(body):
+        text = tune(body).replace("K:C", "I:linebreak $\nK:C")
+        return [(it.code, it.severity) for it in marks.check(read(text)).findings]
+
+    assert endings("CDEF:|2GABc|c4|]") == [("marks.ending-without-first", "warning")]
+    assert endings("CDEF|[2GABc|c4|]") == [("marks.ending-without-first", "critical")]
+
+
+def test_converted_words_have_a_few_more_syllables_than_notes():
+    def words(line):
+        text = tune(f"CDEF|]\nw: {line}").replace("K:C", "I:linebreak $\nK:C")
+        return [it.code for it in marks.check(read(text)).findings]
+
+    assert words("one two three four five") == []
+    assert words("one two three four five six seven eight") == ["marks.syllables"]
 
 
 def test_a_hairpin_may_end_in_another_voice():

@@ -11,6 +11,7 @@ notes, and music without a key has as many dissonances.
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,8 @@ _CLASSES = np.arange(12)
 
 CHROMATIC = 7.2
 """Different pitch classes among twelve successive notes, from which a piece has hardly a key."""
+_NO_SIGNATURE = re.compile(r"(?:none|C|Am)?(?:aj|ajor|in|inor)?(?:\s.*)?", re.IGNORECASE)
+"""Keys in which music without a key is written."""
 _NOISE, _CLEAR = 1.7, 0.06
 """Order of notes at random: below 1.7 / sqrt(notes) in 95 of 100 pieces, or below .06."""
 
@@ -81,8 +84,8 @@ def order(score: Score, voices: NDArray[np.bool_]) -> float:
     """Return how far a piece is from chance: the larger of its chordal and its melodic order.
 
     NaN where the question does not apply: for music of one voice or a few notes, for music that
-    avoids to repeat pitch classes (`ATONAL`), and for music that uses all twelve alike
-    (`CHROMATIC`) with more order than the notes could have by chance.
+    avoids to repeat pitch classes (`ATONAL`), and for music without a key signature that uses
+    all twelve alike (`CHROMATIC`) with more order than the notes could have by chance.
 
     Parameters
     ----------
@@ -99,8 +102,9 @@ def order(score: Score, voices: NDArray[np.bool_]) -> float:
         return math.nan
     lines = _lines(score, voices)
     assert lines is not None, "there is a melodic order"
-    noise = max(_CLEAR, _NOISE / math.sqrt(len(lines[0])))
-    return math.nan if different >= CHROMATIC and larger > noise else larger
+    if different < CHROMATIC or not _NO_SIGNATURE.fullmatch(score.key.strip()):
+        return larger
+    return math.nan if larger > max(_CLEAR, _NOISE / math.sqrt(len(lines[0]))) else larger
 
 
 def variety(score: Score, voices: NDArray[np.bool_]) -> float:

@@ -23,7 +23,11 @@ its pitch classes must grow. Nothing in music without a key reaches both: there 
 Of voices that were moved 98 % reach .70 and .38."""
 RESTORED, RESTORED_LIKENESS = 0.75, 0.5
 """The same in pieces that use all twelve pitch classes alike: 92 % of the voices reach both."""
-LEAST = 12
+CLEAR = 0.25
+"""Gain of a voice that needs no likeness, because its line may have other notes than the chords."""
+FEWEST = 2
+"""Beats that must agree more than as written."""
+LEAST = 8
 """Beats that a voice sounds together with others, below which it is not moved."""
 _CONSONANT = (3, 4, 5, 7, 8, 9)
 _CLASSES = np.arange(12, dtype=np.int16)
@@ -171,8 +175,10 @@ def by_semitone(score: Score, voices: NDArray[np.bool_]) -> Misfit | None:
         turned = (sets << (move % 12) | sets >> (-move % 12)) & 4095
         moved = _fit(turned | here.others, here.together) / np.maximum(here.count, 1)
         nearer = (own * np.roll(log_share, -move, axis=1)).sum(axis=1) / size - likely
+        gain = moved - here.written
         tonal = (nearer >= LIKENESS) & (moved >= AGREEING)
-        gain = np.where(enough & tonal, moved - here.written, -1.0)
+        clear = (nearer > 0) & (moved >= RESTORED) & (gain >= CLEAR)
+        gain = np.where(enough & (tonal | clear) & (gain * here.count >= FEWEST), gain, -1.0)
         row = int(gain.argmax())
         if gain[row] > (best.gain if best is not None else 0.0):
             best = Misfit(

@@ -255,12 +255,13 @@ def _percussion_clefs(score: Score, every: Notes, parts: list[Instrument | None]
     """Report a percussion clef on a named part with pitches, or on one that has a scale of them."""
     found = []
     for index, (voice, part) in enumerate(zip(score.voices, parts, strict=True)):
-        if not voice.clef.startswith("perc") or part is None or not part.pitched:
+        if not voice.clef.startswith("perc") or (part is not None and not part.pitched):
             continue
+        named = part is not None and bool(part.family)
         steps = len(np.unique(every.pitch[every.voice == index] % 12))
-        if part.family or steps >= SCALE:
+        if named or steps >= SCALE:
             whose = (
-                f"the {part.key}, which has pitches" if part.family else f"{steps} pitch classes"
+                f"the {part.key}, which has pitches" if named and part else f"{steps} pitch classes"
             )
             message = f"a percussion clef for {whose}"
             found.append(_finding("percussion-clef", message, voice, found=voice.clef))
