@@ -2,18 +2,17 @@
 
 ::
 
-    python -m benchmarks.lstm_training [--seconds 5] [--large] [--out FILE]
+    python -m benchmarks.lstm_training [--seconds 5] [--repeats 3] [--memory] [--out FILE]
 
 The bare loop has the same embedding, ``nn.LSTM`` and projection, a batch of random words that is
 made once, and nothing else: no padding, no checkpoint, no curve. The difference is what the
-project's training adds. ``--large`` adds hidden 2048. One thread; peak memory is that of a
-process of its own.
+project's training adds. One thread. ``--memory`` adds the peak memory of a step at hidden 2048.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -30,8 +29,8 @@ from scoregate.lstm.training import Run, Settings, train
 
 ROOT = Path(__file__).resolve().parent.parent
 WORDS = 437
-SHAPES = [(128, 8, 100), (256, 16, 200), (256, 64, 200)]
-LARGE = (2048, 64, 200)
+SHAPES = [(128, 8, 100), (192, 16, 200)]
+LARGE = [(2048, 8, 100)]
 
 
 def ours(hidden: int, batch: int, length: int, seconds: float) -> float:
@@ -72,51 +71,50 @@ def bare(hidden: int, batch: int, length: int, seconds: float) -> float:
     raise AssertionError("unreachable")
 
 
-def alone(which: str, shape: tuple[int, int, int], seconds: float) -> tuple[float, float]:
-    """Run one measurement in a process of its own; return words a second and peak GiB."""
-    words = [sys.executable, "-m", "benchmarks.lstm_training", "--one", which]
-    words += ["--shape", *map(str, shape), "--seconds", str(seconds)]
+def peak_gib(hidden: int, batch: int, length: int) -> float:
+    """Peak memory of one step of the project's training, in a process of its own, in GiB."""
+    words = [sys.executable, "-m", "benchmarks.lstm_training", "--one-step"]
+    words += map(str, (hidden, batch, length))
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
-    rate, peak = json.loads(done.stdout.splitlines()[-1])
-    return rate, peak / 2**20
+    return int(done.stdout.splitlines()[-1]) / 2**20
 
 
 def main() -> None:
     """Measure every shape, ours and the bare loop by turns, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--large", action="store_true")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--memory", action="store_true")
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--one", choices=["ours", "bare"], help=argparse.SUPPRESS)
-    parser.add_argument("--shape", type=int, nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--one-step", type=int, nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    if options.one:
-        import resource
-
-        rate = {"ours": ours, "bare": bare}[options.one](*options.shape, options.seconds)
-        print(json.dumps([rate, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))
+    if options.one_step:
+        ours(*options.one_step, 1e-9)
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
         return
     lines = [
         f"`python -m benchmarks.lstm_training` on {describe('torch')}, one thread; words a "
-        "processor second, the best of "
-        f"{options.repeats} turns of {options.seconds:g} s each.\n",
-        "| hidden | batch | length | scoregate | bare nn.LSTM | ratio | peak GiB | bare |",
-        "|---|---|---|---|---|---|---|---|",
+        f"processor second, the best of {options.repeats} turns of {options.seconds:g} s each.\n",
+        "| hidden | batch | length | scoregate | bare nn.LSTM | ratio |",
+        "|---|---|---|---|---|---|",
     ]
-    for shape in [*SHAPES, *([LARGE] if options.large else [])]:
-        turns = 1 if shape == LARGE else options.repeats
-        found = {"ours": [], "bare": []}
-        for _ in range(turns):
-            for which in found:
-                found[which].append(alone(which, shape, options.seconds))
-        rate = {which: max(r for r, _ in each) for which, each in found.items()}
-        peak = {which: min(p for _, p in each) for which, each in found.items()}
-        lines.append(
-            f"| {shape[0]} | {shape[1]} | {shape[2]} | {rate['ours']:,.0f} | {rate['bare']:,.0f} "
-            f"| {rate['ours'] / rate['bare']:.2f} | {peak['ours']:.2f} | {peak['bare']:.2f} |"
-        )
+    for shape in SHAPES:
+        found: dict[str, list[float]] = {"ours": [], "bare": []}
+        for _ in range(options.repeats):
+            found["ours"].append(ours(*shape, options.seconds))
+            found["bare"].append(bare(*shape, options.seconds))
+        best = {which: max(rates) for which, rates in found.items()}
+        cells = [*map(str, shape), f"{best['ours']:,.0f}", f"{best['bare']:,.0f}"]
+        lines.append(f"| {' | '.join(cells)} | {best['ours'] / best['bare']:.2f} |")
+    if options.memory:
+        lines.append("")
+        for shape in LARGE:
+            hidden, batch, length = shape
+            lines.append(
+                f"One step at hidden {hidden}, batch {batch}, length {length}: "
+                f"{peak_gib(*shape):.1f} GiB at the peak."
+            )
     text = "\n".join(lines) + "\n"
     print(text)
     if options.out:

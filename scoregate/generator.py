@@ -28,7 +28,7 @@ from scoregate.styles import Style
 
 ENTRY_POINTS = "scoregate.generators"
 """Entry-point group in which other packages register generators."""
-_BUILT_IN = {"notagen": "scoregate.notagen"}
+_BUILT_IN = {"notagen": "scoregate.notagen", "lstm": "scoregate.lstm"}
 
 Ended = Literal["finished", "length", "time", "stopped", "failed"]
 """Why a piece ended. ``finished``: the model ended it. ``length``: a limit of its length was

@@ -86,7 +86,7 @@ def test_mock_resamples_refused_lines():
 
 
 def test_built_in_generators_are_found():
-    assert generators() == ["notagen"]
+    assert generators() == ["notagen", "lstm"]
     assert find_generator("notagen") is notagen
 
 
@@ -96,7 +96,7 @@ def test_unknown_generator_names_the_nearest():
     assert "Did you mean 'notagen'?" in caught.value.remedy
     with pytest.raises(RequestError) as caught:
         find_generator("xyz")
-    assert caught.value.remedy == "There are: notagen."
+    assert caught.value.remedy == "There are: notagen, lstm."
 
 
 def registered(monkeypatch, module):
@@ -111,7 +111,7 @@ def test_generator_of_another_package_is_found(monkeypatch):
     module.load = MockGenerator  # type: ignore[attr-defined]
     module.trained_styles = lambda weights: (STYLE,)  # type: ignore[attr-defined]
     registered(monkeypatch, module)
-    assert generators() == ["notagen", "foreign"]
+    assert generators() == ["notagen", "lstm", "foreign"]
     assert isinstance(find_generator("foreign").load(), Generator)
 
 
