@@ -14,6 +14,8 @@ import argparse
 import json
 import os
 import resource
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +24,8 @@ from pathlib import Path
 from threading import Event, Thread
 
 from machine import describe
+
+from scoregate.flows.server import is_healthy
 
 SCOREGATE = Path(sys.executable).with_name("scoregate")
 
@@ -59,14 +63,25 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as home:
-        os.environ |= {"PREFECT_HOME": home}
-        os.environ.pop("PREFECT_API_URL", None)
-        subprocess.run([SCOREGATE, "server", "start"], check=True, stdout=subprocess.DEVNULL)
+    with tempfile.TemporaryDirectory() as home, socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        probe.close()
+        os.environ |= {"PREFECT_HOME": home, "PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
+        # Of its own: a server that runs already has other work in its database.
+        server = subprocess.Popen(
+            [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         try:
+            while not is_healthy(os.environ["PREFECT_API_URL"], timeout=5):
+                time.sleep(1)
             _measure(options.count, options.seed, Path(home))
         finally:
-            subprocess.run([SCOREGATE, "server", "stop"], check=False, stdout=subprocess.DEVNULL)
+            os.killpg(server.pid, signal.SIGTERM)
+            server.wait()
 
 
 def _measure(count: int, seed: int, home: Path) -> None:

@@ -150,3 +150,33 @@ def test_shards_are_killed_and_finished_and_joined(prefect_server, tmp_path):
     assert Counter(passed).most_common(1)[0][1] == 1
     assert list(verify(store)) == []
     assert not list(tmp_path.glob("runs/*/work"))
+
+
+@pytest.mark.slow
+@pytest.mark.server
+def test_a_dask_worker_is_lost_and_its_shard_runs_elsewhere(prefect_server, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    with cluster, distributed.Client(cluster) as client:
+        words = ("produce", "--count", 2, "--shards", 2, "--seed", 22, "--rounds", 20)
+        words += ("--dask", cluster.scheduler_address, "--out", tmp_path)
+        run = subprocess.Popen(
+            [SCOREGATE, *map(str, words)],
+            env=os.environ | {"PREFECT_API_URL": prefect_server.url},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        deadline = time.monotonic() + 240
+        while len(list(tmp_path.glob("runs/*/work/owner.json"))) < 3:  # the whole, and two shards
+            assert time.monotonic() < deadline
+            assert run.poll() is None, run.communicate()
+            time.sleep(0.05)
+        pids = client.run(os.getpid)
+        os.kill(next(iter(pids.values())), signal.SIGKILL)
+        stdout, stderr = run.communicate(timeout=280)
+    assert run.returncode == 0, stderr
+    assert "2 of 2 pieces passed" in stdout
+    store = Archive(tmp_path)
+    assert len(store.run_ids()) == 3  # the lost shard went on in its own run
+    assert list(verify(store)) == []

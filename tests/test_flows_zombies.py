@@ -19,6 +19,9 @@ from scoregate.archive.store import Archive
 from scoregate.archive.verify import verify
 from scoregate.flows import zombies
 
+SETTLED = 10.0
+"""Seconds after which the server's triggers know a new automation: they look every five."""
+
 PREFECT = Path(sys.executable).with_name("prefect")
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
@@ -90,6 +93,7 @@ def test_a_silent_run_is_crashed_and_its_slot_is_free(client):
     from prefect.states import Completed, Pending
 
     zombies.ensure_heartbeat_automation(client)
+    time.sleep(SETTLED)
     watched = deployment(client, zombies.HEARTBEAT_TAG)
     silent = started(client, watched)
     next_night = client.create_flow_run_from_deployment(watched)
@@ -137,6 +141,7 @@ def test_a_crashed_run_is_started_again_where_its_deployment_wants_it(client):
     from prefect.states import Crashed
 
     zombies.ensure_rerun_automation(client)
+    time.sleep(SETTLED)
     wanted, other = deployment(client, zombies.RERUN_TAG), deployment(client)
     for each in (wanted, other):
         client.set_flow_run_state(started(client, each), Crashed())
