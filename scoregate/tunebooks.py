@@ -8,9 +8,9 @@ Examples
 --------
 >>> book = b"M:6/8\nR:jig\n\nX:1\nT:One\nK:G\nGAB|\n\nX:2\nT:Two\nM:9/8\nK:D\nDEF|\n"
 >>> [(tune.number, tune.line, tune.length) for tune in find_tunes(io.BytesIO(book))]
-[(1, 4, 22), (2, 9, 27)]
+[(1, 4, 20), (2, 9, 25)]
 >>> tunes_of(book)[1]
-(8, b'X:2\nR:jig\nT:Two\nM:9/8\nK:D\nDEF|\n')
+(7, b'X:2\nR:jig\nT:Two\nM:9/8\nK:D\nDEF|\n')
 """
 
 from __future__ import annotations
