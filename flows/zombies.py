@@ -68,10 +68,16 @@ def ensure_heartbeat_automation(client: SyncPrefectClient) -> UUID:
         ``prefect.client.orchestration.get_client(sync_client=True)``.
     """
     from prefect.client.schemas.objects import StateType
-    from prefect.events.actions import ChangeFlowRunState
+    from prefect.events.actions import ActionTypes, ChangeFlowRunState
     from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
     from prefect.events.schemas.events import ResourceSpecification
 
+    crash: ActionTypes = ChangeFlowRunState(
+        state=StateType.CRASHED,
+        name="Crashed",
+        message=f"No heartbeat for {SILENCE_SECONDS} s: its process is gone.",
+        force=False,
+    )
     return _ensure(
         client,
         AutomationCore(
@@ -87,13 +93,7 @@ def ensure_heartbeat_automation(client: SyncPrefectClient) -> UUID:
                 threshold=1,
                 within=timedelta(seconds=SILENCE_SECONDS),
             ),
-            actions=[
-                ChangeFlowRunState(
-                    state=StateType.CRASHED,
-                    name="Crashed",
-                    message=f"No heartbeat for {SILENCE_SECONDS} s: its process is gone.",
-                )
-            ],
+            actions=[crash],
         ),
     )
 
@@ -110,10 +110,13 @@ def ensure_rerun_automation(client: SyncPrefectClient) -> UUID:
     ----------
     client : SyncPrefectClient
     """
-    from prefect.events.actions import RunDeployment
+    from prefect.events.actions import ActionTypes, RunDeployment
     from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
     from prefect.events.schemas.events import ResourceSpecification
 
+    rerun: ActionTypes = RunDeployment(
+        source="inferred", deployment_id=None, parameters=None, job_variables=None
+    )
     return _ensure(
         client,
         AutomationCore(
@@ -128,7 +131,7 @@ def ensure_rerun_automation(client: SyncPrefectClient) -> UUID:
                 threshold=1,
                 within=timedelta(0),
             ),
-            actions=[RunDeployment(source="inferred")],
+            actions=[rerun],
         ),
     )
 

@@ -81,7 +81,7 @@ def _quick_option(element: Any, may_begin: frozenset[str]) -> Callable[..., Any]
     """Return what parses an element that matches nothing where it can't begin."""
     parse, name = element._parse, element.resultsName
     as_list, modal = element.saveAsList, element.modalResults
-    nothing: list[Any] = []
+    nothing: Any = []
     if type(element) is pp.Opt:
         # What it gives for nothing, as pyparsing makes it: the default value, if there is one.
         other = _ASCII - may_begin
