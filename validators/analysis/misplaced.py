@@ -27,6 +27,10 @@ CLEAR = 0.25
 """Gain of a voice that needs no likeness, because its line may have other notes than the chords."""
 FEWEST = 2
 """Beats that must agree more than as written."""
+WELL = 0.93
+"""Share of beats that agree as written, beyond which a voice is not looked for elsewhere in time."""
+LEAST_IN_TIME = 12
+"""Beats that a voice sounds together with others, below which it is not moved in time."""
 LEAST = 8
 """Beats that a voice sounds together with others, below which it is not moved."""
 _CONSONANT = (3, 4, 5, 7, 8, 9)
@@ -225,7 +229,9 @@ def by_time(score: Score, voices: NDArray[np.bool_]) -> Misfit | None:
         both = (moved_sets != 0) & accompanied
         count = np.count_nonzero(both, axis=1)
         moved = _fit(moved_sets | others, both) / np.maximum(count, 1)
-        gain = np.where((here.count >= LEAST) & (count >= LEAST), moved - here.written, -1.0)
+        gain = moved - here.written
+        enough = np.minimum(here.count, count) >= LEAST_IN_TIME
+        gain = np.where(enough, gain, -1.0)
         silent = ~sounding[:, edge].any(axis=1) & accompanied[:, edge].any(axis=1)
         row = int((gain * np.where(silent, EDGE, 1.0)).argmax())
         found = Misfit(
