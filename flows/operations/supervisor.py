@@ -109,10 +109,10 @@ def up(wanted: Wanted, say: Say) -> Up:
 
     if wanted.webhook:
         alerts.check_webhook(wanted.webhook)
-    file, written = plan.ensure_file(wanted.folder)
-    planned = plan.read_plan(file)
     here = state()
     _same_folder(here, wanted.folder)
+    file, written = plan.ensure_file(wanted.folder)
+    planned = plan.read_plan(file)
     done = Up()
     with here.locked():
         _check_ports(here, wanted)
