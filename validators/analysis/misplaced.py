@@ -27,8 +27,6 @@ CLEAR = 0.25
 """Gain of a voice that needs no likeness, because its line may have other notes than the chords."""
 FEWEST = 2
 """Beats that must agree more than as written."""
-WELL = 0.93
-"""Share of beats that agree as written, beyond which a voice is not looked for elsewhere in time."""
 LEAST_IN_TIME = 12
 """Beats that a voice sounds together with others, below which it is not moved in time."""
 LEAST = 8
