@@ -3,6 +3,10 @@
 Pieces are generated side by side in a fixed number of rows. Rows without a piece are computed as
 well, so that a row's numbers never depend on how many pieces there are: on a CPU a seed gives the
 same text alone and in any batch.
+
+Two rules of notation limit what may be sampled. A tuplet is completed before anything else may
+follow, and a piece ends where a bar does, or where the last bar completes the pickup. Without the
+first, one lone triplet note moves all that follows off the beats.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import numpy as np
 import torch
@@ -53,6 +58,8 @@ class _Active:
     pickup: int | None = None
     events: list[int] = field(default_factory=list)
     steps: int = 0
+    time: Fraction = Fraction(0)
+    """Quarter notes since the beginning of the bar that the pickup is the end of."""
 
 
 class LstmGenerator:
@@ -99,7 +106,17 @@ class LstmGenerator:
         end = vocabulary.token(END)
         assert end is not None
         self._end = end
-        self._events = np.array([end, *vocabulary.event_tokens])
+        self._events = np.array(vocabulary.event_tokens)
+        self._or_end = np.array([end, *self._events])
+        self._durations = {
+            int(token): vocabulary.event(int(token)).duration for token in self._events
+        }
+        denominators = {duration.denominator for duration in self._durations.values()}
+        # By the odd part of a denominator: the events that go on with such a tuplet.
+        self._in_tuplet = {
+            odd: np.array([t for t, d in self._durations.items() if d.denominator % odd == 0])
+            for odd in {_odd(denominator) for denominator in denominators}
+        }
 
     @property
     def name(self) -> str:
@@ -178,6 +195,15 @@ class LstmGenerator:
         if self._vocabulary.token(style_word(str(style))) is None:
             raise untrained(style, self.styles, "other weights, for instance --model notagen")
         return style
+
+
+def _odd(number: int) -> int:
+    """Return the largest odd divisor.
+
+    >>> _odd(12), _odd(8)
+    (3, 1)
+    """
+    return number // (number & -number)
 
 
 class _Call:
@@ -266,7 +292,15 @@ class _Call:
             full = bar_length(piece.metre)
             vocabulary = generator._vocabulary
             return np.array([t for t in generator._pickups if vocabulary.pickup(int(t)) < full])
-        return generator._events
+        odd = _odd(piece.time.denominator)
+        if odd > 1:
+            return generator._in_tuplet.get(odd, generator._events)
+        full = bar_length(piece.metre)
+        pickup = generator._vocabulary.pickup(piece.pickup)
+        # A pickup alone, which ends where the first full bar begins, is no piece.
+        whole = piece.time > full or (piece.time == full and not pickup)
+        may_end = whole and piece.time % full in (0, full - pickup)
+        return generator._or_end if may_end else generator._events
 
     def _take(self, row: int, piece: _Active, token: int) -> None:
         generator, limits = self.generator, self.limits
@@ -274,11 +308,14 @@ class _Call:
             piece.metre = generator._vocabulary.value(token)
         elif piece.pickup is None:
             piece.pickup = token
+            before = bar_length(piece.metre) - generator._vocabulary.pickup(token)
+            piece.time = before % bar_length(piece.metre)
         elif token == generator._end:
             self._close(row, "finished")
             return
         else:
             piece.events.append(token)
+            piece.time += generator._durations[token]
         if len(piece.events) >= MAX_EVENTS or piece.steps >= (limits.max_steps or np.inf):
             self._close(row, "length")
         elif limits.max_seconds and time.monotonic() - piece.began > limits.max_seconds:

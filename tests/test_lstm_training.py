@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from scoregate import lstm
+from scoregate.abc.reader import read
 from scoregate.errors import InputError, RequestError, ScoregateError, UnreadableError, WeightsError
 from scoregate.generator import Generator, Limits, find_generator
 from scoregate.lstm.corpus import Corpus, Loss, collect, parse_file, split
@@ -333,8 +335,6 @@ def test_a_seed_gives_the_same_text_alone_and_in_any_batch(generator):
 
 
 def test_each_piece_has_prompt_metre_key_and_full_bars(generator):
-    from scoregate.abc.reader import read
-
     for piece in generator.generate([STYLE] * 4, seeds=range(4), limits=SHORT):
         assert piece.raw.startswith("%Folk\n%Nobody\n%Fiddle\n")
         score = read(piece.text)
@@ -389,3 +389,30 @@ def test_the_embedded_weights_are_small_and_generate():
     (piece,) = loaded.generate([styles[0]], seeds=[3])
     assert piece.ended == "finished"
     assert loaded.provenance().generator == "lstm"
+
+
+def test_a_tuplet_is_completed_and_a_piece_ends_with_a_bar(trained):
+    """Whatever the weights: here they are random and the vocabulary has triplets."""
+    words = ["<metre 4/4>", "<metre 6/8>", "<pickup 0>", "<pickup 1>"]
+    words += ["60:1", "62:1/2", "64:1/3", "65:2/3", "67:1/6", "69:1/5"]
+    vocabulary = Vocabulary((END, UNKNOWN, f"<style {STYLE}>", *words))
+    torch.manual_seed(3)
+    model = LstmModel(LstmShape(len(vocabulary), 8, 8, 1))
+    path = trained.with_name("triplets.safetensors")
+    write_weights(path, model, vocabulary, [STYLE], {})
+    written = lstm.load(path, device="cpu").generate(
+        [STYLE] * 40, seeds=range(40), sampling=Sampling(1.0, 0, 1.0), limits=Limits(300)
+    )
+    finished = [piece for piece in written if piece.ended == "finished"]
+    assert len(finished) > 5
+    assert any("(3:2" in piece.raw for piece in finished)
+    for piece in finished:
+        for group in re.findall(r"\((\d):\d:(\d+)", piece.raw):
+            assert group[0] in "35"
+        bars = read(piece.text).voices[0].bars
+        if len(bars) == 1:
+            continue
+        first, last = bars[0], bars[-1]
+        full = Fraction(piece.raw.partition("M:")[2].partition("\n")[0])
+        assert last.duration in (full, full - first.duration)
+        assert not re.search(r"z[^|]*\|\]", piece.raw), "no rest was needed to fill the last bar"
