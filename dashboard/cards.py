@@ -11,7 +11,6 @@ from pathlib import Path
 from markupsafe import Markup
 
 from scoregate.archive.records import FindingRecord, PieceReport
-from scoregate.dashboard.app.timeline import timeline_of_text
 from scoregate.dashboard.formatting import (
     MEASURES,
     STATUS_SIGNS,
@@ -21,6 +20,7 @@ from scoregate.dashboard.formatting import (
     style_name,
 )
 from scoregate.dashboard.inline_svg import Sheet
+from scoregate.dashboard.timeline import timeline_of_text
 from scoregate.render.artefacts import find, table
 
 _BOX = 'class="mark'

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from scoregate.dashboard.app import offline
+from scoregate.dashboard import offline
 from scoregate.dashboard.formatting import number
 from scoregate.dashboard.inline_svg import Sheet
 
@@ -27,7 +27,7 @@ def fill(template: str, *, sheet: Sheet, player: str = "", **values: Any) -> str
         Holds the glyphs of the engravings in ``values``.
     player : str, optional
         Address of the folder with the player's files, with a slash at the end
-        (:mod:`scoregate.dashboard.app.offline`); empty for a page without sound.
+        (:mod:`scoregate.dashboard.offline`); empty for a page without sound.
     """
     script = Markup(_file("page.js"))
     return (

@@ -279,7 +279,9 @@ def _place(store: Archive, run: RunRecord, row: PieceRow, folder: Path) -> tuple
     if row.status == Status.PASSED:
         place = store.path_of(row.piece_id)
     else:
-        place = store.rejected / run.run_id / row.piece_id
+        # The record of a run that joins shards names the shard of each piece.
+        owner = (row.model_extra or {}).get("run_id") or run.run_id
+        place = store.rejected_folder(owner) / row.piece_id
     return place, Path(os.path.relpath(place, folder)).as_posix()
 
 

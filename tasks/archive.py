@@ -67,8 +67,8 @@ def record_run(run: ProductionRun, seconds: dict[str, float], total: float) -> R
     total : float
         Seconds since the flow started.
     """
-    from scoregate.dashboard.app.offline import write_player
     from scoregate.dashboard.archive_index import index_page
+    from scoregate.dashboard.offline import write_player
     from scoregate.dashboard.report import run_pages
 
     run.finish(total, {})

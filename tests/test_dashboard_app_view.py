@@ -11,7 +11,7 @@ from scoregate.abc.reader import read
 from scoregate.archive.records import FindingRecord, PieceReport
 from scoregate.dashboard.app.engraved import bars_of, pages_of
 from scoregate.dashboard.app.piece_view import view_of
-from scoregate.dashboard.app.timeline import timeline_of_text
+from scoregate.dashboard.timeline import timeline_of_text
 from scoregate.findings import Finding
 from scoregate.render.pool import Job, render_pieces
 

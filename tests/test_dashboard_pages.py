@@ -11,11 +11,11 @@ from scoregate.abc.reader import read
 from scoregate.archive.records import PieceReport, PieceRow, RoundRecord, RunRecord
 from scoregate.archive.store import Archive
 from scoregate.dashboard import report
-from scoregate.dashboard.app.offline import write_player
 from scoregate.dashboard.archive_index import index_page
 from scoregate.dashboard.cards import card_of
 from scoregate.dashboard.formatting import measure_note
 from scoregate.dashboard.inline_svg import Sheet
+from scoregate.dashboard.offline import write_player
 from scoregate.dashboard.pages import fill
 from scoregate.dashboard.report import run_pages
 from scoregate.render.pool import Job, render_pieces
@@ -394,3 +394,15 @@ def test_a_browser_opens_the_page_without_a_complaint(produced, tmp_path):
     players = re.findall(r'<section class="player"[^>]*>', done.stdout)
     assert len(players) == 4
     assert not [player for player in players if " hidden" in player]
+
+
+def test_a_piece_that_a_shard_rejected_is_found_where_the_shard_put_it(tmp_path):
+    store = Archive(tmp_path)
+    report = PieceReport(status=Status.REJECTED, run_id="shard-1", title="Of a shard")
+    entry = store.reject("shard-1", {"score.abc": "X:1\nK:C\nC|\n"}, report)
+    row = PieceRow.model_validate(
+        {"piece_id": entry.piece_id, "status": "rejected", "run_id": "shard-1"}
+    )
+    page = run_pages(store, RunRecord(run_id="joined", pieces=[row]))["report.html"]
+    assert "Of a shard" in page
+    assert "is missing" not in page

@@ -1,6 +1,6 @@
 """Pieces as a folder of pages that opens from disk, with sound and without a server.
 
-The player's files are those of :mod:`scoregate.dashboard.app.offline`; each page holds its own
+The player's files are those of :mod:`scoregate.dashboard.offline`; each page holds its own
 MIDI and engraving.
 """
 
@@ -19,11 +19,11 @@ from markupsafe import Markup
 from scoregate.archive.atomic import write_file
 from scoregate.archive.records import PieceReport
 from scoregate.dashboard.app.engraved import page_names, pages_of
-from scoregate.dashboard.app.offline import SCRIPT_SOURCES, player_files
 from scoregate.dashboard.app.piece_view import PieceView, view_of
 from scoregate.dashboard.app.routes_pieces import view_of_row
 from scoregate.dashboard.app.site import FOLDER, Site, environment
-from scoregate.dashboard.app.timeline import timeline_of, timeline_of_text
+from scoregate.dashboard.offline import SCRIPT_SOURCES, player_files
+from scoregate.dashboard.timeline import timeline_of, timeline_of_text
 
 _SCRIPTS = ("static/score.js", "static/app.js")
 _STYLES = ("static/app.css", "vendor/eb-garamond-normal.woff2", "vendor/eb-garamond-italic.woff2")

@@ -25,7 +25,7 @@ from scoregate.dashboard.app.site import (
     reviewer_of,
     site_of,
 )
-from scoregate.dashboard.app.timeline import timeline_of_text
+from scoregate.dashboard.timeline import timeline_of_text
 from scoregate.errors import ArchiveError
 from scoregate.render import artefacts
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from scoregate.archive.atomic import write_file
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent / "app"
 SYNTHESISER = "vendor/spessasynth-4.3.14.min.js"
 SOUND = "vendor/sound.js"
 PLAYER = "static/player.js"
