@@ -21,6 +21,7 @@ SHORT_END = HEAD + "C2D2 E2F2|G2A2 B2c2|d2c2 B2A2|c4|\n"
 OLD_LINES = HEAD + "C2D2 E2F2|!\nG2A2\u00a0B2c2|!\nd2c2 B2A2|!\nc8|]!\n"
 
 
+HALF_A_REPEAT = HEAD + "C2D2 E2F2|\n:G2A2 B2c2|d2c2 B2A2|c8:|\n"
 FIRST_IN_A_LINE = HEAD + "C2D2 E2F2|!G2A2 B2c2|\nd2c2 B2A2|!c6 c2|c8|]\n"
 OWN_SYMBOLS = HEAD + "kC2kD2 kE2kF2|k[GB]4k[Ac]4|kd2kc2 kB2kA2|kc8|]\n" * 3
 
@@ -41,7 +42,7 @@ def status(text: str, profile: str | None) -> str:
     return check_bytes("t", text, choice=Choice(profile=profile)).status.value
 
 
-@pytest.mark.parametrize("text", [SLURRED, SHORT_END, OLD_LINES, FIRST_IN_A_LINE])
+@pytest.mark.parametrize("text", [SLURRED, SHORT_END, OLD_LINES, FIRST_IN_A_LINE, HALF_A_REPEAT])
 def test_what_collections_of_tunes_do_only_warns_in_them(text):
     assert status(text, "folk") == status(text, None) == status(text, "melody") == "passed"
     assert status(text, "notagen") == "rejected"

@@ -52,13 +52,14 @@ _MARKED = re.compile(
     r"|(?P<tuplet>\(\d+:[\d:]*)"
     r"|(?P<octave>[A-G],*'[,']*|[a-g]'*,[,']*)"
     r"|\"[^\"]*\""  # chord symbols, which it plays
-    r"|:+(?=\|)|(?<=\|):+|::+|\[(?=\d)[\d,-]+|(?<=[|:])\d[\d,-]*|\[\|\]"  # repeats, endings
+    # Repeats and endings.
+    r"|^\s*:(?![|:])|:+(?=\|)|(?<=\|):+|::+|\[(?=\d)[\d,-]+|(?<=[|:])\d[\d,-]*|\[\|\]"
     r"|(?P<plus>\+(?!f+\+)(?:[\^_=]*[A-Ga-g][,']*[\d/]*-?){2,9}\+)"
     r"|\.|y[\d/]*|!(?=\s|$)|(?<=\})\s*\{[^{}|]*\}"  # staccato, spacers, line ends
     r"|x\d*/(?!\d?[248]\b|16|32|64)\d+"  # invisible rests of a length that no note has
     r"|(?P<user>[h-tw](?=\s*[\[_=^A-Ga-g({!~.H-Wuv\"|:yzx]))"
     # Decorations of one character: trills among them, and some that it takes for notes.
-    r"|[H-Wuv~](?=\s*[\[_=^A-Ga-g({!~.H-Wuv\"|:y])"
+    r"|[H-Wuv~](?=\s*[\[_=^A-Ga-g({!~.H-Wh-w\"|:y])"
 )
 _BLANK_FIELDS = frozenset("ABCDFGHINOPRSTUWZrsw")
 _PROPERTY = re.compile(

@@ -412,6 +412,8 @@ def read_error(voice: VoiceReader, text: str, match: re.Match[str], end: int, li
         message = "'!' at the end of a line is a mark of old programs: delete it"
         voice.fault("line-end-mark", message, line, match.start() + 1, token)
         return match.end()
+    if first == ":" and not text[: match.start()].strip():
+        code, message = "repeat-half", "a line begins with half of the repeat sign |:"
     voice.fault(code, message, line, match.start() + 1, repr(token[:20])[1:-1])
     if voice.remarks.count > MAX_FAULTS:
         return end

@@ -89,7 +89,7 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
 
 
 def by_clef(clef: str, transpose: int = 0) -> Instrument:
-    """Return what a staff can show by its clef, three ledger lines above and below it included.
+    """Return what a staff can show by its clef: two octaves on either side of its middle line.
 
     For music whose parts are named by their function: the tenor of a motet holds the chant,
     whoever plays or sings it.
@@ -112,8 +112,8 @@ _MIDDLE_LINE = {
     "baritone": 53, "bass": 50, "subbass": 47,
 }  # fmt: skip
 """MIDI pitch of a staff's middle line by its clef."""
-CLEF_REACH = 17
-"""Semitones from the middle line to the third ledger line and the space beside it."""
+CLEF_REACH = 24
+"""Semitones: editors write a tenor in the treble clef, sounding as written, down to D3."""
 
 
 def _unknown(voice: Voice) -> Finding:
