@@ -181,14 +181,21 @@ def test_one_voice_has_no_harmony_to_fit():
     assert math.isnan(check(read(one("c d e f"))).measures["measures.harmony_fit"])
 
 
-def test_a_chorale_without_harmony_is_remarked_on():
-    clusters = one("[CDE] [CDE] [CDE] [CEG]")
+@pytest.mark.parametrize(
+    ("beats", "severity", "fit"),
+    [
+        ("[CDE] [CDE] [CDE] [CEG]", "critical", "0.25"),
+        ("[CDE] [CEG] [CEG] [CDE] | [CEG] z3", "warning", "0.60"),
+    ],
+)
+def test_a_chorale_without_harmony_is_remarked_on(beats, severity, fit):
+    clusters = one(beats)
     style = "Baroque/Bach, Johann Sebastian/Choral"
     (finding,) = check(read(clusters), style=style).findings
     assert (finding.code, finding.severity, finding.found) == (
         "measures.harmony_fit",
-        "warning",
-        "0.25",
+        severity,
+        fit,
     )
     assert check(read(clusters)).findings == []
 

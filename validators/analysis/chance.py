@@ -119,6 +119,9 @@ def variety(score: Score, voices: NDArray[np.bool_]) -> float:
     voices : ndarray of bool, shape (voices,)
         Which voices have pitches.
     """
+    known = score.derived.get("variety")
+    if known is not None:
+        return known
     every = notes(score)
     chosen = np.flatnonzero(every.starts & ~every.grace & voices[every.voice])
     if len(chosen) < LEAST:
@@ -128,7 +131,8 @@ def variety(score: Score, voices: NDArray[np.bool_]) -> float:
     seen = np.left_shift(1, every.pitch[chosen][order] % 12)
     for width in (1, 2, 4, 4):  # sets of 2, 4, 8 and then 12 successive notes
         seen = seen[width:] | seen[:-width]
-    return float(np.bitwise_count(seen).mean())
+    known = score.derived["variety"] = float(np.bitwise_count(seen).mean())
+    return known
 
 
 def _lines(

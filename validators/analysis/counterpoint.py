@@ -79,9 +79,22 @@ def moments(score: Score, voices: Sequence[int] | None = None) -> Moments:
     score : Score
     voices : sequence of int, optional
         Indices of the voices to compare, from the highest staff down; all by default.
+
+    Returns
+    -------
+    Moments
+        Cached and shared: not to be changed.
     """
-    every = notes(score)
     chosen = list(range(len(score.voices)) if voices is None else voices)
+    cached = f"moments {chosen}"
+    known = score.derived.get(cached)
+    if known is None:
+        known = score.derived[cached] = _moments(score, chosen)
+    return known
+
+
+def _moments(score: Score, chosen: list[int]) -> Moments:
+    every = notes(score)
     row = np.full(len(score.voices), -1)
     row[chosen] = np.arange(len(chosen))
     real = np.flatnonzero(~every.grace & (row[every.voice] >= 0))
