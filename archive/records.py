@@ -207,6 +207,8 @@ class PieceRow(Record):
     reasons : list of str
     new : bool
         False where the archive had the piece before.
+
+    A row in the record of a run that joins shards also has ``run_id``: the shard that made it.
     """
 
     piece_id: str

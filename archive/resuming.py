@@ -20,6 +20,8 @@ from scoregate.progress import announce
 from scoregate.requests import ProduceRequest
 
 _GIVEN_UP = "Given up"
+RESUMED = "Resumed on"
+"""Beginning of the remark in the record of a run that was gone on with."""
 
 
 def identity_of(engine: Mapping[str, Any]) -> str:
@@ -126,7 +128,7 @@ def _gone_on_with(
     run.restore()
     done = f"{run.finished} of {request.count} are finished"
     announce(f"This resumes run {run_id}: {done}.")
-    run.note(f"Resumed on {now()}: {done} by then.")
+    run.note(f"{RESUMED} {now()}: {done} by then.")
     return run
 
 

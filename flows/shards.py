@@ -28,8 +28,8 @@ from prefect.logging import get_run_logger
 from prefect.settings import PREFECT_API_URL
 
 from scoregate.archive.production import ProductionRun
-from scoregate.archive.records import RoundRecord, RunRecord
-from scoregate.archive.resuming import open_run, was_given_up
+from scoregate.archive.records import PieceRow, RoundRecord, RunRecord
+from scoregate.archive.resuming import RESUMED, open_run, was_given_up
 from scoregate.cores import cores
 from scoregate.errors import (
     BusyError,
@@ -323,7 +323,11 @@ def _join(run: ProductionRun, records: Iterable[RunRecord]) -> None:
     record.pieces = []
     for part in records:
         record.engine = part.engine
-        record.pieces += part.pieces
+        # The shard's id says where the files of a piece are that did not pass.
+        record.pieces += [
+            PieceRow.model_validate({**row.model_dump(), "run_id": part.run_id})
+            for row in part.pieces
+        ]
         for each in part.rounds:
             joined = rounds.setdefault(each.round, RoundRecord(round=each.round))
             joined.seeds += each.seeds
@@ -332,6 +336,7 @@ def _join(run: ProductionRun, records: Iterable[RunRecord]) -> None:
             for stage, seconds in each.seconds.items():
                 joined.seconds[stage] = round(joined.seconds.get(stage, 0.0) + seconds, 3)
         for note in part.notes:
-            run.note(note)
+            if not note.startswith(RESUMED):
+                run.note(note)
     record.rounds = [rounds[number] for number in sorted(rounds)]
     run.count_joined()

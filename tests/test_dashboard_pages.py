@@ -18,6 +18,7 @@ from scoregate.dashboard.inline_svg import Sheet
 from scoregate.dashboard.offline import write_player
 from scoregate.dashboard.pages import fill
 from scoregate.dashboard.report import run_pages
+from scoregate.findings import Status
 from scoregate.render.pool import Job, render_pieces
 from scoregate.validators.examination import examine
 

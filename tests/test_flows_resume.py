@@ -51,7 +51,7 @@ class Run:
 
     def wait_for(self, event: str, times: int = 1) -> None:
         """Wait until the journal holds so many lines of a kind."""
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 280
         while sum(line["event"] == event for line in self.journal()) < times:
             assert self.process.poll() is None, self.process.communicate()
             assert time.monotonic() < deadline, f"no {event} in {self.journal()}"
@@ -76,7 +76,7 @@ def rendered_some(run: Run) -> None:
 
 def archived_some(run: Run) -> None:
     """Wait for the first folder in the archive: the journal does not know it yet, or just so."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 280
     while not any(run.out.glob("archive/pieces/*/*")):
         assert time.monotonic() < deadline
         time.sleep(0.002)
@@ -94,7 +94,7 @@ STAGES: tuple[Callable[[Run], None], ...] = (
 def undisturbed(prefect_server, tmp_path_factory) -> Archive:
     out = tmp_path_factory.mktemp("undisturbed")
     run = Run(out, prefect_server.url)
-    stdout, stderr = run.process.communicate(timeout=200)
+    stdout, stderr = run.process.communicate(timeout=400)
     assert run.process.returncode == 0, stderr
     assert f"{COUNT} of {COUNT} pieces passed" in stdout
     return Archive(out)
@@ -111,7 +111,7 @@ def killed(prefect_server, tmp_path_factory) -> tuple[Path, list[dict], str]:
         run.end(signal.SIGKILL)
         lines = run.journal()
     last = Run(out, prefect_server.url)
-    _, stderr = last.process.communicate(timeout=200)
+    _, stderr = last.process.communicate(timeout=400)
     assert last.process.returncode == 0, stderr
     return out, lines, stderr
 
@@ -160,7 +160,7 @@ def test_sigterm_ends_in_good_order_and_a_second_run_meanwhile_is_refused(prefec
     run = Run(tmp_path, prefect_server.url, "--count", 60)
     run.wait_for("taken up")
     second = Run(tmp_path, prefect_server.url, "--count", 60)
-    _, stderr = second.process.communicate(timeout=100)
+    _, stderr = second.process.communicate(timeout=280)
     assert second.process.returncode == 3, stderr
     assert f"under way (process {run.process.pid} on" in stderr
     generated_some(run)

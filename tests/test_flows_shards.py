@@ -102,6 +102,9 @@ def test_records_are_joined(tmp_path):
     run = ProductionRun(request(count=3, out=str(tmp_path)), {})
     shards._join(run, [part(1, "a", "b"), part(2, "b")])
     assert [row.piece_id for row in run.record.pieces] == ["a", "b", "b"]
+    assert [row.model_extra for row in run.record.pieces] == [
+        {"run_id": "r1"}, {"run_id": "r1"}, {"run_id": "r2"}
+    ]  # fmt: skip
     (joined,) = run.record.rounds
     assert (joined.drawn, joined.passed, joined.seeds) == (4, 2, [1, 2])
     assert joined.seconds == {"render": 3.0}
