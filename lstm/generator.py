@@ -4,9 +4,9 @@ Pieces are generated side by side in a fixed number of rows. Rows without a piec
 well, so that a row's numbers never depend on how many pieces there are: on a CPU a seed gives the
 same text alone and in any batch.
 
-Two rules of notation limit what may be sampled. A tuplet is completed before anything else may
-follow, and a piece ends where a bar does, or where the last bar completes the pickup. Without the
-first, one lone triplet note moves all that follows off the beats.
+A tuplet is completed before anything else may follow: otherwise one lone triplet note moves all
+that follows off the beats. That a piece ends where a bar does is not asked for: pieces whose bars
+the model had lost went on for hundreds of bars then.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class _Active:
     events: list[int] = field(default_factory=list)
     steps: int = 0
     time: Fraction = Fraction(0)
-    """Quarter notes since the beginning of the bar that the pickup is the end of."""
+    """Quarter notes so far."""
 
 
 class LstmGenerator:
@@ -295,12 +295,7 @@ class _Call:
         odd = _odd(piece.time.denominator)
         if odd > 1:
             return generator._in_tuplet.get(odd, generator._events)
-        full = bar_length(piece.metre)
-        pickup = generator._vocabulary.pickup(piece.pickup)
-        # A pickup alone, which ends where the first full bar begins, is no piece.
-        whole = piece.time > full or (piece.time == full and not pickup)
-        may_end = whole and piece.time % full in (0, full - pickup)
-        return generator._or_end if may_end else generator._events
+        return generator._or_end
 
     def _take(self, row: int, piece: _Active, token: int) -> None:
         generator, limits = self.generator, self.limits
@@ -308,8 +303,6 @@ class _Call:
             piece.metre = generator._vocabulary.value(token)
         elif piece.pickup is None:
             piece.pickup = token
-            before = bar_length(piece.metre) - generator._vocabulary.pickup(token)
-            piece.time = before % bar_length(piece.metre)
         elif token == generator._end:
             self._close(row, "finished")
             return
