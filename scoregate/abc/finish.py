@@ -109,7 +109,7 @@ class Finished:
         line, column = position
         return replace(finding, line=line, column=None if finding.column is None else column)
 
-    @property
+    @cached_property
     def changed(self) -> bool:
         """Whether any position differs from that in the source."""
         return bool(self.segments) or self.lines != tuple(range(1, len(self.lines) + 1))
