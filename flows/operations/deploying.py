@@ -19,7 +19,7 @@ from scoregate.flows.operations.plan import POOL, Planned
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
-DEPLOY_LIMIT = 180.0
+DEPLOY_LIMIT = 300.0
 """Seconds that `prefect deploy` may take."""
 
 
@@ -48,16 +48,22 @@ def deploy(folder: Path) -> None:
         Prefect could not; the message ends with what it said.
     """
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=os.environ | {"PWD": str(folder), "PREFECT_LOGGING_LEVEL": "ERROR"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=DEPLOY_LIMIT,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=os.environ | {"PWD": str(folder), "PREFECT_LOGGING_LEVEL": "ERROR"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=DEPLOY_LIMIT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ServerError(
+            f"prefect.yaml of {folder} was not deployed within {DEPLOY_LIMIT:.0f} s.",
+            "The server or this machine is too busy; try again, and look at the server's log.",
+        ) from error
     if done.returncode:
         said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-8:])
         raise ServerError(

@@ -193,10 +193,10 @@ def server_address() -> str | None:
 
 def _server_standing() -> Standing:
     chosen = prefect_server.chosen_url()
-    if chosen:
+    server = prefect_server.running_server()
+    if chosen and (server is None or server.url != chosen):
         healthy = api.is_open(chosen) and prefect_server.is_healthy(chosen)
         return Standing("server", healthy, f"{chosen} (PREFECT_API_URL)")
-    server = prefect_server.running_server()
     if server is None:
         return Standing("server", False, "not started")
     whose = f"process {server.pid}, " if server.pid else "not started by Scoregate, "
