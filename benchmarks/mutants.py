@@ -274,7 +274,25 @@ def tie_into_nothing(piece: Piece, rng: random.Random) -> Mutant | None:
     if not places:
         return None
     voice, bar, event = rng.choice(places)
-    return Mutant(piece.replace(event, event.text + "-"), voice.id, bar.number)
+    text = piece.replace(event, event.text + "-")
+    still = "the pitch goes on in another voice of the instrument"
+    return Mutant(text, voice.id, bar.number, still if _goes_on(piece, voice, bar, event) else "")
+
+
+def _goes_on(piece: Piece, voice: Voice, bar: Bar, event: Event) -> bool:
+    """Whether a note of an event begins at its end in another voice of its staff or brace."""
+    number, time = bar.number, event.onset + event.duration
+    if time == bar.duration:
+        number, time = number + 1, time - time
+    return any(
+        other.staff == voice.staff or (other.brace is not None and other.brace == voice.brace)
+        for other in piece.score.voices
+        for beside in other.bars[number - 1 : number]
+        for note in beside.events
+        if other is not voice
+        and note.onset == time
+        and set(event.pitches) & (set(note.pitches) - set(note.tied_pitches))
+    )
 
 
 def _moved(piece: Piece, rng: random.Random, octaves: int) -> Mutant | None:

@@ -122,7 +122,10 @@ class _Sounding:
         self.bars = {voice.id: {bar.number: bar for bar in voice.bars} for voice in voices}
 
     def goes_on(self, voice: Voice, tie: Tie) -> bool:
-        """Return whether a note of a tie sounds behind it in another voice of the instrument."""
+        """Return whether a note of a tie begins behind it in another voice of the instrument.
+
+        A note that another voice holds already, or ties over itself, is that voice's own.
+        """
         bar = self.bars[voice.id].get(tie.number)
         if bar is None:
             return False
@@ -131,19 +134,20 @@ class _Sounding:
             number, time = number + 1, time - bar.duration
         pitches = set(tie.event.pitches)
         return any(
-            self._sounds(other, number, time, pitches, tie.event)
+            self._begins(other, number, time, pitches, tie.event)
             for other in self.voices
             if other is voice or _same_instrument(voice, other)
         )
 
-    def _sounds(
+    def _begins(
         self, voice: Voice, number: int, time: Fraction, pitches: set[int], origin: Event
     ) -> bool:
         bar = self.bars[voice.id].get(number)
         return bar is not None and any(
-            event.onset <= time < event.onset + event.duration
+            event.onset == time
+            and not event.grace
             and event is not origin
-            and not pitches.isdisjoint(event.pitches)
+            and not pitches.isdisjoint(set(event.pitches) - set(event.tied_pitches))
             for event in bar.events
         )
 
