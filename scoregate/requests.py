@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
 from collections.abc import Collection
 from typing import Annotated, Literal, TypeVar
 
@@ -209,11 +208,6 @@ class ProduceRequest(Request):
         asked = self.style or next(map(str, trained or ()), DEFAULT_STYLE)
         style = resolve(asked, trained=trained, allow_untrained=self.allow_untrained)
         return self.model_copy(update={"style": str(style)})
-
-    def settled(self, trained: Collection[Style] | None) -> ProduceRequest:
-        """Return the request with its style in full, and with a seed; see :meth:`in_full`."""
-        seed = secrets.randbits(31) if self.seed is None else self.seed
-        return self.in_full(trained).model_copy(update={"seed": seed})
 
 
 _NOT_SHAPING = ("preset", "out", "batch", "threads", "processes", "fresh", "dask", "deployment")

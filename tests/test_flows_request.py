@@ -66,4 +66,4 @@ def test_other_generators_have_their_own_default_style():
     request = checked(ProduceRequest, model="scale")
     assert request.style == ""
     styles = (Style("Etude", "Anonymous", "Flute"), Style("Etude", "Anonymous", "Oboe"))
-    assert request.settled(styles).style == "Etude/Anonymous/Flute"
+    assert request.in_full(styles).style == "Etude/Anonymous/Flute"
