@@ -20,6 +20,8 @@ from queue import SimpleQueue
 
 MEMORY = 2 * 2**30
 """Bytes of address space that a worker may take."""
+START_SECONDS = 120
+"""Longest time in which a worker has to be ready."""
 MOST_LINES = 20_000
 """Tunes of one request."""
 
@@ -100,13 +102,18 @@ class _Worker:
         self._pipe, other = context.Pipe()
         self._process = context.Process(target=_work, args=(other,), daemon=True)
         self._process.start()
+        self._ready = False
         other.close()
 
     def ask(self, job: Job, seconds: float) -> tuple[list[str], str]:
         """Return the lines of an answer, and why it is not complete, or ``""``."""
         lines: list[str] = []
-        end = time.monotonic() + seconds
         try:
+            if not self._ready:  # the time of a request does not count the imports
+                if not self._pipe.poll(START_SECONDS):
+                    return lines, "the process that judges did not start"
+                self._ready = self._pipe.recv() is None
+            end = time.monotonic() + seconds
             self._pipe.send(job)
             while self._pipe.poll(max(end - time.monotonic(), 0)):
                 line = self._pipe.recv()
@@ -126,8 +133,13 @@ class _Worker:
 
 def _work(pipe: Connection) -> None:
     """Judge what comes through the pipe until it is closed."""
+    # One thread for arithmetic: on a machine of many cores their stacks alone fill the memory.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     os.nice(5)  # the service must answer while scores are judged
+    for _ in judged_lines(Job(b"X:1\nK:C\nC|]\n", "first.abc")):
+        pass  # imports the gates
+    pipe.send(None)
     while True:
         try:
             job = pipe.recv()
@@ -166,10 +178,17 @@ def judged_lines(job: Job) -> Iterator[str]:
 
 def _line(name: str, content: bytes, job: Job, shift: int) -> str:
     """Return the line of one tune; its findings count the lines of the file."""
+    from scoregate.convert import needs_conversion
     from scoregate.validators import judge_texts
     from scoregate.validators.checking import ordered
 
-    (judgement,) = judge_texts([content], profile=job.profile, style=job.style)
+    ending = os.path.splitext(job.name)[1].lower()
+    (judgement,) = judge_texts(
+        [content],
+        profile=job.profile,
+        style=job.style,
+        ending=ending if needs_conversion(ending) else "",
+    )
     findings = [asdict(finding) for finding in ordered(judgement.findings)]
     for finding in findings:
         if finding["line"] is not None:

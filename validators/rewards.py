@@ -128,13 +128,19 @@ def judge_texts(
     profile: str | Profile | None = None,
     style: str | None = None,
     abc2midi: bool = True,
+    ending: str = "",
 ) -> list[Judgement]:
     """Judge texts one after the other, in this process.
 
-    Parameters are those of :func:`reward`; the defaults are those of :func:`examine`.
+    Parameters
+    ----------
+    texts, profile, style, abc2midi
+        As :func:`reward` takes them; the defaults are those of :func:`examine`.
+    ending : str
+        Of the files that the texts were converted from (``.mid``), for guessing the profile.
     """
     chosen = _chosen(profile, abc2midi)
-    return [_judged(text, chosen, style, abc2midi) for text in texts]
+    return [_judged(text, chosen, style, abc2midi, ending) for text in texts]
 
 
 class Judge:
@@ -232,11 +238,13 @@ def _reader_alone(profile: Profile) -> Profile:
     return replace(profile, settings={**(profile.settings or {}), "syntax.abc2midi": 0})
 
 
-def _judged(text: Text, profile: Profile | None, style: str | None, abc2midi: bool) -> Judgement:
+def _judged(
+    text: Text, profile: Profile | None, style: str | None, abc2midi: bool, ending: str
+) -> Judgement:
     if profile is None and not abc2midi:
         # The profile is guessed from the score, and abc2midi must not run before.
-        profile = _reader_alone(examine(text, gates=()).profile)
-    examination = examine(text, style=style, profile=profile)
+        profile = _reader_alone(examine(text, gates=(), ending=ending).profile)
+    examination = examine(text, style=style, profile=profile, ending=ending)
     status = examination.verdict().status
     findings = examination.findings
     return Judgement(
