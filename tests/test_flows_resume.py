@@ -21,7 +21,7 @@ from commands import SCOREGATE
 from scoregate.archive.store import Archive
 from scoregate.archive.verify import verify
 
-pytestmark = [pytest.mark.slow, pytest.mark.server]
+pytestmark = [pytest.mark.slow, pytest.mark.server, pytest.mark.timeout(1800)]
 
 COUNT = 5
 WORDS = ("produce", "--count", COUNT, "--seed", 11, "--rounds", 20, "--batch", 1)

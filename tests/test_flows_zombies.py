@@ -24,7 +24,7 @@ SETTLED = 10.0
 
 PREFECT = Path(sys.executable).with_name("prefect")
 
-pytestmark = [pytest.mark.slow, pytest.mark.server]
+pytestmark = [pytest.mark.slow, pytest.mark.server, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture
