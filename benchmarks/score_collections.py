@@ -1,6 +1,6 @@
 """How many scores of collections that people made the gate rejects, and for what.
 
-    python benchmarks/score_collections.py [--lieder FOLDER] > benchmarks/results/score_collections.md
+    python benchmarks/score_collections.py [--lieder FOLDER] > FILE
 
 The collections are those that music21 carries (tunes in ABC, scores in MusicXML and Humdrum)
 and, where its folder is named, the OpenScore Lieder Corpus. Of each the same sample is drawn at
@@ -130,6 +130,8 @@ def _note(tally: Tally, checked: Checked) -> None:
     serious = [finding for finding in checked.findings if finding.severity == "critical"]
     tally.codes.update({finding.code for finding in serious} or {checked.status.value})
     lines = checked.text.split("\n")
+    if not serious:
+        tally.lines.append(f"- {checked.file} ({checked.profile}): {'; '.join(checked.reasons)}")
     for finding in serious[:1]:
         tally.lines.append(f"- {checked.file} ({checked.profile}): {finding} [{finding.code}]")
         if finding.line and finding.line <= len(lines):

@@ -55,7 +55,7 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
     every = notes(score)
     out = uncomfortable = unknown = 0
     reported: set[str] = set()
-    parts = assign(score, style)
+    parts: list[Instrument | None] = assign(score, style)
     if for_style(style).setting("ranges.by_clef", 0):
         parts = [by_clef(voice.clef, voice.transpose) for voice in score.voices]
     for index, (voice, part) in enumerate(zip(score.voices, parts, strict=True)):

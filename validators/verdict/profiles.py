@@ -284,9 +284,10 @@ def with_rules(profile: Profile, warn: Iterable[str] = (), off: Iterable[str] = 
     RequestError
         A pattern is no code: it has no gate in front.
     """
+    given: tuple[tuple[Iterable[str], Level], ...] = ((warn, "warning"), (off, "off"))
     own = []
-    for codes, level in ((_codes(warn), "warning"), (_codes(off), "off")):
-        if codes:
+    for patterns, level in given:
+        if codes := _codes(patterns):
             own.append(Rule(codes, level, "asked for"))
     return replace(profile, rules=(*profile.rules, *own)) if own else profile
 
