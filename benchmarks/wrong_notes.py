@@ -25,7 +25,9 @@ from machine import describe
 from note_mutants import MUTANTS, Good
 
 from scoregate.abc.finish import finish
+from scoregate.abc.reader import read
 from scoregate.findings import Finding
+from scoregate.validators.examination import run_gate
 from scoregate.validators.rewards import judge_texts
 
 GATES = ("harmony", "parts", "marks")
@@ -33,9 +35,18 @@ _RANK = {"info": 0, "warning": 1, "critical": 2}
 
 
 def findings_of(text: str) -> list[Finding]:
-    """Return what the gates find in a text, without abc2midi."""
+    """Return what all gates find in a text, without abc2midi."""
     (judgement,) = judge_texts([text], profile=None, abc2midi=False)
     return judgement.findings
+
+
+def findings_on_notes(text: str) -> list[Finding]:
+    """Return what the reader and the gates that judge these faults find in a text."""
+    score = read(text)
+    found = list(score.findings)
+    for gate in ("ranges", *GATES):
+        found += run_gate(gate, score, None).findings
+    return found
 
 
 def half_of(name: str) -> str:
@@ -67,7 +78,7 @@ def tried(path: Path, seed: int, only: str) -> dict:
             continue
         new = Counter(
             (item.code, item.voice)
-            for item in findings_of(spoilt)
+            for item in findings_on_notes(spoilt)
             if item.code in codes and _RANK[item.severity] >= _RANK[level]
         )
         result["mutants"][name] = bool(new - known)

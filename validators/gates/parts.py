@@ -182,12 +182,12 @@ def _rests(score: Score, every: Notes, parts: list[Instrument | None]) -> list[F
         return []
     sounds = np.zeros((count, bars), dtype=bool)
     sounds[every.voice, every.bar] = True
-    begin, length = _longest(~sounds.any(axis=0))
+    resting = ~sounds
+    begin, length = _longest(np.logical_and.reduce(resting, axis=0))
     if length >= SILENCE:
         message = f"nothing sounds in {length} bars"
         return [_finding("long-rest", message, score.voices[0], begin + 1)]
     found = []
-    resting = ~sounds
     for index in range(count) if count > 1 else ():
         here = np.flatnonzero(sounds[index])
         if not len(here):
