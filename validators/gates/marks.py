@@ -211,7 +211,7 @@ def _words(score: Score, converted: bool) -> list[Finding]:
 
     In MusicXML every syllable has its note, and xml2abc writes a few more for elisions.
     """
-    spare = 3 if converted else 0
+    spare = 2 if converted else 0
     if "\nw:" not in score.text:
         return []
     notes_of: dict[int, Counter[str]] = {}
