@@ -156,7 +156,7 @@ def references(
 
 
 def _real_tunes(plan: Plan, reference: Reference, held: list[tuple[str, Piece]]) -> dict[str, Any]:
-    chosen = held[:: max(1, len(held) // (2 * plan.pieces))]
+    chosen = held[:: max(1, len(held) // (4 * plan.pieces))]
     texts = [parse(s).prompt + to_abc(piece, parse(s).instrumentation) for s, piece in chosen]
     return measure_set(texts, None, reference)
 
@@ -165,7 +165,7 @@ def _embedded(model: str, plan: Plan, reference: Reference) -> dict[str, Any]:
     generator = find_generator(model).load(None, "cpu", "fp32", 1)
     styles = generator.styles
     assert styles, "embedded weights name their styles"
-    count = 2 * plan.pieces
+    count = 4 * plan.pieces
     written = generator.generate(
         [styles[i % len(styles)] for i in range(count)],
         seeds=range(FIRST_SEED, FIRST_SEED + count),

@@ -13,6 +13,8 @@ from scipy import stats
 from scoregate.lstm.study.plan import FACTORS
 
 LEVEL = 0.95
+LEAST_FREEDOM = 3
+"""Residuals beyond the terms from which intervals of effects are given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def effects(
     The model is a constant, the factors, and (where asked for) the products of two factors, each
     coded -1/2 and 1/2: an effect is the mean difference between the changed and the original
     level, averaged over the other factors' levels. Intervals are t intervals of 95 % from the
-    residuals, NaN where there are no more responses than terms.
+    residuals, NaN where there are fewer than three responses more than terms.
 
     Parameters
     ----------
@@ -92,7 +94,7 @@ def effects(
         return unknown | effects(responses, interactions=False) if interactions else unknown
     found, *_ = np.linalg.lstsq(design, values)
     freedom = len(known) - design.shape[1]
-    if freedom > 0:
+    if freedom >= LEAST_FREEDOM:
         variance = ((values - design @ found) ** 2).sum() / freedom
         errors = np.sqrt(np.diag(np.linalg.inv(design.T @ design)) * variance)
         reach = stats.t.ppf(0.5 + LEVEL / 2, freedom) * errors
