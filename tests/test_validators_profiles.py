@@ -90,6 +90,14 @@ def test_bars_of_early_music_are_no_measures():
     assert status(text, "notagen") == "rejected"
 
 
+def test_a_part_without_barlines_is_early():
+    part = HEAD.replace("Q:1/4=90\n", "") + "C16D8E8 F16G16\n" * 30 + "|]\n"
+    checked = check_bytes("t", part)
+    assert (checked.profile, checked.status) == ("early", "passed")
+    # A tune whose barlines were forgotten is none.
+    assert status(HEAD + "C2D2 E2F2 G2A2 B2c2 d2c2 B2A2 c8|]\n", None) == "rejected"
+
+
 def test_a_tenor_of_a_motet_has_the_range_of_its_clef():
     voices = 'V:1 treble nm="Cantus"\nV:2 bass nm="Tenor"\n'
     low = f"X:1\nM:4/4\nL:1/4\nQ:1/4=90\nK:C\n{voices}[V:1]cdef|[V:2]F,,G,,A,,B,,|\n"

@@ -22,6 +22,8 @@ _EARLY_PARTS = re.compile(
 _MIDI = (".mid", ".midi")
 UNBARRED = 4
 """Whole notes that a bar has on average in music that is not divided into measures."""
+UNBARRED_PART = 16
+"""The same for a part by itself, where a few barlines may only have been forgotten."""
 
 
 def guess(score: Score, ending: str = "") -> str:
@@ -59,10 +61,13 @@ def guess(score: Score, ending: str = "") -> str:
 
 
 def _early(score: Score) -> bool:
-    """Whether the parts are called as before 1600, or several parts have no measures."""
+    """Whether the parts are called as before 1600, or have no measures."""
     bars = [bar for voice in score.voices for bar in voice.bars]
-    if len(score.voices) < 2 or not bars:
+    if not bars:
         return False
+    average = float(sum(bar.duration for bar in bars)) / len(bars)
+    if len(score.voices) < 2:
+        return average > UNBARRED_PART
     names = [voice.name for voice in score.voices if voice.name]
     called = sum(_EARLY_PARTS.search(name) is not None for name in names)
     # A tenor may be a singer of any age.
@@ -71,4 +76,4 @@ def _early(score: Score) -> bool:
         return True
     if all(bar.metre is None for bar in bars):
         return True
-    return float(sum(bar.duration for bar in bars)) > UNBARRED * len(bars)
+    return average > UNBARRED
