@@ -218,6 +218,34 @@ def test_a_part_that_ignores_sigterm_is_killed_with_its_children(tmp_path):
     assert processes.start_mark(int(child)) is None
 
 
+def test_children_with_a_group_of_their_own_are_ended_in_good_order_too(tmp_path):
+    """A worker's runs have sessions of their own; they write down what they have at SIGTERM."""
+    run = (
+        "import pathlib, signal, sys, time\n"
+        "def end(*_):\n"
+        "    pathlib.Path('ended').write_text('in good order')\n"
+        "    sys.exit()\n"
+        "signal.signal(signal.SIGTERM, end)\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    worker = (
+        "import subprocess, sys, time;"
+        f"subprocess.Popen([sys.executable, '-c', {run!r}], start_new_session=True);"
+        "time.sleep(600)"
+    )
+    state = State(tmp_path / "state")
+    part = state.start("worker", [sys.executable, "-c", worker], folder=tmp_path)
+    deadline = time.monotonic() + 30
+    while not state.tail("worker") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    family = processes.descendants(part.pid)
+    assert len(family) == 1
+    assert state.stop("worker")
+    assert (tmp_path / "ended").read_text() == "in good order"
+    assert [processes.start_mark(pid) for pid in family] == [None]
+
+
 def test_a_member_that_has_ended_and_was_not_collected_keeps_nobody_waiting(tmp_path):
     """Where nothing collects orphans, as in a container without an init process."""
     parent = subprocess.Popen(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -23,7 +24,7 @@ from scoregate.archive.store import Archive
 from scoregate.archive.verify import verify
 from scoregate.errors import ServerError
 from scoregate.findings import Status
-from scoregate.flows.operations import alerts, api, deploying, plan, supervisor
+from scoregate.flows.operations import alerts, api, deploying, plan, processes, supervisor
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
 EXAMPLE = Path(__file__).resolve().parent.parent / "docs" / "examples" / "minuet.abc"
@@ -183,8 +184,12 @@ def test_up_starts_everything_again_after_a_power_cut(line):
         time.sleep(0.5)
     pids = [line.part(name)["pid"] for name in PARTS[1:]]
     pids.append(json.loads((line.home / "scoregate-server.json").read_text())["pid"])
-    for pid in pids:
-        os.killpg(pid, signal.SIGKILL)
+    # A run has a session of its own, and outlives its worker.
+    everything = {*pids, *(child for pid in pids for child in processes.descendants(pid))}
+    assert len(everything) > len(pids)
+    for pid in everything:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     assert '"runs": true' not in line.run("status", "--json", code=1)
     assert "Started: server, worker, dashboard, monitor." in line.up()
 

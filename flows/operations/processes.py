@@ -59,8 +59,39 @@ def is_same(pid: int, mark: str | None) -> bool:
     return mark is not None and start_mark(pid) == mark
 
 
+def descendants(pid: int) -> dict[int, str]:
+    """Return the start marks of the children of a process, their children and so on, by number."""
+    parents = _parents()
+    found: dict[int, str] = {}
+    wanted = {pid}
+    while wanted:
+        wanted = {child for child, parent in parents.items() if parent in wanted} - set(found)
+        for child in wanted:
+            mark = start_mark(child)
+            if mark is not None:
+                found[child] = mark
+    return found
+
+
+def _parents() -> dict[int, int]:
+    """Return the parent of each process."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    if parents:
+        return parents
+    command = ["ps", "-axo", "pid=,ppid="]
+    listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    pairs = (line.split() for line in listed.splitlines())
+    return {int(child): int(parent) for child, parent in pairs}
+
+
 def stop_group(pid: int, mark: str | None, patience: float = 25.0) -> bool:
-    """End a process and its group: SIGTERM, and SIGKILL after ``patience`` seconds.
+    """End a process, its group and its children: SIGTERM, and SIGKILL after ``patience`` seconds.
+
+    Children with a group of their own, as a worker's runs have, get SIGTERM as well. What they
+    have started themselves is left to them until the time is over.
 
     Parameters
     ----------
@@ -78,16 +109,31 @@ def stop_group(pid: int, mark: str | None, patience: float = 25.0) -> bool:
     """
     if not is_same(pid, mark):
         return False
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGTERM)
+    family = descendants(pid)
+    own = [child for child, parent in _parents().items() if parent == pid and child in family]
+    for member in (pid, *own):
+        _signal_group(member, signal.SIGTERM)
     deadline = time.monotonic() + patience
-    while time.monotonic() < deadline and (is_same(pid, mark) or _group_runs(pid)):
+    while time.monotonic() < deadline and (
+        is_same(pid, mark)
+        or _group_runs(pid)
+        or any(is_same(child, known) for child, known in family.items())
+    ):
         _collect(pid)
         time.sleep(0.1)
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)  # whoever of the group is left
+    _signal_group(pid, signal.SIGKILL)  # whoever of the group is left
+    for child, known in family.items():
+        if is_same(child, known):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(child, signal.SIGKILL)
     _collect(pid)
     return True
+
+
+def _signal_group(leader: int, number: signal.Signals) -> None:
+    """Send a signal to the group that a process leads; a process that leads none is left out."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, number)
 
 
 def _group_runs(group: int) -> bool:
