@@ -19,9 +19,9 @@ FACES = {
     "scoregate.lstm": ["load", "trained_styles"],
     "scoregate.notagen": ["Engine", "load", "trained_styles"],
     "scoregate.validators": [
-        "Examination", "Failure", "Finding", "FunctionGate", "Gate", "Measure", "Outcome",
-        "Severity", "Status", "ThresholdFile", "Thresholds", "Verdict", "accept_line", "examine",
-        "judge", "registry",
+        "Examination", "Failure", "Finding", "FunctionGate", "Gate", "Judge", "Judgement",
+        "Measure", "Outcome", "Severity", "Status", "ThresholdFile", "Thresholds", "Verdict",
+        "accept_line", "examine", "judge", "judge_texts", "registry", "reward",
     ],
 }  # fmt: skip
 
