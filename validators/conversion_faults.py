@@ -92,14 +92,32 @@ class _Judge:
             return finding
         if facts.ties_hold(finding.bar, self.part_of.get(finding.voice or "")):
             return _converters(finding)
-        voice = next((voice for voice in self.score.voices if voice.id == finding.voice), None)
-        if voice is not None and voice.brace is not None:
+        if self._rings_on(finding):
             return replace(
                 finding,
                 severity="warning",
                 message=f"{finding.message}: let it ring, or is the second note missing?",
             )
         return finding
+
+    def _rings_on(self, finding: Finding) -> bool:
+        """Whether the ties that lead nowhere are in parts with a brace, as pianos and harps."""
+        if finding.voice is not None:
+            return any(
+                voice.id == finding.voice and voice.brace is not None for voice in self.score.voices
+            )
+        # The finding counts others of its kind, in whatever parts.
+        braced = {
+            part
+            for name, part in self.part_of.items()
+            if any(voice.id == name and voice.brace is not None for voice in self.score.voices)
+        }
+        parts = self.facts.parts if self.facts is not None else []
+        return all(
+            index in braced
+            for index, measures in enumerate(parts)
+            if any(measure.loose_ties for measure in measures)
+        )
 
 
 def _place(voice) -> tuple[str, int]:

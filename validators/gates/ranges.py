@@ -89,10 +89,11 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
 
 
 def by_clef(clef: str, transpose: int = 0) -> Instrument:
-    """Return what a staff can show by its clef: two octaves on either side of its middle line.
+    """Return what a staff can well show by its clef: two octaves on either side of its middle.
 
     For music whose parts are named by their function: the tenor of a motet holds the chant,
-    whoever plays or sings it.
+    whoever plays or sings it. Notes beyond are only uncomfortable, because editions differ in
+    clefs and octaves; beyond the compass of the piano they are out of range.
 
     Parameters
     ----------
@@ -104,7 +105,8 @@ def by_clef(clef: str, transpose: int = 0) -> Instrument:
     word = clef.rstrip("+-_^0123456789").lower()
     middle = _MIDDLE_LINE.get(word, _MIDDLE_LINE["treble"]) + transpose
     low, high = middle - CLEF_REACH, middle + CLEF_REACH
-    return Instrument(f"{word or 'treble'} clef", "", low, high, low, high)
+    limits = min(low, WIDEST.low), max(high, WIDEST.high)
+    return Instrument(f"{word or 'treble'} clef", "", *limits, low, high)
 
 
 _MIDDLE_LINE = {
