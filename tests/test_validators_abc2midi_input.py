@@ -6,6 +6,7 @@ import pytest
 
 from scoregate.abc.reader import read
 from scoregate.validators.abc2midi_input import prepared
+from scoregate.validators.examination import examine
 from scoregate.validators.gates.syntax import check
 
 HEAD = "X:1\nT:t\nM:4/4\nL:1/8\nK:C\n"
@@ -65,3 +66,10 @@ def test_columns_stay_where_nothing_is_rewritten():
     assert len(given) == len(line)
     assert given.index("E2") == line.index("E2")
     assert '"' not in given
+
+
+def test_a_tie_behind_a_space_disturbs_no_other_gate():
+    """What is worked out of a score for one gate and for another has names of its own."""
+    text = HEAD + "C2 -E2 G2 -c2|B2A2 G2F2|E2D2 C2B,2|c2d2 e2f2|g2f2 e2d2|" * 4 + "C8|]\n"
+    outcomes = examine(text, profile="folk").outcomes
+    assert [outcome.reason for outcome in outcomes.values() if not outcome.judged] == []

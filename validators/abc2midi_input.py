@@ -242,9 +242,9 @@ def _untie(before: Event, score: Score, edits: Edits) -> None:
 
 
 def _lines(score: Score) -> list[str]:
-    known = score.derived.get("lines")
+    known = score.derived.get("text lines")
     if known is None:
-        known = score.derived["lines"] = score.text.split("\n")
+        known = score.derived["text lines"] = score.text.split("\n")
     return known
 
 
