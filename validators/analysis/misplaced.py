@@ -7,6 +7,7 @@ voice that a wrong key signature, clef or transposition has moved fits better mo
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,6 +65,8 @@ class Misfit:
         others, in nats a note; 0 for a move by beats.
     beats : int
         Beats that were compared.
+    in_time : bool
+        Whether it is a move by beats.
     at_edge : bool
         For a move by beats: whether the voice is silent for as long at the beginning or at the
         end of the piece, where others sound.
@@ -76,6 +79,7 @@ class Misfit:
     likeness: float = 0.0
 
     beats: int = 0
+    in_time: bool = False
     at_edge: bool = False
 
     @property
@@ -85,12 +89,16 @@ class Misfit:
 
     @property
     def evidence(self) -> float:
-        """The gain; three times as much where the voice begins late or ends early as well.
+        """How sure it is that the voice has been moved.
 
-        At most 1. A voice that begins later than the others by as much as it fits better
-        earlier has been moved and did not only pause.
+        For a move by a semitone the gain. For a move in time the gain times the root of the
+        number of beats, because a few beats may agree by chance, and three times as much where
+        the voice begins late or ends early as well: one that begins later than the others by
+        as much as it fits better earlier has been moved and did not only pause.
         """
-        return min(self.gain * (EDGE if self.at_edge else 1.0), 1.0)
+        if not self.in_time:
+            return self.gain
+        return self.gain * math.sqrt(self.beats) * (EDGE if self.at_edge else 1.0)
 
     @property
     def restores_a_key(self) -> bool:
@@ -231,13 +239,14 @@ def by_time(score: Score, voices: NDArray[np.bool_]) -> Misfit | None:
         enough = np.minimum(here.count, count) >= LEAST_IN_TIME
         gain = np.where(enough, gain, -1.0)
         silent = ~sounding[:, edge].any(axis=1) & accompanied[:, edge].any(axis=1)
-        row = int((gain * np.where(silent, EDGE, 1.0)).argmax())
+        row = int((gain * np.sqrt(count) * np.where(silent, EDGE, 1.0)).argmax())
         found = Misfit(
             int(here.rows[row]),
             move,
             float(here.written[row]),
             float(moved[row]),
             beats=int(count[row]),
+            in_time=True,
             at_edge=bool(silent[row]),
         )
         if found.evidence > (best.evidence if best is not None else 0.0):

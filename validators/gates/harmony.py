@@ -270,7 +270,7 @@ GATE = FunctionGate(
         Measure(
             "harmony.displaced",
             "Displaced voice",
-            "how much better a voice fits a beat or a bar earlier or later",
+            "how surely a voice is a beat or a bar off; 1 is two standard errors",
         ),
         Measure(
             "harmony.crossings", "Voice crossings", "a bar; a voice goes below the next lower one"
