@@ -131,16 +131,22 @@ def crossings(found: Moments) -> list[Clash]:
 
 def parallels(found: Moments) -> list[Clash]:
     """Return parallel fifths and octaves, each at the bar of its second interval."""
+    pairs = list(combinations(range(len(found.pitch)), 2))
+    if not pairs or found.pitch.shape[1] < 2:
+        return []
+    upper, lower = np.array(pairs).T
+    sounds = found.pitch != SILENT
+    joined = sounds[:, 1:] & found.lasts[:, :-1]
+    step = np.diff(found.pitch, axis=1)
+    direction = np.sign(step) * found.begins[:, 1:]
+    one, other = direction[upper], direction[lower]
+    alike = joined[upper] & joined[lower] & (one == other) & (one != 0)
+    width = np.abs(found.pitch[upper] - found.pitch[lower]) % 12
     clashes = []
-    for upper, lower in combinations(range(len(found.pitch)), 2):
-        one, other = found.pitch[upper], found.pitch[lower]
-        sounding = (one[1:] != SILENT) & (other[1:] != SILENT)
-        joined = sounding & found.lasts[upper, :-1] & found.lasts[lower, :-1]
-        together = found.begins[upper, 1:] & found.begins[lower, 1:]
-        step, other_step = np.diff(one), np.diff(other)
-        alike = joined & together & (np.sign(step) == np.sign(other_step)) & (step != 0)
-        width = np.abs(one - other) % 12
-        for kind, size in (("fifths", 7), ("octaves", 0)):
-            places = np.flatnonzero(alike & (width[1:] == size) & (width[:-1] == size))
-            clashes += [Clash(kind, upper, lower, int(found.bar[place + 1])) for place in places]
-    return clashes
+    same = alike & (width[:, 1:] == width[:, :-1])
+    for pair, place in zip(
+        *np.nonzero(same & ((width[:, 1:] == 7) | (width[:, 1:] == 0))), strict=True
+    ):
+        kind = "fifths" if width[pair, place + 1] == 7 else "octaves"
+        clashes.append(Clash(kind, int(upper[pair]), int(lower[pair]), int(found.bar[place + 1])))
+    return sorted(clashes, key=lambda it: (it.upper, it.lower, it.kind != "fifths"))

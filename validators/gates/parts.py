@@ -222,7 +222,8 @@ def _all_sung(parts: list[Instrument | None]) -> bool:
 
 def _high_bass(score: Score, every: Notes, pitched: NDArray[np.bool_]) -> list[Finding]:
     """Report a bass that is above other parts, and above its clef, on many beats."""
-    rows = [index for index in np.unique(every.voice).tolist() if pitched[index]]
+    sounding = np.bincount(every.voice, minlength=len(score.voices)) > 0
+    rows = np.flatnonzero(sounding & pitched).tolist()
     if len(rows) < 2 or not score.voices[rows[-1]].clef.startswith("bass"):
         return []
     lows = lowest_pitches(score)
@@ -283,7 +284,7 @@ def _chords(score: Score, every: Notes, parts: list[Instrument | None]) -> list[
     size = np.diff(np.append(begins, len(real)))
     voice, bar = every.voice[real[begins]], every.bar[real[begins]]
     found = []
-    for index in np.unique(voice[size > 1]).tolist():
+    for index in np.flatnonzero(np.bincount(voice[size > 1])).tolist():
         part, one = parts[index], score.voices[index]
         mine = voice == index
         most = most_notes_of_strings(part)
@@ -335,7 +336,7 @@ def _runs(score: Score, every: Notes) -> list[Finding]:
     if np.count_nonzero(quick) < RUN:
         return []
     found = []
-    for index in np.unique(every.voice[quick]).tolist():
+    for index in np.flatnonzero(np.bincount(every.voice[quick])).tolist():
         mine = np.flatnonzero((every.voice == index) & ~every.grace)
         moves = np.zeros(len(mine), dtype=bool)
         moves[1:] = np.diff(every.pitch[mine]) != 0
