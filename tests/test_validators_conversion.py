@@ -104,6 +104,9 @@ def test_a_part_that_rests_has_one_rest_whatever_its_length():
 def test_a_line_break_in_the_name_of_a_part_goes():
     abc = to_abc(score(SOUND, name="\n\t:Violin\n\t(solo)").encode(), ".musicxml", "mine")
     assert 'nm="Violin (solo) 0"' in abc
+    group = "<part-group type='start' number='1'><group-name>\n\t</group-name></part-group>"
+    grouped = score(SOUND).replace("<part-list>", f"<part-list>{group}")
+    assert 'nm="Violin 0"' in to_abc(grouped.encode(), ".musicxml", "mine")
 
 
 def test_facts_of_a_score():

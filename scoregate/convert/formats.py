@@ -193,7 +193,7 @@ def _fault_of(converter: Callable[[str | bytes], str], tool: str) -> str | None:
     return None if converted else "it gives nothing for a sound score"
 
 
-_PART_NAME = re.compile(r"(<(part-name|part-abbreviation)\b[^>]*>)([^<]*)(</\2>)")
+_PART_NAME = re.compile(r"(<((?:part|group)-(?:name|abbreviation))\b[^>]*>)([^<]*)(</\2>)")
 
 
 def _on_one_line(match: re.Match[str]) -> str:
