@@ -145,8 +145,9 @@ def test_no_piece_was_generated_judged_rendered_or_archived_twice(killed):
     lines = killed[1]
     for event in ("generated", "judged", "rendered", "archived"):
         times = Counter((x["round"], x["index"]) for x in lines if x["event"] == event)
-        assert times, event
-        assert set(times.values()) == {1}, (event, times)
+        # The last kill comes as the first folder is in the archive: its line may not be written.
+        assert times or event == "archived", event
+        assert set(times.values()) <= {1}, (event, times)
     assert sum(line["event"] == "taken up" for line in lines) == len(STAGES)
 
 
