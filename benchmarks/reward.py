@@ -53,8 +53,9 @@ def main() -> None:
     print("# Rewards a second\n")
     print("`python benchmarks/reward.py ...`\n")
     print(describe("numpy") + "\n")
-    print("| pieces | characters, median | one process: ms of processor a piece | "
-          f"{options.workers} processes: pieces a second |\n|---|---|---|---|")  # fmt: skip
+    print("| pieces | characters, median | ms of processor a piece, every gate | "
+        "syntax and bars alone | "
+          f"{options.workers} processes: pieces a second |\n|---|---|---|---|---|")  # fmt: skip
     steps: dict[str, Counter[str]] = {}
     with Judge(options.workers) as judge:
         for path in options.paths:
@@ -63,6 +64,9 @@ def main() -> None:
             begin = time.process_time()
             reward(texts)
             alone = 1000 * (time.process_time() - begin) / len(texts)
+            begin = time.process_time()
+            reward(texts, gates=("syntax", "bars"))
+            two_gates = 1000 * (time.process_time() - begin) / len(texts)
             judge.reward(texts[:32])
             done, start = 0, time.perf_counter()
             while time.perf_counter() - start < options.seconds:
@@ -70,7 +74,9 @@ def main() -> None:
                 done += len(texts)
             rate = done / (time.perf_counter() - start)
             size = sorted(len(text) for text in texts)[len(texts) // 2]
-            print(f"| {path.name} ({len(texts)}) | {size} | {alone:.2f} | {rate:.0f} |")
+            print(
+                f"| {path.name} ({len(texts)}) | {size} | {alone:.2f} | {two_gates:.2f} | {rate:.0f} |"
+            )
             steps[path.name] = by_step(texts)
     names = list(next(iter(steps.values())))
     print("\nMilliseconds of processor a piece, one process:\n")

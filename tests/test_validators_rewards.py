@@ -103,6 +103,14 @@ def test_the_profile_decides():
         reward([tied], profile="fokl")
 
 
+def test_gates_may_be_left_out():
+    looping = tune(*["CEGc"] * 24)
+    every, few = reward([looping])[0], reward([looping], gates=("syntax", "bars"))[0]
+    assert every < few == 1
+    with pytest.raises(RequestError, match="no gate"):
+        reward([looping], gates=("bras",))
+
+
 def test_threads_give_the_same_as_one():
     texts = [path.read_text() for path in PIECES] * 4
     alone = reward(texts)
