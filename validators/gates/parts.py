@@ -153,7 +153,12 @@ def _silent(score: Score, every: Notes) -> list[Finding]:
     sounding = np.bincount(every.voice, minlength=len(score.voices))
     if sounding.all():
         return []
-    known = {item.voice for item in score.findings if item.code == "syntax.voice-silent"}
+    # In a stream it is only a warning, and the finished text no longer shows it.
+    known = {
+        item.voice
+        for item in score.findings
+        if item.code == "syntax.voice-silent" and item.severity == "critical"
+    }
     in_use = {voice.staff for voice, number in zip(score.voices, sounding, strict=True) if number}
     found = []
     for voice, number in zip(score.voices, sounding, strict=True):
