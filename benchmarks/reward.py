@@ -75,7 +75,8 @@ def main() -> None:
             rate = done / (time.perf_counter() - start)
             size = sorted(len(text) for text in texts)[len(texts) // 2]
             print(
-                f"| {path.name} ({len(texts)}) | {size} | {alone:.2f} | {two_gates:.2f} | {rate:.0f} |"
+                f"| {path.name} ({len(texts)}) | {size} | {alone:.2f} | {two_gates:.2f} "
+                f"| {rate:.0f} |"
             )
             steps[path.name] = by_step(texts)
     names = list(next(iter(steps.values())))

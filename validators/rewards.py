@@ -109,7 +109,7 @@ def reward(
         Whether abc2midi reads each text as well, as in ``scoregate check``. It takes about a
         third of the time, and finds hardly anything that the reader does not.
     gates : sequence of str or None
-        The gates that judge; None for every one. ``("syntax", "bars")`` take a fifth of the
+        The gates that judge; None for every one. ``("syntax", "bars")`` take a third of the
         time, for the beginning of a training in which most texts fail them.
 
     Returns
