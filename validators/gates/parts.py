@@ -293,7 +293,7 @@ def _chords(score: Score, every: Notes, parts: list[Instrument | None]) -> list[
         part, one = parts[index], score.voices[index]
         mine = voice == index
         most = most_notes_of_strings(part)
-        if most is not None:
+        if most is not None and part is not None:
             many = np.flatnonzero(mine & (size > most))
             if len(many):
                 number = int(bar[many[0]]) + 1
