@@ -124,3 +124,21 @@ def test_runs_are_measured_in_seconds():
 
 def test_silence_is_no_music_to_remark_on():
     assert check(read("X:1\nK:C\nz4|\n")).findings == []
+
+
+@pytest.mark.slow
+def test_a_text_with_endless_voices_is_judged_in_little_memory():
+    import tracemalloc
+
+    head = "X:1\nL:1/4\nQ:1/4=90\nM:4/4\nK:C\n" + "".join(f"V:{n}\n" for n in range(400))
+    body = "".join(f"[V:{n}]" + "|".join(["CDEF", "GABc"] * 12) + "|\n" for n in range(400))
+    score = read(head + body)
+    from scoregate.validators.gates import harmony
+
+    tracemalloc.start()
+    try:
+        assert check(score).gate == "parts"
+        assert harmony.check(score).gate == "harmony"
+        assert tracemalloc.get_traced_memory()[1] < 300e6
+    finally:
+        tracemalloc.stop()

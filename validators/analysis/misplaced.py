@@ -24,6 +24,8 @@ its pitch classes must grow. Nothing in music without a key reaches both: there 
 Of voices that were moved 98 % reach .70 and .38."""
 RESTORED, RESTORED_LIKENESS = 0.75, 0.5
 """The same in pieces that use all twelve pitch classes alike: 92 % of the voices reach both."""
+MOST_CELLS = 1_000_000
+"""Voices times beats of a piece whose voices are moved: 30 voices of 30,000 beats."""
 CLEAR = 0.25
 """Gain of a voice that needs no likeness, because its line may have other notes than the chords."""
 FEWEST = 2
@@ -170,6 +172,8 @@ def by_semitone(score: Score, voices: NDArray[np.bool_]) -> Misfit | None:
         The voice and direction with the largest gain whose pitch classes also agree better
         with those of the other voices, and which then agrees on most beats; None without one.
     """
+    if voice_sets(score)[0].size > MOST_CELLS:
+        return None
     here = _beats(score, voices)
     sets = here.sets
     enough = here.count >= LEAST
@@ -216,6 +220,8 @@ def by_time(score: Score, voices: NDArray[np.bool_]) -> Misfit | None:
     Misfit or None
         None where no voice fits better moved.
     """
+    if voice_sets(score)[0].size > MOST_CELLS:
+        return None
     here = _beats(score, voices)
     sets, others = here.sets, here.others
     if sets.shape[1] < LEAST or len(sets) < 2 or not (here.count >= LEAST).any():

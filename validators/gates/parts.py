@@ -42,6 +42,10 @@ SAME = 0.95
 """Share of its notes that a copy has in common with the voice that it copies."""
 LEAST = 16
 """Notes of a voice below which a likeness may be chance."""
+MOST = 20
+"""Findings of one kind that are reported."""
+MOST_CELLS = 10_000_000
+"""Voices times different notes of a piece whose voices are compared; no score has a tenth of it."""
 SILENCE = 8
 """Bars of rests that are reported."""
 HIGH = 0.4
@@ -80,8 +84,8 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
         return outcome
     parts = assign(score, style)
     pitched = pitched_voices(score, style)
-    outcome.findings += _copies(score, every)
-    outcome.findings += _silent(score, every)
+    outcome.findings += _copies(score, every)[:MOST]
+    outcome.findings += _silent(score, every)[:MOST]
     outcome.findings += _rests(score, every, parts)
     outcome.findings += _high_bass(score, every, pitched)
     outcome.findings += _percussion_clefs(score, every, parts)
@@ -126,6 +130,8 @@ def _copies(score: Score, every: Notes) -> list[Finding]:
     key = (every.bar[chosen] << 40) + (onset << 8) + every.pitch[chosen]
     _, note = np.unique(key, return_inverse=True)
     voice = every.voice[chosen]
+    if count * (int(note.max()) + 1) > MOST_CELLS:
+        return []
     sounds = np.zeros((count, int(note.max()) + 1), dtype=np.float32)
     sounds[voice, note] = 1
     size = sounds.sum(axis=1)
