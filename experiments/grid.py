@@ -101,10 +101,21 @@ def cells_of(request: SweepRequest) -> list[Cell]:
     modes = {"raw": (False,), "judged": (True,), "both": (False, True)}[request.lines]
     styles = request.style or ([DEFAULT_STYLE] if request.model == "notagen" else [""])
     cells = [
-        Cell(style, request.model, weights, *values, judged, seed, request.count, name)
+        Cell(
+            style=style,
+            model=request.model,
+            weights=weights,
+            temperature=temperature,
+            top_p=top_p,
+            top_k=top_k,
+            judged=judged,
+            seed=seed,
+            count=request.count,
+            preset=name,
+        )
         for style in styles
         for weights in request.weights or [None]
-        for *values, name in settings
+        for temperature, top_p, top_k, name in settings
         for judged in modes
         for seed in request.seed or [1]
     ]
