@@ -29,7 +29,7 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     Parameters
     ----------
     rows : sequence of mapping
-        As :mod:`scoregate.tasks.sweep` writes them: ``status``, ``reasons``, ``gates``,
+        As :mod:`scoregate.generation.judging` writes them: ``status``, ``reasons``, ``gates``,
         ``measures``, ``steps``, ``characters``, ``resampled_lines``, ``refused_lines``,
         ``seconds``.
 

@@ -23,6 +23,7 @@ from scoregate.flows.launch import quiet_lost_events
 from scoregate.flows.results import keep
 from scoregate.flows.server import server_answers
 from scoregate.flows.shards import open_sharded, run_shards
+from scoregate.generation.writers import Writers
 from scoregate.piece import Batch
 from scoregate.progress import announce
 from scoregate.progress import report as progress
@@ -34,7 +35,6 @@ from scoregate.tasks.judge import judge
 from scoregate.tasks.publish import publish
 from scoregate.tasks.render import render
 from scoregate.tasks.watch import watch
-from scoregate.tasks.writers import Writers
 from scoregate.timing import ledger
 from scoregate.validators import registry
 

@@ -10,11 +10,11 @@ from prefect.cache_policies import NO_CACHE
 
 from scoregate import styles
 from scoregate.archive.production import ProductionRun
+from scoregate.generation.writers import Writers
+from scoregate.generation.writing import engine_of, origin_of
 from scoregate.piece import Batch, Piece
 from scoregate.progress import report
 from scoregate.requests import ProduceRequest
-from scoregate.tasks.writers import Writers
-from scoregate.tasks.writing import engine_of, origin_of
 from scoregate.timing import spent
 
 BATCH = 256
@@ -30,7 +30,7 @@ def load_generator(writers: Writers) -> tuple[ProduceRequest, dict[str, Any]]:
     request : ProduceRequest
         With its style in full; its seed may still be None.
     engine : dict
-        What identifies the generator: see :func:`scoregate.tasks.writing.engine_of`.
+        What identifies the generator: see :func:`scoregate.generation.writing.engine_of`.
 
     Raises
     ------

@@ -7,13 +7,13 @@ from notagen_models import random_weights
 
 from scoregate.errors import RequestError
 from scoregate.flows.launch import check_request, minutes
+from scoregate.generation import writing as module
+from scoregate.generation.writers import Writers
 from scoregate.generator import Generation, Limits, Provenance
 from scoregate.notagen.model.shape import ModelShape
 from scoregate.requests import ProduceRequest
 from scoregate.styles import Style
-from scoregate.tasks import writing as module
 from scoregate.tasks.generate import load_generator
-from scoregate.tasks.writers import Writers
 from scoregate.validators.counterpoint_judge import LINE_TRIES, CounterpointJudge
 from scoregate.validators.line_judge import accept_line
 

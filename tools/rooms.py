@@ -62,18 +62,24 @@ ROOMS = (
         ("static pages of", "runs and pieces"),
         _names("archive render validators"),
     ),
+    Room(
+        "scoregate.generation",
+        2,
+        ("pieces in many processes,", "judged line by line"),
+        _names("validators"),
+    ),
     Room("scoregate.experiments", 4, ("grids of settings,", "their figures"), _names("archive")),
     Room(
         "scoregate.tasks",
         5,
         ("Prefect tasks: one step each",),
-        _names("archive dashboard experiments lstm notagen render validators"),
+        _names("archive dashboard experiments generation lstm notagen render validators"),
     ),
     Room(
         "scoregate.flows",
         6,
         ("Prefect flows; the Prefect server",),
-        _names("archive dashboard experiments lstm notagen render tasks validators"),
+        _names("archive dashboard experiments generation lstm notagen render tasks validators"),
     ),
     Room(
         "scoregate.dashboard.app",
@@ -86,7 +92,8 @@ ROOMS = (
         8,
         ("the command line",),
         _names(
-            "archive dashboard dashboard.app experiments flows lstm notagen render tasks validators"
+            "archive dashboard dashboard.app experiments flows generation lstm notagen "
+            "render tasks validators"
         ),
         modules=("scoregate.flows.check_page", "scoregate.flows.cli"),
     ),

@@ -1,8 +1,8 @@
-"""A process that generates pieces: ``python -m scoregate.tasks.writer_process``.
+"""A process that generates pieces: ``python -m scoregate.generation.writer_process``.
 
-:mod:`scoregate.tasks.writers` starts it and speaks to it in JSON lines. The first line it reads is
-``{"request"}``. It loads the weights and answers ``{"ready": {"styles", "provenance"}}``. Each
-further line, ``{"seeds"}``, is answered by any number of ``{"progress"}`` and one ``{"pieces",
+:mod:`scoregate.generation.writers` starts it and speaks to it in JSON lines. The first line it
+reads is ``{"request"}``. It loads the weights and answers ``{"ready": {"styles", "provenance"}}``.
+Each further line, ``{"seeds"}``, is answered by any number of ``{"progress"}`` and one ``{"pieces",
 "stopped"}``. ``{"error": {"kind", "problem", "remedy", "trace"}}`` may stand in place of an answer.
 
 SIGINT and SIGTERM end the generation under way: the pieces are sent as far as they are. The process
@@ -22,9 +22,9 @@ from dataclasses import fields
 from typing import Any
 
 from scoregate.errors import ScoregateError
+from scoregate.generation.writing import generator_of, write_pieces
 from scoregate.generator import Progress
 from scoregate.requests import ProduceRequest
-from scoregate.tasks.writing import generator_of, write_pieces
 
 PROGRESS_SECONDS = 0.5
 

@@ -302,7 +302,7 @@ class Writers:
 
     def _started(self) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "scoregate.tasks.writer_process"],
+            [sys.executable, "-m", "scoregate.generation.writer_process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

@@ -12,8 +12,8 @@ import pytest
 
 from scoregate.errors import ArchiveError, RequestError, ToolError, WeightsError
 from scoregate.faults import plain_error
+from scoregate.generation.writers import Writers
 from scoregate.requests import ProduceRequest
-from scoregate.tasks.writers import Writers
 
 STYLE = "Baroque/Bach, Johann Sebastian/Choral"
 
@@ -42,7 +42,7 @@ def test_a_process_that_dies_is_started_again_and_nothing_is_lost():
 
 @pytest.mark.slow
 def test_pieces_are_the_same_however_they_are_spread():
-    from scoregate.tasks.writing import write_pieces
+    from scoregate.generation.writing import write_pieces
 
     alone, _ = write_pieces(request(), range(6))
     written = []
@@ -116,7 +116,7 @@ def test_what_is_handed_out_is_not_handed_out_again():
      (0, 1, "cuda", 1000, 1), (3, 1, "cpu", 4, 3), (0, 8, "cpu", 1000, 1)],
 )  # fmt: skip
 def test_how_many_processes_generate(monkeypatch, processes, threads, device, pieces, expected):
-    monkeypatch.setattr("scoregate.tasks.writers.cores", lambda: 4)
+    monkeypatch.setattr("scoregate.generation.writers.cores", lambda: 4)
     writers = Writers(request(processes=processes))
     writers.provenance = {"device": device, "threads": threads}
     writers._left = set(range(pieces))
