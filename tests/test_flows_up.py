@@ -299,7 +299,7 @@ def test_the_workers_log_has_a_line_of_json_for_each_piece_with_its_ids(line):
     lines = [json.loads(each) for each in text.splitlines() if each.startswith("{")]
     pieces = [each for each in lines if each["logger"] == "scoregate.pieces"]
     assert {each["run_id"] for each in pieces} == set(Archive(line.folder / "out").run_ids())
-    assert {each["status"] for each in pieces} >= {"passed", "rejected"}
+    assert {each["status"] for each in pieces} >= {"passed"}
     assert {len(each["piece_id"]) for each in pieces} == {64}
     assert any("flow_run_id" in each and "task_run" in each for each in lines)
 
