@@ -20,8 +20,8 @@ HELP = """Study the settings of a model: train every arm, sample, judge, compare
 """
 LSTM_HELP = """Study sequence length, hidden size, batch and learning rate of the LSTM.
 
-    scoregate study lstm --quick              a small version in about five minutes
-    scoregate study lstm --plan scaled        the scale-down: hours on two cores
+    scoregate study lstm --quick              a small version, for a first look
+    scoregate study lstm --plan scaled        the scale-down, by the same factors
     scoregate study lstm --plan full          the original sizes: for a GPU, or days
 
 Each factor alone, all together, and half of the combinations; read out with equal updates and
