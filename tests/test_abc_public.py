@@ -15,7 +15,7 @@ def test_the_abc_core_exports_what_it_promises() -> None:
 
 def test_conversion_exports_what_it_promises() -> None:
     assert scoregate.convert.__all__ == [
-        "SUFFIXES", "Bar", "ConversionError", "Piece", "convert_file", "needs_conversion",
-        "piece_text", "to_abc",
+        "SUFFIXES", "Bar", "Conversion", "ConversionError", "Piece", "convert", "convert_file",
+        "needs_conversion", "piece_text", "to_abc",
     ]  # fmt: skip
     assert all(hasattr(scoregate.convert, name) for name in scoregate.convert.__all__)

@@ -123,6 +123,7 @@ def test_sources_are_the_tunes_of_files_and_of_members_of_archives(tmp_path):
     assert "nested.zip: an archive within an archive is not opened" in error.problem
 
 
+@pytest.mark.slow
 def test_a_large_book_is_read_in_flat_memory(tmp_path: Path):
     path = tmp_path / "large.abc"
     tune = b"X:1\nT:A tune\nM:4/4\nL:1/8\nK:C\n" + b"CDEF GABc|" * 150 + b"\n\n"

@@ -40,7 +40,7 @@ def test_larger_values_stand_further_right():
     places = {
         link.get("href"): float(link[0].get("cx") or 0) for link in root.iter() if link.tag == "a"
     }
-    assert places["#piece-1"] < places["#piece-2"] < places["#piece-0"]
+    assert places["piece-1"] < places["piece-2"] < places["piece-0"]
 
 
 def test_limits_and_band_are_drawn_and_told():

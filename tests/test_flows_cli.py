@@ -43,7 +43,7 @@ def test_ctrl_c_outside_of_the_writing_says_what_is_left(monkeypatch, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code == 130
-    assert "stays archived in somewhere" in capsys.readouterr().err
+    assert "What is finished is kept in somewhere" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -187,6 +187,7 @@ def test_a_process_number_that_was_used_again_is_left_alone(tmp_path):
     """The note names a living process of somebody else's; only its start mark is another."""
     state = State(tmp_path / "state")
     part = state.start("sleeper", SLEEPER, folder=tmp_path)
+    time.sleep(0.05)  # The kernel counts starts in hundredths of a second.
     other = subprocess.Popen(SLEEPER, start_new_session=True)
     try:
         note = state.root / "parts" / "sleeper.json"

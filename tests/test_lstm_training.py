@@ -24,6 +24,7 @@ from scoregate.lstm.vocabulary import END, UNKNOWN, Vocabulary, words_of
 from scoregate.lstm.weights import read_metadata, read_weights, write_weights
 from scoregate.sampling import Sampling
 
+pytestmark = pytest.mark.slow
 STYLE = "Folk/Nobody/Fiddle"
 TINY = Settings(
     embedding=8, hidden=12, layers=2, length=20, batch=4, lr=1e-2, steps=12, validate_every=4
