@@ -396,8 +396,8 @@ def test_rejudge_gives_the_same_verdict_under_the_same_gates(old, monkeypatch):
     from scoregate.flows import rejudge
     from scoregate.validators.checking import check_bytes
 
-    def stricter(name, text, style, novelty):
-        checked = check_bytes(name, text, style, novelty)
+    def stricter(*words, **options):
+        checked = check_bytes(*words, **options)
         checked.status, checked.reasons = "rejected", ["a new gate"]
         return checked
 

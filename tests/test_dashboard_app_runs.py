@@ -131,7 +131,7 @@ def test_a_run_is_started_from_the_form_and_finishes(tmp_path, prefect_server, m
         tab = chromium.new_page()
         tab.goto(f"{address}/start")
         tab.get_by_label("Style", exact=True).select_option(STYLE)
-        tab.get_by_label("Sampling").select_option("careful")
+        tab.get_by_label("Sampling").select_option("Careful")
         assert tab.get_by_label("Temperature", exact=True).input_value() == "0.8"
         tab.get_by_label("Count", exact=True).fill("1")
         tab.get_by_label("Rounds", exact=True).fill("3")
