@@ -572,12 +572,14 @@ def test_an_exception_stands_in_the_line():
 def test_prefect_logs_in_json_where_it_is_asked_for():
     code = (
         "from scoregate.flows.server import apply_settings; apply_settings();"
+        "from prefect.logging.configuration import setup_logging; setup_logging();"
         "from prefect.logging import get_logger; get_logger('flow_runs').warning('hello');"
         "import logging; logging.getLogger('scoregate.pieces').info('a piece')"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60,
-        env=os.environ | {"SCOREGATE_LOG": "json", "PREFECT_LOGGING_LEVEL": "INFO"},
+        env=os.environ | {"SCOREGATE_LOG": "json", "PREFECT_LOGGING_LEVEL": "INFO",
+                          "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore"},
     )  # fmt: skip
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     assert [line["message"] for line in lines] == ["hello", "a piece"]
