@@ -88,6 +88,7 @@ def files_of(site: Site, rows: Sequence[dict[str, Any]], title: str) -> dict[str
     return {**files, **{f"assets/{name}": content for name, content in assets().items()}}
 
 
+# More than six parameters: what a page shows of a piece comes from different places.
 def write_piece(
     path: Path,
     report: PieceReport,

@@ -34,6 +34,7 @@ _SHOWN = (
 )
 
 
+# More than six parameters: one for each option.
 @app.command("ls")
 def list_pieces(
     out: Out = Path("out"),

@@ -80,6 +80,7 @@ def delete_old(
     typer.echo(f"{'to delete' if dry_run else 'deleted'}: {counts}; {size / 1e6:.1f} MB")
 
 
+# More than six parameters: one for each option.
 def export(
     target: Annotated[Path, typer.Argument(help="New folder, or a file that ends in .zip.")],
     out: Out = Path("out"),

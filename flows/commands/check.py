@@ -54,6 +54,7 @@ _MARKS = {
 }
 
 
+# More than six parameters: one for each option; most lines declare them.
 def command(
     files: Annotated[list[str], typer.Argument(help="Files to judge; `-` is standard input.")],
     as_json: Annotated[

@@ -24,6 +24,7 @@ TRIPLE = re.compile(r"^M:\s*(3|6|9)/", re.M)
 class Cache:
     """Encoded pieces, the least recently used ones dropped beyond a number of bytes."""
 
+    # More than six parameters: each is one choice of how texts are encoded.
     def __init__(self, limit: int = CACHE_BYTES) -> None:
         self.limit = limit
         self.size = 0

@@ -222,6 +222,7 @@ def examples_of(material: Material) -> list[Example]:
     return [material.at_home(name) for name in material.names]
 
 
+# More than six parameters: the parts of a prepared project, each used once.
 def train_model(
     prepared: Prepared,
     settings: Settings,

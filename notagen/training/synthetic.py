@@ -113,6 +113,7 @@ def _parallels(parts: list[list[Event]], holds: list[int]) -> list[tuple[int, in
     return found
 
 
+# More than six parameters: what the voices before have settled for this one.
 def _line(
     steps: np.ndarray,
     chords: list[Chord],

@@ -337,6 +337,7 @@ class Run:
         return run
 
 
+# More than six parameters: model, data, settings and what is told of progress.
 def train(
     run: Run,
     material: Material,

@@ -42,6 +42,7 @@ class FindingCollector:
         self.symbols: Counter[str] = Counter()
         self._seen: Counter[tuple[str, Severity]] = Counter()
 
+    # More than six parameters: those of a finding, which is made here.
     def add(
         self,
         code: str,

@@ -94,6 +94,7 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
     return outcome
 
 
+# More than six parameters: those of a finding.
 def _finding(
     code: str,
     message: str,
