@@ -307,7 +307,7 @@ def _facts(report: PieceReport) -> list[str]:
 
 def title_of(report: PieceReport) -> str:
     """Return the title of a piece, or a name made of its id."""
-    return report.title.strip()[:200] or f"Piece {report.piece_id[:8]}"
+    return report.title.strip()[:200] or report.name or f"Piece {report.piece_id[:8]}"
 
 
 def _ranked(findings: Sequence[FindingRecord]) -> list[FindingRecord]:
