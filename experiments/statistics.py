@@ -7,20 +7,8 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from scipy.stats import binomtest
-
 from scoregate.findings import Status
-
-COVERED = 0.95
-"""Probability that an interval covers."""
-
-
-def wilson(passed: int, count: int) -> tuple[float, float]:
-    """Return Wilson's interval of a share, at 95 %; (0, 1) where there is nothing."""
-    if not count:
-        return 0.0, 1.0
-    interval = binomtest(passed, count).proportion_ci(COVERED, method="wilson")
-    return float(interval.low), float(interval.high)
+from scoregate.intervals import wilson
 
 
 def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

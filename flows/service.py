@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import ipaddress
 import os
-import socket
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -23,8 +21,9 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.requests import ClientDisconnect
 
 from scoregate import __version__
-from scoregate.errors import RequestError, ServerError
+from scoregate.errors import RequestError
 from scoregate.flows.service_workers import Job, Workers
+from scoregate.listening import is_loopback, listen
 from scoregate.validators.verdict import profiles
 
 TOKEN = "SCOREGATE_TOKEN"
@@ -177,16 +176,6 @@ def _plain(name: str) -> str:
     return "".join(letter for letter in last if letter.isprintable())[:_NAME_LENGTH] or "score.abc"
 
 
-def is_loopback(host: str) -> bool:
-    """Return whether an address can be reached from this machine only."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def serve(
     limits: Limits,
     *,
@@ -223,19 +212,10 @@ def serve(
             f"{host} can be reached from other machines, and no token protects the service.",
             f"Put a token of 16 characters and more into {TOKEN}, or leave --host out.",
         )
-    try:
-        listener = socket.create_server(
-            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
-        )
-    except OSError as error:
-        raise ServerError(
-            f"{host}, port {port}, can't be used: {error.strerror or error}.",
-            "Name another port with --port.",
-        ) from error
-    port = listener.getsockname()[1]
+    listener, address = listen(host, port)
     hosts = ("localhost", "127.0.0.1", "::1") if local else ()
     app = create_app(limits, token=token, hosts=hosts)
-    ready(f"http://{f'[{host}]' if ':' in host else host}:{port}/")
+    ready(address)
     config = uvicorn.Config(
         app,
         http=_impatient_protocol(limits.body_seconds),

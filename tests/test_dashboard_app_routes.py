@@ -19,11 +19,12 @@ from starlette.testclient import TestClient
 from scoregate.archive import catalog
 from scoregate.archive.store import Archive
 from scoregate.dashboard.app.application import create_app
-from scoregate.dashboard.app.figures import Rate, wilson
+from scoregate.dashboard.app.figures import Rate
 from scoregate.dashboard.app.filters import PieceFilter
 from scoregate.dashboard.app.library import Library
 from scoregate.dashboard.app.routes_review import drawn_pair
 from scoregate.dashboard.app.security import POLICY
+from scoregate.intervals import wilson
 
 HOST = "http://127.0.0.1:8765"
 OURS = {"origin": HOST}

@@ -15,7 +15,7 @@ import pytest
 from scoregate.errors import RequestError
 from scoregate.experiments.grid import cells_of
 from scoregate.experiments.page import pooled, write_results
-from scoregate.experiments.statistics import summary, wilson
+from scoregate.experiments.statistics import summary
 from scoregate.flows.sweep import command_of
 from scoregate.presets import find_preset, presets
 from scoregate.requests import ProduceRequest, SweepRequest
@@ -76,12 +76,6 @@ def test_a_cell_keeps_its_key_and_its_seeds():
     assert len(set(cell.seeds)) == 3
     (named,) = cells_of(SweepRequest(preset=["as-trained"], count=3))
     assert named.key == cell.key
-
-
-def test_wilsons_interval_is_the_published_one():
-    # Newcombe (1998), table I: 81 of 263.
-    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    assert wilson(0, 0) == (0.0, 1.0)
 
 
 def test_the_figures_of_a_cell():

@@ -218,7 +218,11 @@ def _run_in(folder: str, program: Program, data: bytes) -> Run:
             os.killpg(process.pid, signal.SIGKILL)
         code = process.wait()
     midi_path = os.path.join(folder, "tune.mid")
-    messages = Path(messages_path).read_bytes().decode("utf-8", "replace")
+    # The limits come into force just after the program has started. abc2midi waits for its
+    # text and writes nothing until then, but another program can: no more than the limit is
+    # read.
+    with open(messages_path, "rb") as messages_file:
+        messages = messages_file.read(OUTPUT_BYTES).decode("utf-8", "replace")
     midi = Path(midi_path).read_bytes() if os.path.isfile(midi_path) else b""
     return Run(messages, midi, _failure(in_time, code, messages))
 

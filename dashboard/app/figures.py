@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-Z95 = 1.959964
+from scoregate.intervals import wilson
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +46,6 @@ class Rate:
             return "nothing drawn"
         low, high = self.interval
         return f"{100 * self.share:.0f} % ({100 * low:.0f} to {100 * high:.0f} %, n = {self.drawn})"
-
-
-def wilson(passed: int, drawn: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share (Wilson 1927); (0, 1) where nothing was drawn."""
-    if drawn <= 0:
-        return 0.0, 1.0
-    share, square = passed / drawn, Z95**2
-    middle = (share + square / (2 * drawn)) / (1 + square / drawn)
-    half = (
-        Z95
-        * math.sqrt(share * (1 - share) / drawn + square / (4 * drawn**2))
-        / (1 + square / drawn)
-    )
-    return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
 @dataclass(slots=True)

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 
 from scoregate.dashboard.app.routes_start import styles_of
 from scoregate.dashboard.app.security import new_token
-from scoregate.errors import RequestError, ServerError
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether an address can be reached from this machine only."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+from scoregate.listening import is_loopback, listen
 
 
 def serve(
@@ -55,27 +43,14 @@ def serve(
 
     from scoregate.dashboard.app.application import create_app
 
-    try:
-        listener = socket.create_server(
-            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
-        )
-    except OSError as error:
-        if isinstance(error, socket.gaierror):
-            raise RequestError(
-                f"{host} is no address of this machine.", "Leave --host out."
-            ) from error
-        raise ServerError(
-            f"Port {port} can't be used: {error.strerror or error}.",
-            "Name another one with --port, or end the program that uses it.",
-        ) from error
+    listener, address = listen(host, port)
     port = listener.getsockname()[1]
     # A service manager hands over a token of the operator's; it then outlives a restart.
     token = "" if is_loopback(host) else os.environ.get("SCOREGATE_TOKEN") or new_token()
     app = create_app(out, port=port, host=host, token=token)
-    shown = f"[{host}]" if ":" in host else host
     # Read ahead, so that the form for a run opens at once.
     Thread(target=styles_of, args=("",), daemon=True).start()
-    ready(f"http://{shown}:{port}/" + (f"?token={token}" if token else ""))
+    ready(address + (f"?token={token}" if token else ""))
     config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False,
                             timeout_graceful_shutdown=2)  # fmt: skip
     uvicorn.Server(config).run(sockets=[listener])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from scoregate.intervals import wilson
 from scoregate.lstm.study.plan import FACTORS
 
 LEVEL = 0.95
@@ -43,8 +44,7 @@ def share(count: int, total: int) -> Estimate:
     """Return a share with its Wilson interval of 95 %."""
     if not total:
         return Estimate(math.nan, math.nan, math.nan)
-    found = stats.binomtest(count, total).proportion_ci(LEVEL, method="wilson")
-    return Estimate(count / total, float(found.low), float(found.high))
+    return Estimate(count / total, *wilson(count, total))
 
 
 def mean(values: Sequence[float]) -> Estimate:
