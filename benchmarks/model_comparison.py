@@ -4,7 +4,7 @@
 
     python -m benchmarks.model_comparison [--pieces 60] [--judged 30] [--weights FILE] [--out FILE]
 
-Sets that are compared, all measured with scoregate.notagen.training.evaluation:
+Sets that are compared, all measured with scoregate.evaluation:
 
 - real Bach: the test side of the corpus, which training never sees;
 - the model, raw: temperature 1.0, top_k 9, top_p 0.9, nothing resampled, three seeds;
@@ -30,8 +30,7 @@ import torch
 
 from benchmarks.machine import describe
 from scoregate import notagen
-from scoregate.notagen.training.corpus import CHORALE_STYLE, bach_chorales, in_metre, split
-from scoregate.notagen.training.evaluation import (
+from scoregate.evaluation import (
     GROUPS,
     Interval,
     Measured,
@@ -40,6 +39,7 @@ from scoregate.notagen.training.evaluation import (
     separation,
     summarise,
 )
+from scoregate.notagen.training.corpus import CHORALE_STYLE, bach_chorales, in_metre, split
 from scoregate.notagen.training.measures import shifted
 from scoregate.sampling import Sampling
 from scoregate.validators.counterpoint_judge import line_judge
@@ -151,7 +151,7 @@ def write(path: Path, weights: Path, pieces: int, judged: int) -> None:
         + ", ".join(f"{name}: {len(texts)} pieces" for name, texts in sets.items()) + ".",
         f"Weights: {weights.name}, {note}, {math.ceil(pieces / 3)} side by side.",
         "Rates of counterpoint are per 100 chord changes, those of suspensions and dissonances per "
-        "100 quarters. Each measure is defined in notagen/training/evaluation/.",
+        "100 quarters. Each measure is defined in scoregate/evaluation/.",
         *compare(measured),
         *tell_apart(
             {k: v for k, v in measured.items() if k != "chance"}, [measure_piece(t) for t in real]

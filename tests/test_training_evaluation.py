@@ -6,7 +6,7 @@ from fractions import Fraction
 import pytest
 
 from scoregate.errors import RequestError
-from scoregate.notagen.training.evaluation import (
+from scoregate.evaluation import (
     GROUPS,
     bootstrap,
     dissonance,
@@ -19,7 +19,7 @@ from scoregate.notagen.training.evaluation import (
     separation,
     table,
 )
-from scoregate.notagen.training.evaluation import counterpoint as cp
+from scoregate.evaluation import counterpoint as cp
 from scoregate.notagen.training.synthetic import chorale
 
 

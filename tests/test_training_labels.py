@@ -2,7 +2,8 @@
 
 import pytest
 
-from scoregate.notagen.training.encode import encode_example, leading_tone, voices_above
+from scoregate.evaluation.lines import leading_tone
+from scoregate.notagen.training.encode import encode_example, voices_above
 from scoregate.notagen.training.forbidden import (
     breaks_melody,
     forbidden_letters,

@@ -7,14 +7,14 @@ import pytest
 from scoregate.convert.abc_text import read_abc
 from scoregate.convert.bar_events import midi_pitch
 from scoregate.convert.piece import aligned
+from scoregate.evaluation import read_grid, rhythm
+from scoregate.evaluation.counterpoint import parallels
+from scoregate.evaluation.dissonance import sevenths
+from scoregate.evaluation.lines import read_lines
 from scoregate.notagen.training.baselines import ngram_bits, unigram_bits
-from scoregate.notagen.training.evaluation import read_grid, rhythm
-from scoregate.notagen.training.evaluation.counterpoint import parallels
-from scoregate.notagen.training.evaluation.dissonance import sevenths
 from scoregate.notagen.training.measures import (
     CopyIndex,
     measure,
-    read_lines,
     shifted,
     sounding,
     summary,

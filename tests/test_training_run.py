@@ -11,6 +11,7 @@ import torch
 
 from scoregate.convert.bar_events import midi_pitch
 from scoregate.errors import RequestError, ScoregateError, WeightsError
+from scoregate.evaluation.lines import read_lines
 from scoregate.notagen.training import project
 from scoregate.notagen.training.corpus import Corpus
 from scoregate.notagen.training.encode import encode_example
@@ -21,7 +22,6 @@ from scoregate.notagen.training.material import (
     moves_within,
     signature_of,
 )
-from scoregate.notagen.training.measures import read_lines
 from scoregate.notagen.training.stream import stream_text, transpose_text
 from scoregate.notagen.training.synthetic import chorale
 from scoregate.notagen.training.train import Run, Settings, Stage, place_in_schedule, train

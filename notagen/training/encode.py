@@ -12,12 +12,12 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from scoregate.abc.keys import key_fifths, signature
+from scoregate.evaluation.lines import leading_tone
 from scoregate.notagen.text.patches import BOS_PATCH, EOS_PATCH, PAD, encode_unit, units_of
 from scoregate.notagen.training.labels import IGNORE, SLOTS, UNIT, Memory, UnitLabels, line_labels
 
 ABOVE = 3  # earlier voices that are asked for where nothing else is said: music of four voices
 MOST_ABOVE = 7
-_MINOR = re.compile(r"\s*[A-G][#b]?\s*(?:m(?!aj|ix)|min|aeo)", re.I)
 
 
 @dataclass(slots=True)
@@ -73,12 +73,6 @@ def encode_patches(text: str) -> np.ndarray:
     for unit in units_of(text):
         rows += encode_unit(unit)
     return np.array([*rows, EOS_PATCH], dtype=np.uint8)
-
-
-def leading_tone(key: str) -> int:
-    """Pitch class of the leading tone of an ABC key such as ``Gm``."""
-    tonic = key_fifths(key) * 7 % 12
-    return (tonic + (8 if _MINOR.match(key) else 11)) % 12
 
 
 def voices_above(texts: list[str]) -> int:

@@ -10,8 +10,8 @@ import numpy as np
 
 from scoregate.abc.keys import key_fifths
 from scoregate.convert.bar_events import midi_pitch
+from scoregate.evaluation.lines import read_lines
 from scoregate.notagen.training.encode import Example, encode_example, voices_above
-from scoregate.notagen.training.measures import read_lines
 from scoregate.notagen.training.stream import crop, stream_text, transpose_text
 from scoregate.notagen.training.synthetic import chorale
 

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 
 from scoregate.abc.keys import key_fifths, signature
-from scoregate.abc.lexer import split_barline
-from scoregate.convert.bar_events import Event, midi_pitch, parse_bar, write_bar
+from scoregate.convert.bar_events import Event, midi_pitch, write_bar
+from scoregate.evaluation.lines import Line, read_lines
 from scoregate.theory import (
     MINOR_MAJOR_SEVENTH,
     SEVENTHS,
@@ -24,18 +24,6 @@ from scoregate.theory import (
 
 _CHORDS = parts_of_chords((*TRIADS.values(), *SEVENTHS.values(), MINOR_MAJOR_SEVENTH))
 _CONSONANT = parts_of_chords((TRIADS["major"], TRIADS["minor"]))
-_BODY = re.compile(r"^(?:\[r:[^\]]*\])?(?=\[V:)")
-_CELL = re.compile(r"\[V:(\d+)\](.*?)(?=\[V:|$)")
-
-
-@dataclass(slots=True)
-class Line:
-    """A body line as read: each voice's events and length, in ``L:`` units."""
-
-    voices: dict[int, list[Event]]
-    lengths: dict[int, Fraction]
-    barline: str
-    closed: bool
 
 
 @dataclass(slots=True)
@@ -72,33 +60,6 @@ class PieceMeasures:
     def as_dict(self) -> dict:
         """JSON-ready."""
         return asdict(self)
-
-
-def read_lines(text: str) -> tuple[list[Line], Fraction, Fraction]:
-    """Body lines, the length of a full bar and of a quarter, in ``L:`` units."""
-    key = re.search(r"^K:(.*)$", text, re.M)
-    alters = signature(key_fifths(key[1]) if key else 0)
-    unit = re.search(r"^L:\s*(\d+)/(\d+)", text, re.M)
-    length = Fraction(int(unit[1]), int(unit[2])) if unit and int(unit[2]) else Fraction(1, 8)
-    metre = re.search(r"^M:\s*(\d+)/(\d+)", text, re.M)
-    full = Fraction(int(metre[1]), int(metre[2])) if metre and int(metre[2]) else Fraction(1)
-    lines = []
-    tied: dict[int, dict[int, int]] = {}
-    for raw in text.splitlines():
-        start = _BODY.match(raw)
-        if not start:
-            continue
-        voices: dict[int, list[Event]] = {}
-        lengths: dict[int, Fraction] = {}
-        barline, closed = "", True
-        for cell in _CELL.finditer(raw[start.end() :]):
-            voice = int(cell[1])
-            music, barline = split_barline(cell[2])
-            bar = parse_bar(music, alters, tied.setdefault(voice, {}))
-            closed = closed and bool(barline) and voice not in voices
-            voices[voice], lengths[voice] = bar.events, bar.duration
-        lines.append(Line(voices, lengths, barline, closed))
-    return lines, full / length, Fraction(1, 4) / length
 
 
 def sounding(line: Line, at: Fraction) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from scoregate.notagen.training.evaluation.reading import VoiceGrid
+from scoregate.evaluation.reading import VoiceGrid
 
 TRIPLE = ("3", "6", "9")
 

@@ -12,7 +12,7 @@ from itertools import combinations, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from scoregate.notagen.training.evaluation.reading import VoiceGrid
+from scoregate.evaluation.reading import VoiceGrid
 
 PERFECT_FIFTH = 7
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from scoregate.notagen.training.evaluation.reading import Note, VoiceGrid
+from scoregate.evaluation.reading import Note, VoiceGrid
 
 # Diatonic steps and semitones of the augmented intervals.
 AUGMENTED = frozenset(((1, 3), (2, 5), (3, 6), (4, 8), (5, 10)))

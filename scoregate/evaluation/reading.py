@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from scoregate.abc.keys import key_fifths
 from scoregate.convert.bar_events import midi_pitch
-from scoregate.notagen.training.encode import leading_tone
-from scoregate.notagen.training.measures import read_lines
+from scoregate.evaluation.lines import leading_tone, read_lines
 
 SILENT = 0
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scoregate.notagen.training.evaluation import counterpoint, dissonance, form, melody, rhythm
-from scoregate.notagen.training.evaluation.reading import read_grid
+from scoregate.evaluation import counterpoint, dissonance, form, melody, rhythm
+from scoregate.evaluation.reading import read_grid
 
 _MODULES = {
     "counterpoint": counterpoint, "tendency and dissonance": dissonance, "melody": melody,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scoregate.notagen.training.evaluation.reading import VoiceGrid
+from scoregate.evaluation.reading import VoiceGrid
 
 # Third and seventh above the root: dominant, minor, major, half-diminished, diminished.
 SEVENTH_SHAPES = ((4, 10), (3, 10), (4, 11), (3, 9))

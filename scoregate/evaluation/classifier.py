@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from scoregate.errors import RequestError
-from scoregate.notagen.training.evaluation.table import Measured
+from scoregate.evaluation.table import Measured
 
 FOLDS = 5
 
@@ -41,9 +41,9 @@ def features(measured: Sequence[Measured], groups: Sequence[str]) -> list[dict[s
     Parameters
     ----------
     measured : sequence
-        What :func:`~scoregate.notagen.training.evaluation.table.measure_piece` gave.
+        What :func:`~scoregate.evaluation.table.measure_piece` gave.
     groups : sequence of str
-        Of :data:`~scoregate.notagen.training.evaluation.table.GROUPS`.
+        Of :data:`~scoregate.evaluation.table.GROUPS`.
     """
     return [{f"{g}: {k}": v for g in groups for k, v in piece[g].items()} for piece in measured]
 

@@ -5,9 +5,9 @@ bootstrap intervals, :func:`separation` how well a classifier tells two sets apa
 knows a model or a gate; ``benchmarks/model_comparison.py`` puts it to use.
 """
 
-from scoregate.notagen.training.evaluation.classifier import Separation, features, separation
-from scoregate.notagen.training.evaluation.reading import VoiceGrid, read_grid
-from scoregate.notagen.training.evaluation.table import (
+from scoregate.evaluation.classifier import Separation, features, separation
+from scoregate.evaluation.reading import VoiceGrid, read_grid
+from scoregate.evaluation.table import (
     GROUPS,
     Interval,
     Measured,

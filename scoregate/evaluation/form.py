@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from scoregate.notagen.training.evaluation.reading import VoiceGrid
+from scoregate.evaluation.reading import VoiceGrid
 
 MAJOR, MINOR = frozenset((4, 7)), frozenset((3, 7))
 AUTHENTIC, HALF, PLAGAL, OTHER = "authentic", "half", "plagal", "other"
