@@ -36,8 +36,8 @@ import browser
 import dashboard_archive
 
 from scoregate.archive import catalog
+from scoregate.archive.reviews import Reviews
 from scoregate.archive.store import Archive
-from scoregate.dashboard.app.reviews import Reviews
 
 REPEATS = 40
 STYLES = [f"{period}/Composer {number}/{kind}" for period in ("Baroque", "Classical", "Romantic")

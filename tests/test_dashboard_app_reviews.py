@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from scoregate.dashboard.app.reviews import Reviews
+from scoregate.archive.reviews import Reviews
 from scoregate.errors import ArchiveError, RequestError
 
 
@@ -123,7 +123,7 @@ def test_two_reviewers_at_once_lose_nothing(tmp_path):
 def test_a_process_killed_in_mid_rating_leaves_whole_events(tmp_path):
     code = (
         "import sys; from pathlib import Path\n"
-        "from scoregate.dashboard.app.reviews import Reviews\n"
+        "from scoregate.archive.reviews import Reviews\n"
         "reviews = Reviews(Path(sys.argv[1]))\n"
         "for number in range(100_000):\n"
         "    print(reviews.rate('ann', f'p{number}', 3), flush=True)\n"

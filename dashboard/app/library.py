@@ -19,9 +19,9 @@ from typing import Any
 from scoregate.archive import catalog
 from scoregate.archive.integrity import read_bytes
 from scoregate.archive.records import PieceReport, parse_report
+from scoregate.archive.reviews import Reviews
 from scoregate.archive.store import Archive
 from scoregate.dashboard.app.filters import PieceFilter
-from scoregate.dashboard.app.reviews import Reviews
 from scoregate.errors import ArchiveError
 
 PAGE = 50

@@ -10,9 +10,9 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, Response
 
+from scoregate.archive.reviews import MAX_REVIEWER
 from scoregate.dashboard.app.filters import PieceFilter
 from scoregate.dashboard.app.forms import form
-from scoregate.dashboard.app.reviews import MAX_REVIEWER
 from scoregate.dashboard.app.routes_pieces import piece_page, review_values, view_of_row
 from scoregate.dashboard.app.site import (
     Site,

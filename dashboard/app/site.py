@@ -17,9 +17,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from scoregate import __version__
+from scoregate.archive.reviews import MAX_REVIEWER
 from scoregate.dashboard.app.engraved import Engravings
 from scoregate.dashboard.app.library import Library
-from scoregate.dashboard.app.reviews import MAX_REVIEWER
 from scoregate.dashboard.formatting import measure_title, number
 
 REVIEWER = "scoregate_reviewer"
