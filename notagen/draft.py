@@ -20,6 +20,7 @@ from scoregate.generator import AcceptLine, Ended, Limits
 from scoregate.notagen.model.shape import PATCH_SIZE
 from scoregate.notagen.text.context import cut_context
 from scoregate.notagen.text.forced import ForcedText, header_rank
+from scoregate.notagen.text.given_voice import GivenVoice
 from scoregate.notagen.text.patches import (
     BODY_STARTS,
     BOS_PATCH,
@@ -147,6 +148,7 @@ class Draft:
         forced = forced or ForcedText()
         self._forced_fields = list(forced.fields)
         self._forced_bars = list(forced.bars)
+        self._voice = forced.voice
         self._append(prompt)
         if forced.header:
             self._append(forced.header)
@@ -154,6 +156,10 @@ class Draft:
                 self._add_forced_bars(0)
             elif self._forced_bars:
                 self._begin_body()
+            elif self._voice is not None:
+                self._in_body = True
+                self._line_at, self._line_patch = 0, len(self.patches)
+                self._begin_given_line(self._voice)
         self._check_limits()
 
     @property
@@ -291,16 +297,22 @@ class Draft:
         line = self.body[self._line_at :]
         whole = line[: line.index("\n")]
         accept = self.rules.accept_line
-        if accept and not accept(self.head + self.body[: self._line_at], whole):
+        spoilt = self._voice is not None and not self._voice.kept_in(whole, self.bars)
+        if spoilt or (accept and not accept(self.head + self.body[: self._line_at], whole)):
             if self._tries < self.rules.limits.line_tries and self._line_patch is not None:
                 self._tries += 1
                 self.resampled_lines += 1
                 self._go_back_to_tie()
                 self._rewind()
-                self._set_start(self._next_counter())
+                if self._voice is not None:
+                    self._begin_given_line(self._voice)
+                else:
+                    self._set_start(self._next_counter())
                 return
             self.refused_lines += 1
         self._accept_line(whole)
+        if self._voice is not None:
+            self._begin_given_line(self._voice)
 
     def _go_back_to_tie(self) -> None:
         """Go back to the line before where a tie in it may be why this one is refused.
@@ -329,6 +341,17 @@ class Draft:
         self._tries = 0
         self._line_at = len(self.body)
         self._line_patch = len(self.patches)
+
+    def _begin_given_line(self, voice: GivenVoice) -> None:
+        """Have the next line begin with the given voice; end the piece after its last bar."""
+        if self.bars == len(voice.bars):
+            self._end("finished")
+            return
+        bar = voice.bars[self.bars]
+        self.patches += encode_unit(bar.unit)
+        # The start is in the text at once, so that a full context is cut behind it.
+        self.body += bar.text
+        self.start = tuple(ord(char) for char in bar.start)
 
     def _next_counter(self) -> str:
         """Return the text that the current line has to begin with."""

@@ -31,6 +31,7 @@ from scoregate.notagen.draft import Rules
 from scoregate.notagen.model.shape import VOCABULARY
 from scoregate.notagen.requests import piece_requests
 from scoregate.notagen.scheduler import Scheduler
+from scoregate.notagen.text.forced import ForcedAs
 from scoregate.notagen.weights import Checkpoint, find, name_of, open_checkpoint, styles_of
 from scoregate.sampling import Sampling
 from scoregate.styles import Style
@@ -137,6 +138,7 @@ class Engine:
         sampling: Sampling | None = None,
         limits: Limits | None = None,
         prefix: str | Iterable[str | None] | None = None,
+        prefix_as: ForcedAs = "opening",
         accept_line: AcceptLine | None = None,
         allow_untrained: bool = True,
         on_progress: Callable[[Progress], None] | None = None,
@@ -163,6 +165,9 @@ class Engine:
             halved where memory runs out.
         prefix : str or iterable of str, optional
             Text forced on all pieces or on each: see :mod:`scoregate.notagen.text.forced`.
+        prefix_as : {'opening', 'voice'}
+            ``voice``: the bars of ``prefix`` are one voice, which is the first one of the whole
+            piece; the model writes the others, and the piece ends with the last given bar.
         accept_line : callable, optional
             ``accept_line(text_so_far, line)`` is asked about each body line; a refused line is
             removed and resampled with its counter forced.
@@ -203,7 +208,7 @@ class Engine:
             if function is not None and not callable(function):
                 raise RequestError(f"{name} = {function!r:.80} can't be called.", "Leave it out.")
         rules = Rules(self.shape.length, limits, accept_line)
-        requests = piece_requests(prompts, seeds, prefix)
+        requests = piece_requests(prompts, seeds, prefix, prefix_as)
         for request in requests:
             request.check_room(self.shape.length)
             if self.styles is not None:

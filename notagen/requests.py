@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 
 from scoregate.errors import RequestError
 from scoregate.notagen.draft import MAX_CHARACTERS, Draft, Rules
-from scoregate.notagen.text.forced import read_forced_text
+from scoregate.notagen.text.forced import ForcedAs, read_forced_text
 from scoregate.notagen.text.patches import encode
 from scoregate.notagen.text.styles import PROMPT_END
 from scoregate.sampling import random_stream
@@ -25,6 +25,7 @@ class PieceRequest:
     seed : int
     prefix : str or None
         Forced text: see :mod:`scoregate.notagen.text.forced`.
+    prefix_as : {'opening', 'voice'}
 
     Attributes
     ----------
@@ -40,7 +41,13 @@ class PieceRequest:
         A wrong prompt or forced text.
     """
 
-    def __init__(self, prompt: str | Style | None, seed: int, prefix: str | None) -> None:
+    def __init__(
+        self,
+        prompt: str | Style | None,
+        seed: int,
+        prefix: str | None,
+        prefix_as: ForcedAs = "opening",
+    ) -> None:
         self.seed = seed
         self.notes: list[str] = []
         self.prompt = self._read_prompt(prompt)
@@ -52,7 +59,7 @@ class PieceRequest:
                 )
             prefix = self._plain(prefix, "The forced text")
         open_prompt = bool(self.prompt) and not self.prompt.endswith(PROMPT_END)
-        self.forced = read_forced_text(prefix, prompted=open_prompt)
+        self.forced = read_forced_text(prefix, prompted=open_prompt, forced_as=prefix_as)
 
     def _read_prompt(self, prompt: str | Style | None) -> str:
         if prompt is None:
@@ -144,6 +151,7 @@ def piece_requests(
     prompts: Iterable[str | Style | None],
     seeds: Iterable[int] | None,
     prefix: str | Iterable[str | None] | None,
+    prefix_as: ForcedAs = "opening",
 ) -> list[PieceRequest]:
     """Return one request for each prompt.
 
@@ -154,6 +162,7 @@ def piece_requests(
         One for each prompt; drawn at random where there are none.
     prefix : str, iterable of str, or None
         Forced text, for all pieces or for each.
+    prefix_as : {'opening', 'voice'}
 
     Raises
     ------
@@ -177,7 +186,7 @@ def piece_requests(
     for seed in numbers:
         random_stream(seed)
     return [
-        PieceRequest(prompt, int(seed), text)
+        PieceRequest(prompt, int(seed), text, prefix_as)
         for prompt, seed, text in zip(asked, numbers, prefixes, strict=True)
     ]
 
