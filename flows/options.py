@@ -20,7 +20,7 @@ from pydantic import AliasChoices, BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from scoregate.requests import checked
+from scoregate.requests import NO_OPTION, checked
 
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show Prefect's log too.")]
 
@@ -48,7 +48,9 @@ def takes(
         options of the command beside it.
     """
     names = names or {}
-    fields = model.model_fields
+    fields = {
+        name: each for name, each in model.model_fields.items() if NO_OPTION not in each.metadata
+    }
     ordered = [*arguments, *(name for name in fields if name not in arguments)]
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:

@@ -47,6 +47,10 @@ def write_pieces(
         Called with a :class:`scoregate.generator.Progress` after each step.
     """
     judge = line_judge(request.style, request.counterpoint)
+    theme = request.forced
+    forced: dict[str, Any] = (
+        {"prefix": theme.text, "prefix_as": theme.forced_as} if theme is not None else {}
+    )
     tries = LINE_TRIES if isinstance(judge, CounterpointJudge) else Limits().line_tries
     try:
         written = generator_of(request).generate(
@@ -61,6 +65,7 @@ def write_pieces(
             ),
             accept_line=judge if request.repair_lines else None,
             on_progress=on_progress,
+            **forced,
         )
     except Interrupted as interrupted:
         return [piece for piece in interrupted.pieces if piece.bars], True
@@ -77,8 +82,11 @@ def engine_of(request: ProduceRequest, provenance: dict[str, Any], trained: list
 
 
 def origin_of(request: ProduceRequest, engine: dict[str, Any]) -> dict[str, Any]:
-    """Return what shaped the pieces of a run, JSON-ready: generator, weights, sampling, limits."""
-    return engine | {
+    """Return what shaped the pieces of a run, JSON-ready.
+
+    Generator, weights, sampling, limits and, for variations, the theme.
+    """
+    origin = engine | {
         "temperature": request.temperature,
         "top_k": request.top_k,
         "top_p": request.top_p,
@@ -88,3 +96,6 @@ def origin_of(request: ProduceRequest, engine: dict[str, Any]) -> dict[str, Any]
         "counterpoint": request.counterpoint,
         "run_seed": request.seed,
     }
+    if request.forced is not None:
+        origin["theme"] = request.forced.model_dump()
+    return origin

@@ -21,6 +21,8 @@ from scoregate.styles import Style, resolve
 Model = TypeVar("Model", bound=BaseModel)
 PathText = Annotated[str, "path"]
 """A path, kept as text so that a request is plain JSON."""
+NO_OPTION = "no option"
+"""Metadata of a field that a command sets itself."""
 DEFAULT_STYLE = "Baroque/Bach, Johann Sebastian/Choral"
 
 
@@ -28,6 +30,20 @@ class Request(BaseModel):
     """What all requests have in common: they are frozen, and unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class ForcedTheme(Request):
+    """A theme that the pieces of a run are variations of; :mod:`scoregate.flows.vary` makes it."""
+
+    text: str = Field(description="Header and bars as they are forced on the model.")
+    forced_as: Literal["opening", "voice"] = Field(
+        description="opening: the pieces begin with it; voice: it is their first voice."
+    )
+    parent: str = Field(
+        description="The theme's id: SHA-256 of its text, as for a piece of the archive."
+    )
+    name: str = Field(description="Where it came from: a file, a piece, or the command line.")
+    bars: str = Field(description="Which of its bars were taken, as 3-6.")
 
 
 class ProduceRequest(Request):
@@ -157,6 +173,9 @@ class ProduceRequest(Request):
         default=None,
         description="Set for a shard: the run that it is part of, and its number.",
     )
+    forced: Annotated[ForcedTheme | None, NO_OPTION] = Field(
+        default=None, description="The theme that is forced on the pieces; `scoregate vary`."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -181,6 +200,12 @@ class ProduceRequest(Request):
             raise ValueError("shards run on Dask or as a deployment's runs, not both")
         return self
 
+    @model_validator(mode="after")
+    def _themes_are_for_notagen(self) -> ProduceRequest:
+        if self.forced is not None and self.model != "notagen":
+            raise ValueError(f"the generator {self.model} can't be given a theme; notagen can")
+        return self
+
     @property
     def key(self) -> str:
         """What identifies the request: a hash of the fields that shape its pieces.
@@ -189,6 +214,8 @@ class ProduceRequest(Request):
         style must be given in full: see :meth:`in_full`.
         """
         shaping = self.model_dump(mode="json", exclude=set(_NOT_SHAPING))
+        if self.forced is None:
+            del shaping["forced"]  # Requests from before there were themes keep their key.
         text = json.dumps(shaping, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -212,6 +239,39 @@ class ProduceRequest(Request):
 
 _NOT_SHAPING = ("preset", "out", "batch", "threads", "processes", "fresh", "dask", "deployment")
 """Fields of a production request that say where and how fast, not what."""
+
+
+class VaryRequest(ProduceRequest):
+    """A request for variations of a theme, made by a production run that they are ranked of."""
+
+    theme: str = Field(
+        min_length=1,
+        description="A piece of the archive by the beginning of its id, a file (ABC, MusicXML, "
+        "MIDI), ABC text, or - for ABC on standard input.",
+    )
+    bars: str = Field(
+        default="",
+        pattern=r"^(\d{1,5}(-\d{1,5})?)?$",
+        description="Bars of the theme to take, such as 1-4 or 5; left out, all of them.",
+    )
+    reharmonise: bool = Field(
+        default=False,
+        description="Keep the theme's first voice as the soprano of the whole piece, note for "
+        "note, and write the other voices anew.",
+    )
+    count: int = Field(default=8, ge=1, le=1000, description="Passing variations wanted.")
+    temperature: float = Field(
+        default=0.9,
+        gt=0,
+        le=10,
+        allow_inf_nan=False,
+        description="Sampling temperature; low, so that the theme is kept to.",
+    )
+
+    def production(self, forced: ForcedTheme) -> ProduceRequest:
+        """Return the request of the production run that makes the variations."""
+        values = self.model_dump(exclude={"theme", "bars", "reharmonise", "forced"})
+        return checked(ProduceRequest, **values, forced=forced)
 
 
 class SweepRequest(Request):

@@ -107,7 +107,7 @@ def test_the_form_has_every_field_of_the_request_with_its_range():
     assert fields["repair_lines"].value is False
     assert fields["precision"].kind == "choice"
     machine = {"out", "device", "threads", "processes", "fresh", "shards", "dask", "deployment"}
-    elsewhere = {"style", "weights", "allow_untrained", "preset", "part_of"}
+    elsewhere = {"style", "weights", "allow_untrained", "preset", "part_of", "forced"}
     assert set(fields) == set(ProduceRequest.model_fields) - machine - elsewhere
 
 

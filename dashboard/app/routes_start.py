@@ -25,7 +25,7 @@ from scoregate.requests import DEFAULT_STYLE, ProduceRequest, checked
 router = APIRouter()
 _LEFT_OUT = frozenset(
     {"style", "weights", "out", "device", "threads", "allow_untrained", "preset"}
-    | {"processes", "fresh", "shards", "dask", "deployment", "part_of"}
+    | {"processes", "fresh", "shards", "dask", "deployment", "part_of", "forced"}
 )
 """Fields with a place of their own in the form, and those that belong to the machine."""
 
