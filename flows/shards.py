@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextvars import copy_context
+from pathlib import Path
 from typing import Any
 
 from prefect.logging import get_run_logger
@@ -115,6 +116,10 @@ def run_shards(run: ProductionRun, request: ProduceRequest) -> None:
     """
     log = get_run_logger()
     shards = shard_requests(run.request, run.record.run_id)
+    if request.dask or request.deployment:
+        # Their workers share the disk, not the working directory.
+        out = str(Path(request.out).absolute())
+        shards = [shard.model_copy(update={"out": out}) for shard in shards]
     done = _finished(run, shards)
     left = [number for number in range(len(shards)) if number not in done]
     runner, at_once = _runner(request)

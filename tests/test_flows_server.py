@@ -15,6 +15,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from commands import SCOREGATE
 
 from scoregate.archive.store import Archive
 from scoregate.dashboard.app import jobs
@@ -141,33 +142,54 @@ def test_a_worker_runs_a_deployed_flow(deployed):
     assert (record.request["max_steps"], record.missing, len(record.pieces)) == (60, 1, 1)
 
 
-@pytest.mark.slow
-@pytest.mark.server
-def test_a_run_from_the_dashboard_goes_to_a_worker(prefect_server, deployed, monkeypatch):
+@pytest.fixture
+def worker(prefect_server, deployed, monkeypatch):
+    """Start a worker in the folder of the deployments and wait until it is online."""
     folder, _ = deployed
     monkeypatch.setenv("PREFECT_API_URL", prefect_server.url)
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "scoregate"]
-    worker = subprocess.Popen(
+    process = subprocess.Popen(
         command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
         deadline = time.monotonic() + 120
         while not jobs._online_workers(prefect_server.url, "scoregate"):
             assert time.monotonic() < deadline
-            assert worker.poll() is None
+            assert process.poll() is None
             time.sleep(0.5)
-        request = ProduceRequest(count=1, rounds=1, seed=3, max_steps=60, threads=1)
-        made = jobs.Jobs(folder / "asked").start(request)
-        assert isinstance(made.place, jobs.Deployed)
-        while made.place.state()[0]:
-            assert time.monotonic() < deadline + 120
-            time.sleep(1)
-        assert made.place.state() == (False, "completed", "")
+        yield process
     finally:
-        worker.terminate()
-        worker.wait(60)
-    store = Archive(folder / "asked")
-    assert [store.run(run).missing for run in store.run_ids()] == [1]
+        process.terminate()
+        process.wait(60)
+
+
+@pytest.mark.slow
+@pytest.mark.server
+@pytest.mark.usefixtures("worker")
+def test_a_worker_takes_runs_from_the_dashboard_and_shards(tmp_path):
+    out = tmp_path / "asked"
+    request = ProduceRequest(count=1, rounds=1, seed=3, max_steps=60, threads=1)
+    made = jobs.Jobs(out).start(request)
+    assert isinstance(made.place, jobs.Deployed)
+    # The shards' `out` is relative to the folder of this command, not to the worker's.
+    words = ["produce", "--count", "2", "--shards", "2", "--deployment", "produce/on-demand"]
+    words += ["--rounds", "1", "--seed", "3", "--max-steps", "60", "--threads", "1"]
+    done = subprocess.run(
+        [SCOREGATE, *words, "--out", "sharded"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 1, done.stdout + done.stderr  # pieces of 60 steps do not pass
+    store = Archive(tmp_path / "sharded")
+    records = [store.run(run) for run in store.run_ids()]
+    assert sorted(bool(record.request["part_of"]) for record in records) == [False, True, True]
+    assert all(record.finished for record in records)
+    (joined,) = (record for record in records if not record.request["part_of"])
+    assert (joined.missing, len(joined.pieces)) == (2, 2)
+    deadline = time.monotonic() + 120
+    while made.place.state()[0]:
+        assert time.monotonic() < deadline
+        time.sleep(1)
+    assert made.place.state() == (False, "completed", "")
+    assert [Archive(out).run(run).missing for run in Archive(out).run_ids()] == [1]
 
 
 def _scheduled_runs(url: str) -> list[dict]:
