@@ -19,6 +19,7 @@ from scoregate.faults import plain_error
 from scoregate.flows.commands import (
     archive,
     check,
+    compare,
     corpus,
     dashboard,
     doctor,
@@ -33,6 +34,7 @@ from scoregate.flows.commands import (
     styles,
     sweep,
     train,
+    vary,
     weights,
 )
 from scoregate.flows.printing import as_help
@@ -56,8 +58,10 @@ app.command("check", help=as_help(check.HELP))(check.command)
 app.command("screen", help=as_help(screen.HELP))(screen.command)
 app.command("serve", help=as_help(serve.HELP))(serve.command)
 app.command("dashboard", help=as_help(dashboard.HELP))(dashboard.command)
+app.command("vary", help=as_help(vary.HELP))(vary.command)
 app.command("presets", help=as_help(presets.HELP))(presets.command)
 app.command("sweep", help=as_help(sweep.HELP))(sweep.command)
+app.command("compare", help=as_help(compare.HELP))(compare.command)
 app.command("styles", help=as_help(styles.HELP))(styles.command)
 app.command("train", help=as_help(train.HELP))(train.command)
 app.command("corpus", help=as_help(corpus.HELP))(corpus.command)
