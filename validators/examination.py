@@ -140,23 +140,63 @@ def examine(
     elif isinstance(profile, str):
         profile = profiles.find(profile)
     profile = profiles.with_rules(profile, warn, off)
+    examination = examine_score(
+        score,
+        profile,
+        style=style,
+        gates=gates,
+        production=production,
+        limits=limits,
+    )
+    examination.guessed = guessed
+    # The gates work on the finished text; the caller knows the one that he handed in.
+    for outcome in examination.outcomes.values():
+        outcome.findings = [
+            placed(finished.in_source(finding), score) for finding in outcome.findings
+        ]
+    return examination
+
+
+def examine_score(
+    score: Score,
+    profile: Profile,
+    *,
+    style: str | None = None,
+    gates: Sequence[str] | None = None,
+    production: bool = False,
+    limits: ThresholdFile | None = None,
+) -> Examination:
+    """Let the gates judge a finished text that was read.
+
+    Parameters
+    ----------
+    score : Score
+    profile : Profile
+    style, gates, production, limits
+        As :func:`examine` takes them.
+
+    Returns
+    -------
+    Examination
+        Positions of findings are those of the finished text, and no finding has the name of
+        its part.
+
+    Raises
+    ------
+    RequestError
+        No gate has one of the names.
+    """
     names = names_for(profile, production) if gates is None else gates
     chosen = [registry.find(name) for name in names]
     if not style and len(score.prompt) == 3:
         style = "/".join(score.prompt)
     changed = profile.thresholds(limits)
-    examination = Examination(
-        score, style=style, profile=profile, guessed=guessed, thresholds=changed
-    )
+    examination = Examination(score, style=style, profile=profile, thresholds=changed)
     refused = any(finding.code == REFUSED for finding in score.findings)
     with thresholds.using(changed):
         for gate in chosen:
             outcome = _refused(gate, score) if refused else _judge(gate, score, style)
             profile.apply(outcome)
-            # The gates work on the finished text; the caller knows the one that he handed in.
-            outcome.findings = [
-                placed(finished.in_source(finding), score) for finding in outcome.findings
-            ]
             examination.outcomes[gate.name] = outcome
     return examination
 

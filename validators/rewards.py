@@ -38,10 +38,12 @@ from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 from scoregate.abc.finding_collector import NOT_MUSIC
+from scoregate.abc.finish import finish
 from scoregate.abc.source_text import REFUSED
 from scoregate.findings import Finding, Status
 from scoregate.validators import registry
-from scoregate.validators.examination import Examination, examine
+from scoregate.validators.examination import Examination, examine, examine_score
+from scoregate.validators.profile_guess import guess
 from scoregate.validators.verdict import profiles
 from scoregate.validators.verdict.profiles import Profile
 
@@ -123,8 +125,10 @@ def reward(
     """
     import numpy as np
 
-    judged = judge_texts(texts, profile=profile, style=style, abc2midi=abc2midi, gates=gates)
-    return np.array([each.reward for each in judged], dtype=np.float64)
+    if isinstance(profile, str):
+        profile = profiles.find(profile)
+    values = [_reward(text, profile, style, abc2midi, gates) for text in texts]
+    return np.array(values, dtype=np.float64)
 
 
 def judge_texts(
@@ -145,14 +149,8 @@ def judge_texts(
     ending : str
         Of the files that the texts were converted from (``.mid``), for guessing the profile.
     """
-    chosen = _chosen(profile, abc2midi)
-    if abc2midi:
-        return [_judged(text, chosen, style, gates, ending) for text in texts]
-    return [
-        # Where the profile is guessed from the score, abc2midi must not run before.
-        _judged(text, chosen or _guessed(text, ending), style, gates, ending)
-        for text in texts
-    ]
+    chosen = profiles.find(profile) if isinstance(profile, str) else profile
+    return [_judged(text, chosen, style, abc2midi, gates, ending) for text in texts]
 
 
 class Judge:
@@ -188,7 +186,8 @@ class Judge:
         abc2midi: bool = False,
         gates: Sequence[str] | None = None,
     ) -> None:
-        _chosen(profile, abc2midi)
+        if profile is not None:
+            profiles.find(profile)
         for name in gates or ():
             registry.find(name)
         self._options = (profile, style, abc2midi, tuple(gates) if gates is not None else None)
@@ -238,34 +237,51 @@ def _judge_chunk(texts: Sequence[Text], options: Options) -> list[Judgement]:
 
 
 def _reward_chunk(texts: Sequence[Text], options: Options) -> list[float]:
-    return [judgement.reward for judgement in _judge_chunk(texts, options)]
-
-
-def _chosen(profile: str | Profile | None, abc2midi: bool) -> Profile | None:
-    """Return the profile to judge by, without abc2midi if that is left out."""
-    if isinstance(profile, str):
-        profile = profiles.find(profile)
-    return profile if profile is None or abc2midi else _reader_alone(profile)
+    profile, style, abc2midi, gates = options
+    values = reward(texts, profile=profile, style=style, abc2midi=abc2midi, gates=gates)
+    return values.tolist()
 
 
 @functools.lru_cache(maxsize=64)
-def _reader_alone(profile: Profile) -> Profile:
-    """Return a profile by which abc2midi does not run."""
-    return replace(profile, settings={**(profile.settings or {}), "syntax.abc2midi": 0})
+def _changed(profile: Profile, abc2midi: bool, unbounded: bool) -> Profile:
+    """Return a profile by which abc2midi, or measures without a threshold, are left out."""
+    settings = {**(profile.settings or {})}
+    if not abc2midi:
+        settings["syntax.abc2midi"] = 0
+    if not unbounded:
+        settings["measures.unbounded"] = 0
+    return replace(profile, settings=settings)
 
 
-def _guessed(text: Text, ending: str) -> Profile:
-    return _reader_alone(examine(text, gates=(), ending=ending).profile)
+def _reward(
+    text: Text,
+    profile: Profile | None,
+    style: str | None,
+    abc2midi: bool,
+    gates: Sequence[str] | None,
+) -> float:
+    """Return the reward of a text: what counts is left of its judgement, and no places."""
+    score = finish(text).score()
+    chosen = _changed(profile or profiles.find(guess(score)), abc2midi, unbounded=False)
+    examination = examine_score(score, chosen, style=style, gates=gates)
+    return _value(examination, examination.verdict().status)
 
 
+# Six parameters: those of `judge_texts`.
 def _judged(
     text: Text,
     profile: Profile | None,
     style: str | None,
+    abc2midi: bool,
     gates: Sequence[str] | None,
     ending: str,
 ) -> Judgement:
-    examination = examine(text, style=style, profile=profile, gates=gates, ending=ending)
+    if profile is None:
+        # The profile is guessed from the score, and abc2midi must not run before.
+        profile = profiles.find(guess(finish(text).score(), ending))
+    if not abc2midi:
+        profile = _changed(profile, abc2midi, unbounded=True)
+    examination = examine(text, style=style, profile=profile, gates=gates)
     status = examination.verdict().status
     findings = examination.findings
     return Judgement(

@@ -6,8 +6,6 @@ a repeat or the end of a phrase splits have one number.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from scoregate.abc.score import Score
 from scoregate.findings import Finding
 
@@ -58,4 +56,4 @@ def placed(finding: Finding, score: Score) -> Finding:
             printed = str(numbers[finding.bar - 1])
     if part is None and printed is None:
         return finding
-    return replace(finding, part=part, printed=printed)
+    return finding.called(part, printed)

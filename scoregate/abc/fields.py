@@ -96,6 +96,7 @@ def read_unit(text: str) -> Ticks | None:
     return scale(WHOLE, int(match[1]), int(match[2]))
 
 
+@lru_cache(maxsize=512)
 def read_tempo(text: str) -> float | None:
     """Return quarter notes a minute of a ``Q:`` field; None where it states none.
 
@@ -122,6 +123,7 @@ def read_tempo(text: str) -> float | None:
     return tempo if 0 < tempo < 10_000 else None
 
 
+@lru_cache(maxsize=512)
 def tempo_fault(text: str) -> str:
     """Return what is wrong with a ``Q:`` field, for a remark; ``""`` where nothing is."""
     if not _QUOTED.sub(" ", text).strip():

@@ -98,16 +98,15 @@ class Finished:
 
     def in_source(self, finding: Finding) -> Finding:
         """Return a finding on the finished text with its position in the source."""
-        original = self._placed.get(finding)
-        if original is not None:
+        if self.source_findings and (original := self._placed.get(finding)) is not None:
             return original
         if not self.changed or finding.line is None:
             return finding
         position = self.source_position(finding.line, finding.column or 1)
         if position is None:
-            return replace(finding, line=None, column=None)
+            return finding.at(None, None)
         line, column = position
-        return replace(finding, line=line, column=None if finding.column is None else column)
+        return finding.at(line, None if finding.column is None else column)
 
     @cached_property
     def changed(self) -> bool:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from scoregate.abc.score import Score
 from scoregate.validators.analysis.chords import voice_sets
-from scoregate.validators.analysis.sounding import notes
+from scoregate.validators.analysis.sounding import melodies, notes
 
 LEAST = 40
 """Pairs of notes, or steps, below which a share says nothing."""
@@ -29,6 +29,8 @@ _STEP = 2
 """Largest step of a melody in semitones."""
 _LAGS = range(2, 9)
 _CLASSES = np.arange(12)
+_SECONDS_AND_TRITONE = (_CLASSES - np.array([[1], [2], [6]])) % 12
+"""For each pitch class those a semitone, a tone and a tritone lower."""
 
 
 CHROMATIC = 7.2
@@ -73,7 +75,8 @@ def chordal_order(score: Score, voices: NDArray[np.bool_]) -> float:
         return math.nan
     sounding = np.count_nonzero(sets[:, None] >> _CLASSES & 1, axis=0)
     share = sounding / sounding.sum()
-    chance = 2 * share @ (np.roll(share, 1) + np.roll(share, 2) + np.roll(share, 6) / 2)
+    minor, major, tritone = share[_SECONDS_AND_TRITONE]
+    chance = 2 * share @ (minor + major + tritone / 2)
     different = 1 - share @ share
     if chance <= 0 or different <= 0:
         return math.nan
@@ -96,7 +99,7 @@ def order(score: Score, voices: NDArray[np.bool_]) -> float:
     chords, melodies = chordal_order(score, voices), melodic_order(score, voices)
     if math.isnan(chords + melodies):
         return math.nan
-    larger = max(chords, melodies)
+    larger = float(max(chords, melodies))
     different = variety(score, voices)
     if different >= ATONAL:
         return math.nan
@@ -123,7 +126,7 @@ def variety(score: Score, voices: NDArray[np.bool_]) -> float:
     if known is not None:
         return known
     every = notes(score)
-    chosen = np.flatnonzero(every.starts & ~every.grace & voices[every.voice])
+    chosen = np.flatnonzero(every.counted & voices[every.voice])
     if len(chosen) < LEAST:
         return 0.0
     begin = every.bar_start[every.bar[chosen]] + every.onset[chosen]
@@ -140,20 +143,11 @@ def _lines(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
     """Return voice and pitch of each note in its voice's order, of a chord the highest."""
     every = notes(score)
-    chosen = np.flatnonzero(every.starts & ~every.grace & voices[every.voice])
-    if len(chosen) < LEAST:
+    if np.count_nonzero(every.counted & voices[every.voice]) < LEAST:
         return None
-    known = score.derived.get("lines")
-    if known is not None:
-        return known
-    pitch, onset = every.pitch[chosen], every.onset[chosen]
-    voice, bar = every.voice[chosen], every.bar[chosen]
-    order = np.lexsort((pitch, onset, bar, voice))
-    pitch, onset, voice, bar = pitch[order], onset[order], voice[order], bar[order]
-    highest = np.ones(len(order), dtype=bool)
-    highest[:-1] = np.diff(voice) | np.diff(bar) | (np.diff(onset) != 0)
-    known = score.derived["lines"] = voice[highest], pitch[highest]
-    return known
+    voice, pitch = melodies(score)
+    pitched = voices[voice]
+    return voice[pitched], pitch[pitched]
 
 
 def melodic_order(score: Score, voices: NDArray[np.bool_]) -> float:
@@ -190,12 +184,14 @@ def melodic_order(score: Score, voices: NDArray[np.bool_]) -> float:
     weight = (
         np.maximum(size - 1, 0) / np.maximum(size, 1) ** 2 / max(int((size - 1).clip(0).sum()), 1)
     )
-    steps = np.count_nonzero(np.abs(np.diff(pitch))[same] <= _STEP) / total
+    steps = np.count_nonzero((np.abs(pitch[1:] - pitch[:-1]) <= _STEP) & same) / total
     returns = 0.0
     for lag in _LAGS:
         within = voice[lag:] == voice[:-lag]
-        if np.count_nonzero(within) >= LEAST:
-            returns = max(returns, float(np.mean((pitch[lag:] == pitch[:-lag])[within])))
+        pairs = np.count_nonzero(within)
+        if pairs >= LEAST:
+            again = np.count_nonzero((pitch[lag:] == pitch[:-lag]) & within)
+            returns = max(returns, again / pairs)
     by_step = _beyond(steps, float(near @ weight))
     return max(by_step, _beyond(returns, float(alike @ weight)))
 

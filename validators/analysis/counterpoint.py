@@ -124,6 +124,8 @@ def crossings(found: Moments) -> list[Clash]:
     for upper in range(len(found.pitch) - 1):
         one, other = found.pitch[upper], found.pitch[upper + 1]
         crossed = (one != SILENT) & (other != SILENT) & (one < other)
+        if not crossed.any():
+            continue
         for bar in np.unique(found.bar[crossed]).tolist():
             clashes.append(Clash("crossing", upper, upper + 1, bar))
     return clashes

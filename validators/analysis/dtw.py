@@ -84,13 +84,15 @@ def bar_distances(
 def _different(bars: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     """Return the different slices, and the index among them of each slice."""
     count, width, words = bars.shape
-    flat = bars.reshape(count * width, words)
-    key = np.zeros(len(flat), dtype=np.int64)
-    for word in range(words):
-        values, place = np.unique(flat[:, word], return_inverse=True)
-        _, key = np.unique(key * len(values) + place, return_inverse=True)
-    _, first, kind = np.unique(key, return_index=True, return_inverse=True)
-    return flat[first], kind.reshape(count, width)
+    # A dictionary of bytes is faster than sorting, which takes one pass for each word.
+    content, size = bars.tobytes(), bars.itemsize * words
+    numbers: dict[bytes, int] = {}
+    kind = [
+        numbers.setdefault(content[at : at + size], len(numbers))
+        for at in range(0, len(content), size)
+    ]
+    different = np.frombuffer(b"".join(numbers), dtype=bars.dtype).reshape(-1, words)
+    return different, np.array(kind, dtype=np.int64).reshape(count, width)
 
 
 def _keys(cost: NDArray[np.int32]) -> NDArray[np.int32]:

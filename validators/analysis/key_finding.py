@@ -25,7 +25,7 @@ _SIGNATURE = re.compile(r"([A-G])([#b]?)\s*(maj|min|mix|dor|phr|lyd|loc|aeo|ion|
 
 
 def key_correlations(score: Score) -> NDArray[np.float64] | None:
-    """Correlate (Pearson) how long each pitch class sounds with the profiles of the keys.
+    """Correlate (Pearson) how long each pitch class sounds with the profiles of the keys; cached.
 
     Krumhansl, Cognitive Foundations of Musical Pitch, Oxford 1990, chapter 4.
 
@@ -35,6 +35,12 @@ def key_correlations(score: Score) -> NDArray[np.float64] | None:
         C major, C sharp major, ... B major, C minor, ... B minor; None without notes, or
         when all twelve classes sound equally long.
     """
+    if "keys" not in score.derived:
+        score.derived["keys"] = _correlations(score)
+    return score.derived["keys"]
+
+
+def _correlations(score: Score) -> NDArray[np.float64] | None:
     every = notes(score)
     sounding = ~every.grace
     length = (every.end - every.onset)[sounding]

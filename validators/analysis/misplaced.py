@@ -36,6 +36,9 @@ LEAST = 8
 """Beats that a voice sounds together with others, below which it is not moved."""
 _CONSONANT = (3, 4, 5, 7, 8, 9)
 _CLASSES = np.arange(12, dtype=np.int16)
+_SEMITONES = (1, -1)
+_TURNED_CLASSES = (np.arange(12) + np.array(_SEMITONES)[:, None]) % 12
+"""The pitch class that each one becomes when it is moved by each of `_SEMITONES`."""
 
 
 def _agreeing() -> NDArray[np.bool_]:
@@ -142,19 +145,22 @@ class _Beats:
     written: NDArray[np.float64]
 
 
-def _beats(score: Score, voices: NDArray[np.bool_]) -> _Beats:
-    """Return the beats of the pitched voices; they are cached."""
+def _beats(score: Score, voices: NDArray[np.bool_]) -> _Beats | None:
+    """Return the beats of the pitched voices, cached; None where no voice can be moved."""
+    sets = voice_sets(score)[0]
+    if sets.size > MOST_CELLS:
+        return None
     known = score.derived.get("misplaced")
     if known is None:
         rows = np.flatnonzero(voices)
-        sets = voice_sets(score)[0][rows]
+        sets = sets[rows]
         others = _others(sets)
         together = (sets != 0) & (others != 0)
         count = np.count_nonzero(together, axis=1)
         written = _fit(sets | others, together) / np.maximum(count, 1)
         known = _Beats(rows, sets, others, together, count, written)
         score.derived["misplaced"] = known
-    return known
+    return known if (known.count >= LEAST).any() else None
 
 
 def by_semitone(score: Score, voices: NDArray[np.bool_]) -> Misfit | None:
@@ -172,35 +178,34 @@ def by_semitone(score: Score, voices: NDArray[np.bool_]) -> Misfit | None:
         The voice and direction with the largest gain whose pitch classes also agree better
         with those of the other voices, and which then agrees on most beats; None without one.
     """
-    if voice_sets(score)[0].size > MOST_CELLS:
-        return None
     here = _beats(score, voices)
-    sets = here.sets
-    enough = here.count >= LEAST
-    if not enough.any():
+    if here is None:
         return None
+    sets = here.sets
     own = np.count_nonzero(sets[:, :, None] >> _CLASSES & 1, axis=1)
     rest = own.sum(axis=0) - own
     log_share = np.log((rest + 0.5) / (rest.sum(axis=1, keepdims=True) + 6))
     size = np.maximum(own.sum(axis=1), 1)
     likely = (own * log_share).sum(axis=1) / size
+    turned = np.stack([(sets << move % 12 | sets >> -move % 12) & 4095 for move in _SEMITONES])
+    moved = _fit(turned | here.others, here.together) / np.maximum(here.count, 1)
+    gain = moved - here.written
+    turned_share = log_share[:, _TURNED_CLASSES].swapaxes(0, 1)
+    nearer = (own * turned_share).sum(axis=2) / size - likely
+    tonal = (nearer >= LIKENESS) & (moved >= AGREEING)
+    clear = (nearer > 0) & (moved >= RESTORED) & (gain >= CLEAR)
+    enough = (here.count >= LEAST) & (gain * here.count >= FEWEST)
+    gain = np.where(enough & (tonal | clear), gain, -1.0)
     best: Misfit | None = None
-    for move in (1, -1):
-        turned = (sets << (move % 12) | sets >> (-move % 12)) & 4095
-        moved = _fit(turned | here.others, here.together) / np.maximum(here.count, 1)
-        nearer = (own * np.roll(log_share, -move, axis=1)).sum(axis=1) / size - likely
-        gain = moved - here.written
-        tonal = (nearer >= LIKENESS) & (moved >= AGREEING)
-        clear = (nearer > 0) & (moved >= RESTORED) & (gain >= CLEAR)
-        gain = np.where(enough & (tonal | clear) & (gain * here.count >= FEWEST), gain, -1.0)
-        row = int(gain.argmax())
-        if gain[row] > (best.gain if best is not None else 0.0):
+    for turn, move in enumerate(_SEMITONES):
+        row = int(gain[turn].argmax())
+        if gain[turn, row] > (best.gain if best is not None else 0.0):
             best = Misfit(
                 int(here.rows[row]),
                 move,
                 float(here.written[row]),
-                float(moved[row]),
-                float(nearer[row]),
+                float(moved[turn, row]),
+                float(nearer[turn, row]),
                 int(here.count[row]),
             )
     return best
@@ -220,40 +225,38 @@ def by_time(score: Score, voices: NDArray[np.bool_]) -> Misfit | None:
     Misfit or None
         None where no voice fits better moved.
     """
-    if voice_sets(score)[0].size > MOST_CELLS:
-        return None
     here = _beats(score, voices)
-    sets, others = here.sets, here.others
-    if sets.shape[1] < LEAST or len(sets) < 2 or not (here.count >= LEAST).any():
+    if here is None or here.sets.shape[1] < LEAST or len(here.sets) < 2:
         return None
+    sets, accompanied = here.sets, here.others != 0
     a_bar = int(np.median(np.bincount(voice_sets(score)[1])))
-    best: Misfit | None = None
-    sounding, accompanied = sets != 0, others != 0
-    for move in dict.fromkeys((1, -1, a_bar, -a_bar)):
-        width = abs(move)
-        moved_sets = np.zeros_like(sets)
+    moves = list(dict.fromkeys((1, -1, a_bar, -a_bar)))
+    moved_sets = np.zeros((len(moves), *sets.shape), dtype=sets.dtype)
+    silent = np.zeros((len(moves), len(sets)), dtype=bool)
+    for turn, move in enumerate(moves):
         if move > 0:
-            moved_sets[:, move:] = sets[:, :-move]
-            edge = slice(-width, None)
+            moved_sets[turn, :, move:] = sets[:, :-move]
+            edge = slice(-move, None)
         else:
-            moved_sets[:, :move] = sets[:, -move:]
-            edge = slice(0, width)
-        both = (moved_sets != 0) & accompanied
-        count = np.count_nonzero(both, axis=1)
-        moved = _fit(moved_sets | others, both) / np.maximum(count, 1)
-        gain = moved - here.written
-        enough = np.minimum(here.count, count) >= LEAST_IN_TIME
-        gain = np.where(enough, gain, -1.0)
-        silent = ~sounding[:, edge].any(axis=1) & accompanied[:, edge].any(axis=1)
-        row = int((gain * np.sqrt(count) * np.where(silent, EDGE, 1.0)).argmax())
+            moved_sets[turn, :, :move] = sets[:, -move:]
+            edge = slice(0, -move)
+        silent[turn] = ~sets[:, edge].any(axis=1) & accompanied[:, edge].any(axis=1)
+    both = (moved_sets != 0) & accompanied
+    count = np.count_nonzero(both, axis=2)
+    moved = _fit(moved_sets | here.others, both) / np.maximum(count, 1)
+    enough = np.minimum(here.count, count) >= LEAST_IN_TIME
+    gain = np.where(enough, moved - here.written, -1.0)
+    rows = (gain * np.sqrt(count) * np.where(silent, EDGE, 1.0)).argmax(axis=1).tolist()
+    best: Misfit | None = None
+    for turn, (move, row) in enumerate(zip(moves, rows, strict=True)):
         found = Misfit(
             int(here.rows[row]),
             move,
             float(here.written[row]),
-            float(moved[row]),
-            beats=int(count[row]),
+            float(moved[turn, row]),
+            beats=int(count[turn, row]),
             in_time=True,
-            at_edge=bool(silent[row]),
+            at_edge=bool(silent[turn, row]),
         )
         if found.evidence > (best.evidence if best is not None else 0.0):
             best = found
@@ -261,5 +264,5 @@ def by_time(score: Score, voices: NDArray[np.bool_]) -> Misfit | None:
 
 
 def _fit(sets: NDArray[np.int16], counted: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return for each row how many of the counted sets agree."""
-    return np.count_nonzero(_AGREEING[sets] & counted, axis=1)
+    """Return how many of the counted sets agree, along the last axis."""
+    return np.count_nonzero(_AGREEING[sets] & counted, axis=-1)

@@ -45,7 +45,9 @@ def octave_slips(found: Moments) -> list[tuple[int, int, int]]:
         melody = found.pitch[voice, places]
         if len(melody) < 3:
             continue
-        step = np.diff(melody)
+        step = melody[1:] - melody[:-1]
+        if np.abs(step).max() < LEAP:
+            continue
         for octave in (OCTAVE, -OCTAVE):
             # At the ends of the voice the next two notes stand for both neighbours.
             before = np.concatenate(([melody[0] - melody[2]], step)) * np.sign(octave)

@@ -32,8 +32,11 @@ class Notes:
     starts : ndarray of bool, shape (notes,)
         False where a tie carries the note over from the event before.
     grace : ndarray of bool, shape (notes,)
-    bar_length : ndarray of float64, shape (bars,)
-        Length of the longest voice in that bar, in whole notes.
+    bar_length, bar_start : ndarray of float64, shape (bars,)
+        Length of the longest voice in that bar, and where the bar begins from the beginning of
+        the piece, in whole notes.
+    counted : ndarray of bool, shape (notes,)
+        The notes that begin and are no grace notes, which most measures count.
     """
 
     voice: NDArray[np.int64]
@@ -44,11 +47,8 @@ class Notes:
     starts: NDArray[np.bool_]
     grace: NDArray[np.bool_]
     bar_length: NDArray[np.float64]
-
-    @property
-    def bar_start(self) -> NDArray[np.float64]:
-        """Where each bar begins, in whole notes from the beginning of the piece."""
-        return np.concatenate(([0.0], np.cumsum(self.bar_length)[:-1]))
+    bar_start: NDArray[np.float64]
+    counted: NDArray[np.bool_]
 
 
 def notes(score: Score) -> Notes:
@@ -60,7 +60,9 @@ def notes(score: Score) -> Notes:
 
 
 def _collect(score: Score) -> Notes:
-    rows: list[tuple[int, int, int, float, float, bool, bool]] = []
+    cells: list[float] = []  # seven for each note
+    # The reader has one Fraction for each duration, so few of them are divided.
+    floats: dict[int, float] = {}
     lengths = [0.0] * max((bar.number for voice in score.voices for bar in voice.bars), default=0)
     for voice_index, voice in enumerate(score.voices):
         for bar in voice.bars:
@@ -71,18 +73,51 @@ def _collect(score: Score) -> Notes:
             for event in bar.events:
                 if not event.pitches:
                     continue
-                onset = event.onset.numerator / event.onset.denominator
-                end = onset + event.duration.numerator / event.duration.denominator
-                tied = event.tied_pitches
+                onset = floats.get(id(event.onset))
+                if onset is None:
+                    onset = event.onset.numerator / event.onset.denominator
+                    floats[id(event.onset)] = onset
+                length = floats.get(id(event.duration))
+                if length is None:
+                    length = event.duration.numerator / event.duration.denominator
+                    floats[id(event.duration)] = length
+                end, tied, grace = onset + length, event.tied_pitches, event.grace
                 for pitch in event.pitches:
-                    rows.append(
-                        (voice_index, index, pitch, onset, end, pitch not in tied, event.grace)
-                    )
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 7
-    voices, bars, pitches = (np.array(column, dtype=np.int64) for column in columns[:3])
-    onsets, ends = (np.array(column, dtype=np.float64) for column in columns[3:5])
-    starts, grace = (np.array(column, dtype=np.bool_) for column in columns[5:])
-    return Notes(voices, bars, pitches, onsets, ends, starts, grace, np.array(lengths, np.float64))
+                    cells += (voice_index, index, pitch, onset, end, pitch not in tied, grace)
+    table = np.array(cells, dtype=np.float64).reshape(-1, 7).T
+    bar_length = np.array(lengths, np.float64)
+    bar_start = np.zeros(len(lengths))
+    np.cumsum(bar_length[:-1], out=bar_start[1:])
+    voices, bars, pitches = table[:3].astype(np.int64)
+    starts, graces = table[5:].astype(np.bool_)
+    return Notes(
+        voices, bars, pitches, table[3].copy(), table[4].copy(), starts, graces,
+        bar_length, bar_start, starts & ~graces,
+    )  # fmt: skip
+
+
+def melodies(score: Score) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the melody of each voice: its notes one after another, of a chord the highest.
+
+    Grace notes are left out, and notes that a tie carries over. The arrays are cached.
+
+    Returns
+    -------
+    voice, pitch : ndarray of int64, shape (notes,)
+        Index of the voice, in ascending order, and MIDI number.
+    """
+    known = score.derived.get("melodies")
+    if known is None:
+        every = notes(score)
+        chosen = np.flatnonzero(every.counted)
+        place = (every.pitch, every.onset, every.bar, every.voice)
+        pitch, onset, bar, voice = (column[chosen] for column in place)
+        order = np.lexsort((pitch, onset, bar, voice))
+        pitch, onset, bar, voice = pitch[order], onset[order], bar[order], voice[order]
+        highest = np.ones(len(order), dtype=bool)
+        highest[:-1] = (voice[1:] != voice[:-1]) | (bar[1:] != bar[:-1]) | (onset[1:] != onset[:-1])
+        known = score.derived["melodies"] = voice[highest], pitch[highest]
+    return known
 
 
 def slices(score: Score) -> NDArray[np.uint64]:

@@ -125,7 +125,8 @@ def _agree(
 ) -> tuple[Fraction, bool]:
     """Find the length that most voices give a bar, and report those that deviate."""
     first = cells[0][1].duration
-    if all(bar.duration == first for _, bar in cells):
+    # The reader has one Fraction for each duration, and identity is told faster than equality.
+    if all(bar.duration is first or bar.duration == first for _, bar in cells):
         return first, True
     votes = Counter(bar.duration for _, bar in cells if not adapts(bar) and not bar.implied)
     if not votes:

@@ -10,6 +10,7 @@ Every function counts a tied note once, at its onset, and leaves grace notes out
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +19,22 @@ from scoregate.abc.score import Score
 from scoregate.findings import Finding, Outcome
 from scoregate.validators.analysis.chords import harmony_fit
 from scoregate.validators.analysis.key_finding import key_correlations
-from scoregate.validators.analysis.sounding import SLICES, notes
+from scoregate.validators.analysis.sounding import SLICES, melodies, notes
 from scoregate.validators.registry import FunctionGate, Measure
 from scoregate.validators.verdict.thresholds import for_style
 
 NAME = "measures"
 VERSION = "1"
 
-_MAJOR, _MINOR = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10)
+_SCALES = np.array(
+    [
+        [(step - root) % 12 in scale for step in range(12)]
+        for root in range(12)
+        for scale in ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10))
+    ],
+    dtype=np.int64,
+)
+"""Which pitch classes each major and each natural minor scale has."""
 
 _MESSAGES = {
     "measures.scale_consistency": "the notes keep to no scale",
@@ -41,7 +50,8 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
     ----------
     score : Score
     style : str, optional
-        Style whose thresholds apply.
+        Style whose thresholds apply. The setting ``measures.unbounded`` 0 leaves out the
+        measures that have no threshold.
 
     Returns
     -------
@@ -52,17 +62,11 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
         piece has too little music for one.
     """
     thresholds = for_style(style)
-    clarity, margin = key_clarity(score)
+    bounded_only = not thresholds.setting("measures.unbounded", 1)
     values = {
-        "measures.notes": float(np.count_nonzero(_counted(score))),
-        "measures.pitch_entropy": pitch_entropy(score),
-        "measures.pitch_class_entropy": pitch_class_entropy(score),
-        "measures.scale_consistency": scale_consistency(score),
-        "measures.groove_consistency": groove_consistency(score),
-        "measures.transition_entropy": transition_entropy(score),
-        "measures.key_clarity": clarity,
-        "measures.key_margin": margin,
-        "measures.harmony_fit": harmony_fit(score),
+        f"{NAME}.{name}": measure(score)
+        for name, measure in _MEASURES.items()
+        if not bounded_only or f"{NAME}.{name}" in thresholds.measures
     }
     findings = []
     for name, value in values.items():
@@ -89,7 +93,7 @@ def pitch_entropy(score: Score) -> float:
     NaN without notes. 0 for a single pitch, 7 for all 128 alike; real pieces lie at 4.3.
     Wu and Yang, The Jazz Transformer on the front line, ISMIR 2020.
     """
-    return _entropy(np.bincount(notes(score).pitch[_counted(score)] & 127, minlength=128))
+    return _entropy(np.bincount(notes(score).pitch[notes(score).counted] & 127, minlength=128))
 
 
 def pitch_class_entropy(score: Score) -> float:
@@ -110,12 +114,7 @@ def scale_consistency(score: Score) -> float:
     total = counts.sum()
     if not total:
         return math.nan
-    inside = [
-        counts[[(root + step) % 12 for step in scale]].sum()
-        for root in range(12)
-        for scale in (_MAJOR, _MINOR)
-    ]
-    return float(max(inside) / total)
+    return float((_SCALES @ counts).max() / total)
 
 
 def groove_consistency(score: Score) -> float:
@@ -130,7 +129,7 @@ def groove_consistency(score: Score) -> float:
     bars = len(every.bar_length)
     if bars < 2:
         return math.nan
-    chosen = _counted(score)
+    chosen = every.counted
     bar = every.bar[chosen]
     length = np.maximum(every.bar_length[bar], 1e-9)
     slot = np.floor(every.onset[chosen] / length * SLICES + 1e-6).astype(np.int64)
@@ -150,19 +149,10 @@ def transition_matrix(score: Score) -> NDArray[np.int64]:
         Row: the first pitch class; column: the one that follows. Divided by the sums of
         its rows it is P(second | first).
     """
-    every = notes(score)
-    chosen = np.flatnonzero(_counted(score))
-    counts = np.zeros((12, 12), dtype=np.int64)
-    if len(chosen) < 2:
-        return counts
-    pitch, onset = every.pitch[chosen], every.onset[chosen]
-    order = np.lexsort((pitch, onset, every.bar[chosen], every.voice[chosen]))
-    place = np.stack((every.voice[chosen], every.bar[chosen], onset))[:, order]
-    highest = np.append((place[:, 1:] != place[:, :-1]).any(axis=0), True)
-    line, voice = pitch[order][highest] % 12, place[0][highest]
+    voice, pitch = melodies(score)
+    step = pitch % 12
     same = voice[1:] == voice[:-1]
-    np.add.at(counts, (line[:-1][same], line[1:][same]), 1)
-    return counts
+    return np.bincount((12 * step[:-1] + step[1:])[same], minlength=144).reshape(12, 12)
 
 
 def transition_entropy(score: Score) -> float:
@@ -201,13 +191,8 @@ def key_clarity(score: Score) -> tuple[float, float]:
     return first, first - second
 
 
-def _counted(score: Score) -> NDArray[np.bool_]:
-    every = notes(score)
-    return every.starts & ~every.grace
-
-
 def _pitch_classes(score: Score) -> NDArray[np.int64]:
-    return np.bincount(notes(score).pitch[_counted(score)] % 12, minlength=12)
+    return np.bincount(notes(score).pitch[notes(score).counted] % 12, minlength=12)
 
 
 def _entropy(counts: NDArray[np.int64]) -> float:
@@ -217,6 +202,18 @@ def _entropy(counts: NDArray[np.int64]) -> float:
     share = counts[counts > 0] / total
     return float(abs((share * np.log2(share)).sum()))
 
+
+_MEASURES: dict[str, Callable[[Score], float]] = {
+    "notes": lambda score: float(np.count_nonzero(notes(score).counted)),
+    "pitch_entropy": pitch_entropy,
+    "pitch_class_entropy": pitch_class_entropy,
+    "scale_consistency": scale_consistency,
+    "groove_consistency": groove_consistency,
+    "transition_entropy": transition_entropy,
+    "key_clarity": lambda score: key_clarity(score)[0],
+    "key_margin": lambda score: key_clarity(score)[1],
+    "harmony_fit": harmony_fit,
+}
 
 GATE = FunctionGate(
     name=NAME,

@@ -123,7 +123,7 @@ def _finding(
 def _copies(score: Score, every: Notes) -> list[Finding]:
     """Report voices with the same notes at the same times as a voice before them."""
     count = len(score.voices)
-    chosen = np.flatnonzero(every.starts & ~every.grace)
+    chosen = np.flatnonzero(every.counted)
     if count < 2 or len(chosen) < 2 * LEAST:
         return []
     # A note as one number: its bar, its onset in 1/960 of a whole note, its pitch.
@@ -179,9 +179,11 @@ def _silent(score: Score, every: Notes) -> list[Finding]:
 
 def _longest(flags: NDArray[np.bool_]) -> tuple[int, int]:
     """Return where the longest run of True begins, and its length."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], flags.astype(np.int8), [0]))))
-    if not len(edges):
+    if not flags.any():
         return 0, 0
+    framed = np.zeros(len(flags) + 2, dtype=bool)
+    framed[1:-1] = flags
+    edges = np.flatnonzero(framed[1:] != framed[:-1])
     lengths = edges[1::2] - edges[::2]
     best = int(lengths.argmax())
     return int(edges[2 * best]), int(lengths[best])
@@ -206,16 +208,13 @@ def _rests(score: Score, every: Notes, parts: list[Instrument | None]) -> list[F
             continue
         inside = resting[index, here[0] : here[-1] + 1]
         begin, length = _longest(inside)
+        if length < SILENCE:
+            continue
         part = parts[index]
         sung = part is not None and part.family == "voice" and count - 1 > 0
         alone = np.count_nonzero(resting[index]) == length
         others = [row for row in range(count) if row != index and sounds[row].any()]
-        if (
-            length >= SILENCE
-            and alone
-            and not (sung and not _all_sung(parts))
-            and not (resting[others].any())
-        ):
+        if alone and not (sung and not _all_sung(parts)) and not resting[others].any():
             found.append(
                 _finding(
                     "long-rest",

@@ -62,6 +62,8 @@ PAIRS = 100_000
 """Pairs of bars that are compared; in longer pieces bars are compared less far back."""
 NARROWEST = 16
 """Bars that each bar is compared with at least, however long the piece is."""
+DENSE = 250_000
+"""Pairs of different bars up to which a table of all of them is faster than sorting."""
 LONGEST = 20_000
 """Bars of the longest piece that is judged."""
 
@@ -159,19 +161,22 @@ class _Distances:
         self.rhythm = rhythm
         count = len(kind)
         self.reach = max(NARROWEST, min(count, PAIRS // max(count, 1)))
-        later, earlier = np.meshgrid(np.arange(count), np.arange(1, self.reach + 1), indexing="ij")
-        later, earlier = later.ravel(), (later - earlier).ravel()
-        within = earlier >= 0
-        later, earlier = later[within], earlier[within]
-        low = np.minimum(kind[later], kind[earlier])
-        high = np.maximum(kind[later], kind[earlier])
-        pair, place = np.unique(low * len(different) + high, return_inverse=True)
+        later, back = np.nonzero(np.arange(count)[:, None] > np.arange(self.reach))
+        back += 1
+        earlier = later - back
+        one, other = kind[later], kind[earlier]
+        low, high = np.minimum(one, other), np.maximum(one, other)
+        pair, place = _sorted_set(low * len(different) + high, len(different) ** 2)
         left, right = np.divmod(pair, max(len(different), 1))
         unlike = left != right
         values = np.zeros(len(pair), dtype=np.float32)
         values[unlike] = bar_distances(different, left[unlike], right[unlike])
         self.back = np.full((count, self.reach + 1), 2, dtype=np.float32)
-        self.back[later, later - earlier] = values[place]
+        self.back[later, back] = values[place]
+        self._larger = self.back.astype(np.float64)
+        self._larger[later, back] = np.maximum(
+            values[place], _apart(rhythm[later], rhythm[earlier])
+        )
 
     def from_before(self, period: int) -> NDArray[np.float64]:
         """Return the distance of every bar from the one a period before.
@@ -180,13 +185,10 @@ class _Distances:
         Beyond the reach the distance in notes is 0 for equal bars and 2 for others.
         """
         if period <= self.reach:
-            distance = self.back[:, period].astype(np.float64)
-        else:
-            distance = np.full(len(self.kind), 2.0)
-            distance[period:][self.kind[period:] == self.kind[:-period]] = 0
-        one, other = self.rhythm[period:], self.rhythm[:-period]
-        either = np.maximum(np.bitwise_count(one | other), 1)
-        apart = np.bitwise_count(one ^ other) / either
+            return self._larger[:, period]
+        distance = np.full(len(self.kind), 2.0)
+        distance[period:][self.kind[period:] == self.kind[:-period]] = 0
+        apart = _apart(self.rhythm[period:], self.rhythm[:-period])
         np.maximum(distance[period:], apart, out=distance[period:])
         return distance
 
@@ -195,11 +197,34 @@ class _Distances:
         if len(self.kind) < 2:
             return 0.0
         nearest = self.back[1:].min(axis=1)
-        _, first_seen = np.unique(self.kind, return_index=True)
-        seen_before = np.ones(len(self.kind), dtype=bool)
-        seen_before[first_seen] = False
-        nearest[seen_before[1:]] = 0  # equal bars beyond the reach included
+        # Kinds are numbered as they appear, so a new one has the highest number so far.
+        seen_before = self.kind[1:] <= np.maximum.accumulate(self.kind[:-1])
+        nearest[seen_before] = 0  # equal bars beyond the reach included
         return float(1 - np.minimum(nearest, 1).mean())
+
+
+def _apart(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """Return the distance of rhythms, 1 - the share of the beginnings that both have."""
+    return np.bitwise_count(one ^ other) / np.maximum(np.bitwise_count(one | other), 1)
+
+
+def _sorted_set(
+    values: NDArray[np.int64], bound: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the different values in ascending order, and the place among them of each value.
+
+    Parameters
+    ----------
+    values : ndarray of int64
+        At least 0 and below `bound`.
+    bound : int
+    """
+    if bound > DENSE:
+        return np.unique(values, return_inverse=True)
+    occurs = np.zeros(bound, dtype=bool)
+    occurs[values] = True
+    place = np.cumsum(occurs) - 1
+    return np.flatnonzero(occurs), place[values]
 
 
 class Stretch(NamedTuple):
@@ -268,9 +293,13 @@ def _longest(found: _Distances, count: int, form: Form) -> Stretch:
     for period in range(1, count // PERIODS + 1):
         distance = found.from_before(period)
         near = distance <= FARTHEST + _ROUNDING
+        if np.count_nonzero(near) < max(PERIODS * period, SHORTEST_REPORTED) - period:
+            continue
         total = _sums(distance)
         twice = _sums(found.from_before(2 * period))
-        edges = np.flatnonzero(np.diff(np.concatenate(([0], near.view(np.int8), [0])))).tolist()
+        framed = np.zeros(count + 2, dtype=bool)
+        framed[1:-1] = near
+        edges = np.flatnonzero(framed[1:] != framed[:-1]).tolist()
         for begin, end in zip(edges[::2], edges[1::2], strict=True):
             enough = max(PERIODS * period, SHORTEST_REPORTED, loop.length + 1) - period
             # An ostinato ends with its last repetition, not in a bar that is only similar.
