@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from scoregate.cores import cores
 from scoregate.experiments.grid import cells_of
 from scoregate.experiments.page import write_results
+from scoregate.flows.typed import command_of
 from scoregate.requests import SweepRequest
 from scoregate.tasks.sweep import path_of, rows_of, run_cells
 
@@ -51,7 +52,7 @@ def sweep(request: SweepRequest) -> SweepRecord:
     cells, folder = cells_of(request), Path(request.folder)
     run = run_cells(cells, folder, request.processes or cores())
     results = [(cell, rows_of(path_of(folder, cell))) for cell in cells]
-    paths = write_results(folder, results, command_of(request))
+    paths = write_results(folder, results, command_of("sweep", request))
     table = Path(paths["table"]).read_text(encoding="utf-8")
     create_markdown_artifact(key="sweep", markdown=table)
     return SweepRecord(
@@ -63,14 +64,3 @@ def sweep(request: SweepRequest) -> SweepRecord:
 def scheduled(request: SweepRequest) -> SweepRecord:
     """Run :func:`sweep` within a limit of time; what is finished is kept for the next one."""
     return sweep(request)
-
-
-def command_of(request: SweepRequest) -> str:
-    """Return the command line that asks for this sweep."""
-    words = ["scoregate sweep"]
-    for name, value in request.model_dump(exclude_defaults=True).items():
-        option = "--" + name.replace("_", "-")
-        for each in value if isinstance(value, list) else [value]:
-            text = str(each)
-            words.append(f"{option} '{text}'" if " " in text else f"{option} {text}")
-    return " ".join(words)

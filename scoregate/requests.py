@@ -312,6 +312,32 @@ class SweepRequest(Request):
     )
 
 
+class CompareRequest(Request):
+    """A request to compare two sets of pieces. Each field describes itself."""
+
+    first: str = Field(
+        description="A folder, file, pattern or archive of scores; corpus:NAME, run:ID, "
+        "tag:NAME, style:TEXT, weights:NAME, rated:4, sweep:FOLDER, and these joined by commas."
+    )
+    second: str = Field(description="The set that the first is held against, named likewise.")
+    out: PathText = Field(
+        default="out", description="Folder of the archive that runs and tags are looked up in."
+    )
+    folder: PathText = Field(default="comparison", description="Folder of tables and figures.")
+    most: int = Field(
+        default=200, ge=1, le=5_000, description="Pieces of a set; a larger set is drawn from."
+    )
+    resamples: int = Field(
+        default=200, ge=0, le=10_000, description="Bootstrap samples; 0 gives no intervals."
+    )
+    seed: int = Field(
+        default=1, ge=0, description="Seed of the drawing, the bootstrap and the classifier."
+    )
+    processes: int = Field(
+        default=0, ge=0, le=256, description="Processes that read; 0 takes every core."
+    )
+
+
 class ScreenRequest(Request):
     """A request to judge files of any origin. Each field describes itself."""
 

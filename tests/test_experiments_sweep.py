@@ -16,7 +16,7 @@ from scoregate.errors import RequestError
 from scoregate.experiments.grid import cells_of
 from scoregate.experiments.page import pooled, write_results
 from scoregate.experiments.statistics import summary
-from scoregate.flows.sweep import command_of
+from scoregate.flows.typed import command_of
 from scoregate.presets import find_preset, presets
 from scoregate.requests import ProduceRequest, SweepRequest
 from scoregate.tasks.sweep import path_of, rows_of
@@ -95,7 +95,7 @@ def test_cells_of_one_setting_are_pooled_and_written(tmp_path):
     request = SweepRequest(temperature=[1.0, 2.0], seed=[1, 2], count=2, folder="a b")
     results = [(cell, [row(), row("rejected")]) for cell in cells_of(request)]
     assert [found["pieces"] for _, found in pooled(results)] == [4, 4]
-    paths = write_results(tmp_path, results, command_of(request))
+    paths = write_results(tmp_path, results, command_of("sweep", request))
     table = Path(paths["table"]).read_text()
     assert "scoregate sweep --temperature 1.0 --temperature 2.0 --seed 1" in table
     assert "--folder 'a b'" in table
@@ -105,7 +105,7 @@ def test_cells_of_one_setting_are_pooled_and_written(tmp_path):
     assert json.loads(Path(paths["json"]).read_text())[1]["settings"]["temperature"] == 2.0
     figure = Path(paths["figure"]).read_text()
     assert "pass rate" in figure
-    write_results(tmp_path, results, command_of(request))
+    write_results(tmp_path, results, command_of("sweep", request))
     assert Path(paths["figure"]).read_text() == figure
 
 

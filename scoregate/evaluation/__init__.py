@@ -1,11 +1,13 @@
 """How far written pieces are from real ones: measures of four-part writing, and what tells apart.
 
 :func:`measure_piece` gives every measure of one piece, :func:`table` those of sets of pieces with
-bootstrap intervals, :func:`separation` how well a classifier tells two sets apart. Nothing here
-knows a model or a gate; ``benchmarks/model_comparison.py`` puts it to use.
+bootstrap intervals, :func:`separation` how well a classifier tells two sets apart,
+:func:`note_features` the features of mgeval. Nothing here knows a model or a gate;
+``scoregate compare`` and ``benchmarks/model_comparison.py`` put it to use.
 """
 
 from scoregate.evaluation.classifier import Separation, features, separation
+from scoregate.evaluation.notes import NoteFeatures, note_features
 from scoregate.evaluation.reading import VoiceGrid, read_grid
 from scoregate.evaluation.table import (
     GROUPS,
@@ -21,11 +23,13 @@ __all__ = [
     "GROUPS",
     "Interval",
     "Measured",
+    "NoteFeatures",
     "Separation",
     "VoiceGrid",
     "bootstrap",
     "features",
     "measure_piece",
+    "note_features",
     "read_grid",
     "separation",
     "summarise",

@@ -6,7 +6,8 @@ A moment is a time at which some voice begins a note or rest. Times are in quart
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -115,10 +116,16 @@ class VoiceGrid:
         return found
 
 
-def read_grid(text: str) -> VoiceGrid:
+def read_grid(text: str, transpose: Mapping[int, int] | None = None) -> VoiceGrid:
     """Read interleaved ABC, marks ``[r:i/j]`` allowed, as a grid.
 
     Faulty text is read as far as it goes: a line lasts as long as its longest voice.
+
+    Parameters
+    ----------
+    text : str
+    transpose : mapping of int to int, optional
+        Semitones from written to sounding, by number of the voice; left out, 0.
     """
     lines, _, quarter = read_lines(text)
     numbers = sorted({voice for line in lines for voice in line.voices})
@@ -129,7 +136,7 @@ def read_grid(text: str) -> VoiceGrid:
         for voice in numbers:
             _read_bar(line.voices.get(voice, []), start, quarter, notes[voice], open_ties, voice)
         start += max(line.lengths.values(), default=Fraction(0)) / quarter
-    voices = [notes[voice] for voice in numbers]
+    voices = [_sounding(notes[voice], (transpose or {}).get(voice, 0)) for voice in numbers]
     times = sorted({n.onset for v in voices for n in v} | {n.end for v in voices for n in v})[:-1]
     place = {time: i for i, time in enumerate(times)}
     shape = (len(voices), len(times))
@@ -149,6 +156,14 @@ def read_grid(text: str) -> VoiceGrid:
     minor = (leading + 1) % 12 != fifths * 7 % 12
     return VoiceGrid(voices, times, pitch, step, begins, fermata,
                      metre[1].strip() if metre else "", fifths, minor, leading)  # fmt: skip
+
+
+def _sounding(voice: list[Note], semitones: int) -> list[Note]:
+    """Return a voice as it sounds; its steps move by as many as the interval has."""
+    if not semitones:
+        return voice
+    steps = round(semitones * 7 / 12)
+    return [replace(note, pitch=note.pitch + semitones, step=note.step + steps) for note in voice]
 
 
 def _read_bar(events, start, quarter, out: list[Note], open_ties, voice: int) -> None:

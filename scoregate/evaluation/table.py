@@ -30,15 +30,17 @@ class Interval(NamedTuple):
     pieces: int
 
 
-def measure_piece(text: str) -> Measured:
+def measure_piece(text: str, transpose: Mapping[int, int] | None = None) -> Measured:
     """Every measure of one piece, by group; NaN where a figure cannot be formed.
 
     Parameters
     ----------
     text : str
-        Interleaved ABC, as the model wrote it or finished.
+        Interleaved ABC, as the model wrote it or finished; voices are numbered.
+    transpose : mapping of int to int, optional
+        As for :func:`~scoregate.evaluation.reading.read_grid`.
     """
-    grid = read_grid(text)
+    grid = read_grid(text, transpose)
     if not grid.notes or not grid.times:
         return {group: {} for group in GROUPS}
     return {group: module.measures(grid) for group, module in _MODULES.items()}
