@@ -29,7 +29,8 @@ def draw(items: list[Item]) -> list[dict[str, Any]]:
     list of dict
         A row for each piece: ``seed``, ``raw``, ``status``, ``reasons``, ``gates`` that reject
         it, ``measures``, ``ended``, ``bars``, ``characters``, ``steps``, ``resampled_lines``,
-        ``refused_lines``, ``seconds`` of processor time (an equal part of the chunk's).
+        ``refused_lines``, ``steps_back``, ``characters_drawn``, ``characters_kept``, ``seconds``
+        of processor time (an equal part of the chunk's).
     """
     request = ProduceRequest.model_validate(items[0][0])
     request = request.in_full(generator_of(request).styles)
@@ -56,6 +57,9 @@ def draw(items: list[Item]) -> list[dict[str, Any]]:
                 "steps": piece.steps,
                 "resampled_lines": piece.resampled_lines,
                 "refused_lines": piece.refused_lines,
+                "steps_back": piece.steps_back,
+                "characters_drawn": piece.characters_drawn,
+                "characters_kept": piece.characters_kept,
             }
         )
     seconds = (time.process_time() - began) / max(len(rows), 1)
@@ -68,7 +72,8 @@ def lost(item: Item) -> dict[str, Any]:
         "seed": item[1], "raw": "", "status": str(Status.NOT_JUDGED),
         "reasons": ["the process that generated it died"], "gates": [], "measures": {},
         "ended": "failed", "bars": 0, "characters": 0, "steps": 0, "resampled_lines": 0,
-        "refused_lines": 0, "seconds": 0.0,
+        "refused_lines": 0, "steps_back": 0, "characters_drawn": 0, "characters_kept": 0,
+        "seconds": 0.0,
     }  # fmt: skip
 
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from scoregate.generator import AcceptLine, Ended, Limits
 from scoregate.notagen.model.shape import PATCH_SIZE
+from scoregate.notagen.retries import LineStart, Retries
 from scoregate.notagen.text.context import cut_context
 from scoregate.notagen.text.forced import ForcedText, header_rank
 from scoregate.notagen.text.given_voice import GivenVoice
@@ -40,26 +41,6 @@ MAX_CHARACTERS = 102_400
 FIRST_COUNTER = "[r:0/"
 _NO_LIMITS = Limits()
 _COUNTER = re.compile(r"\[r:(\d{1,6})/(\d{1,6})\]")
-_TIED_OVER = re.compile(r"-\s*[|:\[]")  # a note tied over the barline
-
-
-@dataclass(frozen=True, slots=True)
-class _LineStart:
-    """Where an accepted body line begins, so that it can be removed.
-
-    Parameters
-    ----------
-    at : int
-        In the body's text.
-    patch : int
-        In the patches.
-    counter : tuple of int or None
-        Counter of the line before it.
-    """
-
-    at: int
-    patch: int
-    counter: tuple[int, int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +53,9 @@ class Rules:
         Patches that the model can attend to.
     limits : Limits
     accept_line : callable or None
-        ``accept_line(text_so_far, line)`` is asked about each finished body line.
+        ``accept_line(text_so_far, line)`` is asked about each finished body line. With it the
+        counters ``[r:i/j]`` hold as well: the piece ends with the line that has j = 0, and an
+        end that comes before is sampled again.
     """
 
     context: int
@@ -108,12 +91,16 @@ class Draft:
         Why the piece is over: see :data:`scoregate.generator.Ended`.
     sampled : int
         Patches sampled, those of refused lines included.
+    drawn, kept : int
+        Characters that the model wrote, and those of them that stand in the text.
     bars, forced_bars : int
         Body lines so far, and how many of them were forced.
     total_bars : int
         The bars that the piece will have by its own counter; 0 where that is not known.
     resampled_lines, refused_lines, cuts : int
         See :class:`scoregate.generator.Generation`.
+    retries : Retries
+        Decides what a refused line takes with it.
     head, body : str
         Prompt and header; body lines.
     """
@@ -129,6 +116,8 @@ class Draft:
         self.start: Patch = ()
         self.ended: Ended | None = None
         self.sampled = self.resampled_lines = self.refused_lines = self.cuts = 0
+        self.drawn = self.kept = 0
+        self.retries = Retries(rules.limits)
         self.bars = self.forced_bars = 0
         self.total_bars = 0
         self.head = ""
@@ -141,10 +130,8 @@ class Draft:
         self._context_from = 0  # the context holds the body from this character on
         self._line_at = 0  # where the current line begins in its text ...
         self._line_patch: int | None = 1  # ... and in the patches; None where a cut removed it
+        self._line_kept = 0  # `kept` where the current line begins
         self._counter: tuple[int, int] | None = None  # of the last accepted line
-        self._tries = 0
-        self._tied: _LineStart | None = None  # the line before, where it ties a note over
-        self._removed: set[int] = set()  # numbers of the lines that were removed for their tie
         forced = forced or ForcedText()
         self._forced_fields = list(forced.fields)
         self._forced_bars = list(forced.bars)
@@ -186,17 +173,20 @@ class Draft:
         """
         self.sampled += 1
         patch = pad_after_end(patch)
-        known = 0 if self._start_is_new else len(self.start)
+        given = len(self.start)
+        known = 0 if self._start_is_new else given
         self.start, self._start_is_new = (), False
         text = decode_patch(patch)
+        self.drawn += len(text) - given
         if not self._in_body and text.startswith("[r:"):
             # As in NotaGen: the first counter must begin at 0, so this patch is dropped and
             # sampled again behind the counter's beginning.
             self._begin_body()
         elif ends_piece(patch):
-            self._end("finished")
+            self._take_end()
         else:
             self.patches.append(patch)
+            self.kept += len(text) - given
             if text[known:] and self._line_patch == len(self.patches):
                 # A patch that a cut left open at the end of a line continues into the next line.
                 self._line_patch = None
@@ -236,8 +226,7 @@ class Draft:
         """Add what is left of the forced fields, then have the body begin at counter 0."""
         self._insert_fields(header_rank("[V:"))
         self._in_body = True
-        self._line_at = 0
-        self._line_patch = len(self.patches)
+        self._begin_line("")
         self._set_start(FIRST_COUNTER)
 
     def _set_start(self, text: str) -> None:
@@ -255,10 +244,10 @@ class Draft:
             self.patches += encode_unit(unit)
         if self._in_body:
             self.body += text
+            self._line_patch = len(self.patches)
         else:
             self.head += text
-            self._line_at = len(self.head)
-        self._line_patch = len(self.patches)
+            self._begin_line(self.head)
 
     def _rewind(self) -> None:
         """Remove the current line."""
@@ -266,6 +255,7 @@ class Draft:
         del self.patches[self._line_patch :]
         self.cached = min(self.cached, self._line_patch)
         self.rewound = True
+        self.kept = self._line_kept
         if self._in_body:
             self.body = self.body[: self._line_at]
         else:
@@ -275,14 +265,14 @@ class Draft:
         """Put forced fields where they belong, in place of the model's own."""
         rank = header_rank(line)
         if self._forced_fields and min(map(header_rank, self._forced_fields)) <= rank:
-            own = self.patches[self._line_patch :]
+            own, kept = self.patches[self._line_patch :], self.kept
             self._rewind()
             replaced = self._insert_fields(rank)
             if not replaced:
                 self.patches += own
                 self.head += line
-        self._line_at = len(self.head)
-        self._line_patch = len(self.patches)
+                self.kept = kept
+        self._begin_line(self.head)
 
     def _insert_fields(self, rank: tuple[int, int]) -> bool:
         """Add the forced fields up to a rank; return whether one has this very rank."""
@@ -292,55 +282,73 @@ class Draft:
             self._forced_fields.remove(field)
         return any(header_rank(field) == rank for field in due)
 
+    def _begin_line(self, before: str) -> None:
+        """Note that a line begins behind a text, the head's or the body's."""
+        self._line_at, self._line_patch = len(before), len(self.patches)
+        self._line_kept = self.kept
+
     def _body_line_complete(self) -> None:
         """Accept a complete body line, or remove it and have it resampled."""
         line = self.body[self._line_at :]
         whole = line[: line.index("\n")]
-        accept = self.rules.accept_line
         spoilt = self._voice is not None and not self._voice.kept_in(whole, self.bars)
-        if spoilt or (accept and not accept(self.head + self.body[: self._line_at], whole)):
-            if self._tries < self.rules.limits.line_tries and self._line_patch is not None:
-                self._tries += 1
-                self.resampled_lines += 1
-                self._go_back_to_tie()
-                self._rewind()
-                if self._voice is not None:
-                    self._begin_given_line(self._voice)
-                else:
-                    self._set_start(self._next_counter())
-                return
-            self.refused_lines += 1
+        if (spoilt or not self._accepted(whole)) and self._resample_line():
+            return
         self._accept_line(whole)
         if self._voice is not None:
             self._begin_given_line(self._voice)
+        elif self.rules.accept_line and self._counter is not None and not self._counter[1]:
+            self._end("finished")
 
-    def _go_back_to_tie(self) -> None:
-        """Go back to the line before where a tie in it may be why this one is refused.
+    def _accepted(self, line: str) -> bool:
+        accept = self.rules.accept_line
+        return accept is None or accept(self.head + self.body[: self._line_at], line)
 
-        A tie that leads to no note is found in the line after it, and perhaps no continuation of
-        it can be accepted. After half of the tries the line with the tie is resampled too, once.
-        """
-        before = self._tied
-        half = (self.rules.limits.line_tries + 1) // 2
-        if before is None or self._tries < half or self.bars - 1 in self._removed:
-            return
-        self.bars -= 1
-        self._removed.add(self.bars)
-        self.resampled_lines += 1
-        self._line_at, self._line_patch, self._counter = before.at, before.patch, before.counter
-        self._tied, self._tries = None, 0
+    def _resample_line(self) -> bool:
+        """Remove a refused line, and perhaps lines before it; return whether it was removed."""
+        before = self.retries.refuse(self.bars) if self._line_patch is not None else None
+        if before is None:
+            self.refused_lines += 1
+            return False
+        self.resampled_lines += 1 + len(before)
+        if before:
+            first = before[0]
+            self._line_at, self._line_patch = first.at, first.patch
+            self._counter, self._line_kept = first.counter, first.kept
+            self.bars -= len(before)
+        self._rewind()
+        if self._voice is not None:
+            self._begin_given_line(self._voice)
+        else:
+            self._set_start(self._next_counter())
+        return True
+
+    def _take_end(self) -> None:
+        """End the piece, unless lines are judged and it is not complete."""
+        line = self.body[self._line_at :] if self._in_body else ""
+        if self.rules.accept_line is not None and self._in_body:
+            begun = _COUNTER.match(line)
+            if line.strip():
+                # The line was not ended. It may stay as the last one.
+                missing = begun is not None and int(begun[2]) > 0
+                if (missing or not self._accepted(line)) and self._resample_line():
+                    return
+            elif self._counter is not None and self._counter[1]:
+                self.resampled_lines += 1
+                self._set_start(self._next_counter())
+                return
+        self._end("finished")
 
     def _accept_line(self, line: str) -> None:
-        self._tied = None
-        if self._line_patch is not None and _TIED_OVER.search(line):
-            self._tied = _LineStart(self._line_at, self._line_patch, self._counter)
+        start = None
+        if self._line_patch is not None:
+            start = LineStart(self._line_at, self._line_patch, self._counter, self._line_kept)
+        self.retries.accept(start, line)
         counter = _COUNTER.match(line)
         self._counter = (int(counter[1]), int(counter[2])) if counter else None
         self.bars += 1
         self.total_bars = self._counter[0] + self._counter[1] + 1 if self._counter else 0
-        self._tries = 0
-        self._line_at = len(self.body)
-        self._line_patch = len(self.patches)
+        self._begin_line(self.body)
 
     def _begin_given_line(self, voice: GivenVoice) -> None:
         """Have the next line begin with the given voice; end the piece after its last bar."""
@@ -385,7 +393,7 @@ class Draft:
                 self.patches += encode_unit(unit)
             self.body += counted
             self._accept_line(counted)
-        self._tied = None  # forced bars are never removed
+        self.retries.forget()  # forced bars are never removed
         self.forced_bars = len(bars)
 
     def _check_limits(self) -> None:
@@ -405,7 +413,7 @@ class Draft:
             self._end("failed")
             return
         self.cuts += 1
-        self._tied = None
+        self.retries.forget()
         self._context_from = len(self.body) - len(cut.body)
         same = 0
         for old, new in zip(self.patches, cut.patches, strict=False):

@@ -36,7 +36,7 @@ from scoregate.notagen.weights import Checkpoint, find, name_of, open_checkpoint
 from scoregate.sampling import Sampling
 from scoregate.styles import Style
 
-ENGINE_VERSION = "3"
+ENGINE_VERSION = "4"
 """Changes whenever the same weights, request and seed may give another text."""
 DEFAULT_BATCH = 16
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()

@@ -53,7 +53,10 @@ class Limits:
     batch_size : int or None
         Most pieces generated side by side; None for the generator's own choice.
     line_tries : int
-        How often one line is resampled before it is kept although it was refused.
+        How often one line is resampled before lines before it are removed as well.
+    steps_back : int
+        How often lines that had been accepted are removed from a piece, because the line after
+        them was refused in all its tries. After that a refused line is kept.
 
     Raises
     ------
@@ -65,11 +68,13 @@ class Limits:
     max_seconds: float | None = None
     batch_size: int | None = None
     line_tries: int = 8
+    steps_back: int = 16
 
     def __post_init__(self) -> None:
-        for name, least in (("max_steps", 1), ("batch_size", 1), ("line_tries", 0)):
+        bounds = {"max_steps": 1, "batch_size": 1, "line_tries": 0, "steps_back": 0}
+        for name, least in bounds.items():
             value = getattr(self, name)
-            if value is not None or name == "line_tries":
+            if value is not None or not least:
                 object.__setattr__(self, name, whole_number(name, value, least))
         seconds = self.max_seconds
         if seconds is not None and not (is_number(seconds) and seconds > 0):
@@ -93,9 +98,14 @@ class Generation:
     bars : int
         Bars written, each counted once for all voices.
     resampled_lines : int
-        How often a line was refused and sampled again.
+        Lines that were removed and sampled again, and ends that came too early.
     refused_lines : int
         Lines that were still refused after the last try and stand in the text.
+    steps_back : int
+        How often lines that had been accepted were removed because of the line after them.
+    characters_drawn, characters_kept : int
+        Characters that the model wrote, and those of them that stand in the text; 0 where the
+        generator does not count them.
     context_cuts : int
         How often the model's context was full and its older half was dropped.
     seconds : float
@@ -111,6 +121,9 @@ class Generation:
     bars: int
     resampled_lines: int = 0
     refused_lines: int = 0
+    steps_back: int = 0
+    characters_drawn: int = 0
+    characters_kept: int = 0
     context_cuts: int = 0
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
@@ -289,8 +302,8 @@ class Generator(Protocol):
         limits : Limits, optional
         accept_line : callable, optional
             ``accept_line(text_so_far, line)`` is asked about each finished body line; a refused
-            line is resampled, at most ``limits.line_tries`` times. A generator that does not
-            write line by line may ignore it.
+            line is resampled, at most ``limits.line_tries`` times, and then with lines before
+            it. A generator that does not write line by line may ignore it.
         on_progress : callable, optional
             Called with a :class:`Progress` after each step of the batch.
 

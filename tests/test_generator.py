@@ -158,7 +158,8 @@ def test_piece_is_stored_without_its_texts():
     piece = Generation("raw", "finished", 1, 2, 3, notes=("a",))
     assert piece.as_dict() == {
         "ended": "finished", "seed": 1, "steps": 2, "bars": 3, "resampled_lines": 0,
-        "refused_lines": 0, "context_cuts": 0, "seconds": 0.0, "notes": ["a"],
+        "refused_lines": 0, "steps_back": 0, "characters_drawn": 0, "characters_kept": 0,
+        "context_cuts": 0, "seconds": 0.0, "notes": ["a"],
     }  # fmt: skip
 
 

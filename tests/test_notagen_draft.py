@@ -148,8 +148,8 @@ def test_line_before_is_taken_back_where_its_tie_makes_every_line_wrong():
     assert draft.bars == 3
 
 
-def test_a_line_is_taken_back_once_only():
-    draft = started(Rules(1024, Limits(line_tries=2), refuse_after_tie))
+def test_a_line_is_taken_back_for_its_tie_once_only():
+    draft = started(Rules(1024, Limits(line_tries=2, steps_back=1), refuse_after_tie))
     begin_body(draft, bar(0, 9))
     for _ in range(2):
         say(draft, bar(1, 8, "C8-"))
@@ -159,6 +159,153 @@ def test_a_line_is_taken_back_once_only():
     say(draft, bar(2, 7, "G8"))
     assert draft.bars == 3
     assert draft.refused_lines == 1
+    assert draft.retries.steps_back == 1
+
+
+def refuse_after_d(text_so_far, line):
+    """Refuse every line after one that begins with D: the fault lies in the line before."""
+    return "[V:1]D8" not in text_so_far.splitlines()[-1]
+
+
+def test_where_all_tries_are_used_up_the_line_before_is_resampled():
+    draft = started(Rules(1024, Limits(line_tries=2), refuse_after_d))
+    begin_body(draft, bar(0, 9))
+    first = draft.raw
+    say(draft, bar(1, 8, "D8"))
+    for _ in range(3):
+        assert draft.bars == 2
+        say(draft, bar(2, 7, "G8"))
+    assert draft.raw == first
+    assert decode(draft.patches) == first
+    assert draft.start == tuple(b"[r:1/8]")
+    assert (draft.bars, draft.resampled_lines, draft.retries.steps_back) == (1, 4, 1)
+    say(draft, bar(1, 8, "E8"))
+    say(draft, bar(2, 7, "G8"))
+    assert draft.raw == first + bar(1, 8, "E8") + bar(2, 7, "G8")
+    assert draft.refused_lines == 0
+
+
+def test_one_line_more_is_removed_each_time_the_same_line_fails():
+    draft = started(Rules(1024, Limits(line_tries=1), lambda _, line: not line.startswith("[r:3")))
+    begin_body(draft, bar(0, 9))
+    removed = []
+    for _ in range(3):
+        for number in range(draft.bars, 3):
+            say(draft, bar(number, 9 - number))
+        say(draft, bar(3, 6))
+        say(draft, bar(3, 6))
+        removed.append(3 - draft.bars)
+    assert removed == [1, 2, 3]
+    assert draft.raw.endswith(HEADER)
+    assert draft.start == tuple(b"[r:0/")
+
+
+def test_steps_back_are_bounded():
+    draft = started(Rules(1024, Limits(line_tries=2, steps_back=3), lambda _, line: "[r:0" in line))
+    begin_body(draft, bar(0, 9))
+    said = 0
+    while draft.ended is None and said < 100:
+        say(draft, bar(draft.bars, 9 - draft.bars))
+        said += 1
+    assert draft.ended == "finished"
+    assert draft.retries.steps_back == 3
+    assert draft.refused_lines == 9
+    assert said < 60
+    plain = started(Rules(1024, Limits(line_tries=2, steps_back=0), lambda _, line: "[r:0" in line))
+    begin_body(plain, bar(0, 1))
+    for _ in range(3):
+        say(plain, bar(1, 0))
+    assert (plain.retries.steps_back, plain.refused_lines, plain.ended) == (0, 1, "finished")
+
+
+def test_lines_before_a_cut_are_not_removed():
+    draft = started(Rules(40, Limits(line_tries=1), lambda _, line: "G8" not in line))
+    begin_body(draft, bar(0, 99))
+    number = 1
+    while not draft.cuts:
+        say(draft, bar(number, 99 - number))
+        number += 1
+    # The line in which the context was cut begins behind the cut, and can be removed.
+    refused = bar(number - 1, 100 - number, "G8")
+    kept = draft.body[: -len(bar(number - 1, 100 - number))]
+    for _ in range(2):
+        say(draft, bar(number, 99 - number, "G8"))
+    assert draft.body == kept
+    for _ in range(2):
+        say(draft, refused)
+    assert draft.body == kept + refused
+    assert draft.refused_lines == 1
+
+
+def accept_all(text_so_far, line):
+    return True
+
+
+def test_a_judged_piece_ends_with_the_line_that_is_counted_as_the_last():
+    draft = started(Rules(1024, accept_line=accept_all))
+    begin_body(draft, bar(0, 1))
+    assert draft.ended is None
+    say(draft, bar(1, 0))
+    assert draft.ended == "finished"
+    assert draft.raw.endswith(bar(1, 0))
+
+
+def test_an_end_before_the_last_line_is_sampled_again_where_lines_are_judged():
+    draft = started(Rules(1024, accept_line=accept_all))
+    begin_body(draft, bar(0, 2))
+    kept = draft.raw
+    finish_piece(draft)
+    assert draft.ended is None
+    assert draft.raw == kept
+    assert draft.start == tuple(b"[r:1/1]")
+    assert draft.resampled_lines == 1
+    say(draft, bar(1, 1))
+    say(draft, bar(2, 0))
+    assert draft.ended == "finished"
+    raw = started(Rules(1024))
+    begin_body(raw, bar(0, 2))
+    finish_piece(raw)
+    assert raw.ended == "finished"
+
+
+def test_an_end_within_a_line_is_judged_with_it():
+    draft = started(Rules(1024, accept_line=lambda _, line: line.endswith("|")))
+    begin_body(draft, bar(0, 1))
+    kept = draft.raw
+    say(draft, "[r:1/0][V:1]C8|[V:2]C,4", closed=True)
+    finish_piece(draft)
+    assert (draft.ended, draft.raw) == (None, kept)
+    say(draft, "[r:1/0][V:1]C8|[V:2]C,8|")
+    finish_piece(draft)
+    assert draft.ended == "finished"
+    assert draft.raw == kept + "[r:1/0][V:1]C8|[V:2]C,8|"
+
+
+def test_a_piece_that_always_ends_too_early_ends():
+    draft = started(Rules(1024, Limits(line_tries=2, steps_back=2), accept_all))
+    begin_body(draft, bar(0, 9))
+    said = 0
+    while draft.ended is None and said < 100:
+        # Behind a forced counter the model can't end at once.
+        say_patches(draft, [padded("".join(map(chr, draft.start)))] if draft.start else [EOS_PATCH])
+        said += 1
+    assert draft.ended == "finished"
+
+
+def test_characters_drawn_and_kept():
+    draft = started(Rules(1024, accept_line=lambda _, line: "G8" not in line))
+    header = len("%end\n" + HEADER)
+    assert (draft.drawn, draft.kept) == (header, header)
+    begin_body(draft, bar(0, 9))
+    # The first patch of a body is sampled again behind "[r:0/", which is given.
+    first = draft.kept
+    assert first == header + len(bar(0, 9)) - len("[r:0/")
+    assert draft.drawn == first + 16
+    say(draft, bar(1, 8, "G8"))
+    assert draft.kept == first
+    assert draft.drawn == first + 16 + len(bar(1, 8, "G8"))
+    say(draft, bar(1, 8, "C8"))
+    assert draft.kept == first + len(bar(1, 8, "C8")) - len("[r:1/8]")
 
 
 def test_a_forced_bar_is_not_taken_back():
@@ -408,6 +555,7 @@ def test_nonsense_never_parts_the_context_from_the_text(number):
         draft.mark_cached()
         draft.advance(nonsense(random, draft.start))
         assert draft.patches[: draft.cached] == seen[: draft.cached]
+        assert 0 <= draft.kept <= min(draft.drawn, len(draft.raw))
         if draft.ended is None:
             assert len(draft.patches) < rules.context
             given = "" if draft._start_is_new else "".join(map(chr, draft.start))

@@ -75,7 +75,7 @@ def _at(code: str, message: str, voice: Voice, bar: Bar, critical: bool = False)
     )
 
 
-def _numbers(ending: str) -> set[int]:
+def passes_of(ending: str) -> set[int]:
     """Return the passes of an ending: {1, 2, 3} of ``1-3``; empty where it has only words."""
     passes: set[int] = set()
     for part in ending.split(","):
@@ -96,7 +96,7 @@ def _endings(voice: Voice, converted: bool) -> list[Finding]:
     before: set[int] = set()  # the passes of the endings since the last first one
     first: Bar | None = None  # a first ending that waits for the second one
     for bar in voice.bars:
-        passes = _numbers(bar.ending)
+        passes = passes_of(bar.ending)
         if not passes:
             continue
         if 1 in passes:
