@@ -1,8 +1,9 @@
 """Styles: period, composer and instrumentation, as prompts name them.
 
-A style is written ``Baroque/Bach, Johann Sebastian/Choral``; ``_`` works in place of ``/``, and
-capitals and accents don't matter. Which styles weights were trained on is known to their
-generator; others give poor music, so they are refused unless asked for.
+A style is written ``Baroque/Bach, Johann Sebastian/Choral``; ``_`` works in place of ``/``,
+capitals and accents don't matter, and Chinese names are known (:mod:`scoregate.style_names`). Which
+styles weights were trained on is known to their generator; others give poor music, so they are
+refused unless asked for.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from scoregate.errors import RequestError
+from scoregate.style_names import in_latin
 from scoregate.transliteration import to_ascii
 
 
@@ -48,7 +50,7 @@ def parse(text: str | Style) -> Style:
     """
     if isinstance(text, Style):
         return text
-    plain = to_ascii(text)
+    plain = to_ascii(text if text.lstrip().startswith("%") else in_latin(text))
     if plain.lstrip().startswith("%"):
         parts = [line.strip().removeprefix("%") for line in plain.strip().splitlines()]
         parts = [part for part in parts if part != "end"]
@@ -87,6 +89,8 @@ def resolve(
         return parse(text)
     if not isinstance(text, Style) and text.lstrip().startswith("%"):
         text = parse(text)
+    if isinstance(text, str):
+        text = in_latin(text)
     wanted = [_fold(part) for part in str(text).replace("_", "/").split("/")]
     if not any(wanted):
         raise RequestError("The style is empty.", "`scoregate styles` lists what can be asked for.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from prefect import task
@@ -102,7 +102,8 @@ def prepare(request: VaryRequest) -> Theme:
     else:
         _check_instruments(chosen, style)
         text = themes.opening(chosen, style)
-    _check_valid(melody_alone(text) if request.reharmonise else text, source.name, str(style))
+    heard = melody_alone(text) if request.reharmonise else f"X:1\n{text}"
+    _check_valid(heard, source.name, str(style))
     forced_as = "voice" if request.reharmonise else "opening"
     context = open_checkpoint(find(request.weights)).shape.length
     themes.check_length(text, style, forced_as, context)
@@ -206,6 +207,8 @@ def _check_valid(text: str, name: str, style: str | None) -> None:
     seen = examine(text, style=style, gates=gates, profile=profile)
     for finding in seen.findings:
         if finding.severity == "critical":
+            if style:  # Its lines are those of the forced text, which nobody has seen.
+                finding = replace(finding, line=None, column=None)
             raise RequestError(
                 f"The theme {name} is not valid: {finding}.",
                 "Correct it, or choose other bars with --bars; `scoregate check` says more.",

@@ -11,7 +11,7 @@ from scoregate.convert.bar_events import write_bar
 from scoregate.convert.chorale import CHORALE_HEADS, as_chorale
 from scoregate.convert.piece import Bar, ConversionError, Piece, bars_of, piece_text
 from scoregate.errors import RequestError
-from scoregate.notagen.text.patches import encode
+from scoregate.notagen.text.patches import encode, encode_unit, units_of_line
 from scoregate.notagen.text.styles import PROMPT_END
 from scoregate.styles import Style
 
@@ -120,7 +120,7 @@ def soprano(piece: Piece) -> str:
     Raises
     ------
     RequestError
-        The voice has chords or layers, tuplets, values below 1/32, or changes its key or metre.
+        The voice has chords or layers, values below 1/32, or changes its key or metre.
     """
     names = list(piece.voices)
     chosen = next((name for name in names if _SOPRANO.search(piece.heads.get(name, ""))), names[0])
@@ -203,12 +203,16 @@ def check_length(text: str, style: Style, forced_as: str, context: int) -> None:
     ------
     RequestError
     """
-    head = text[: text.index("[V:")]
-    before = len(encode(style.prompt + PROMPT_END + head))
-    music = len(encode(style.prompt + PROMPT_END + text)) - before
-    patches = before + music * (len(CHORALE_HEADS) if forced_as == "voice" else 1)
+    head, *lines = text.split("\n[V:")
+    before = len(encode(f"{style.prompt}{PROMPT_END}{head}\n"))
+    patches = before
+    for line in lines:
+        voices = units_of_line(f"[r:99/99][V:{line}")
+        if forced_as == "voice":
+            voices += [f"|[V:{line}"] * (len(CHORALE_HEADS) - 1)
+        patches += sum(len(encode_unit(unit)) for unit in voices)
     if patches >= context:
-        count = text.count("\n[V:")
+        count = len(lines)
         fitting = max((context - before) * count // max(patches - before, 1) - 1, 1)
         raise RequestError(
             f"The theme's {count} bars take about {patches} patches of 16 characters, and the "
