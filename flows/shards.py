@@ -19,7 +19,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextvars import copy_context
 from pathlib import Path
@@ -43,7 +43,7 @@ from scoregate.errors import (
 from scoregate.flows.run_job import read_outcome
 from scoregate.generator import find_generator
 from scoregate.progress import report
-from scoregate.requests import ProduceRequest
+from scoregate.requests import PlanRequest, ProduceRequest
 
 MOST_TRIES = 3
 """How often a shard is started."""
@@ -114,7 +114,6 @@ def run_shards(run: ProductionRun, request: ProduceRequest) -> None:
     ScoregateError
         A shard failed again and again. The others are finished first.
     """
-    log = get_run_logger()
     shards = shard_requests(run.request, run.record.run_id)
     if request.dask or request.deployment:
         # Their workers share the disk, not the working directory.
@@ -122,35 +121,68 @@ def run_shards(run: ProductionRun, request: ProduceRequest) -> None:
         shards = [shard.model_copy(update={"out": out}) for shard in shards]
     done = _finished(run, shards)
     left = [number for number in range(len(shards)) if number not in done]
-    runner, at_once = _runner(request)
-    failed: list[ScoregateError] = []
-    with ThreadPoolExecutor(min(at_once, max(len(left), 1))) as threads:
+    runner, at_once = runner_for(request)
+
+    def finished(number: int, run_id: str) -> None:
+        done[number] = run_id
+        run.journal.append([{"event": "shard", "number": number, "run_id": run_id}])
+        report("shards", len(done), len(shards))
+
+    failed = run_each({number: shards[number] for number in left}, runner, at_once, finished)
+    if failed:
+        first = next(iter(failed.values()))
+        raise RunError(
+            f"{len(failed)} of {len(shards)} shards could not be finished: {first.problem}",
+            f"{first.remedy} The same command goes on with those that are missing.",
+        )
+    _join(run, [run.store.run(done[number]) for number in sorted(done)])
+
+
+def run_each(
+    requests: Mapping[int, ProduceRequest],
+    runner: Runner,
+    at_once: int,
+    finished: Callable[[int, str], None],
+) -> dict[int, ScoregateError]:
+    """Run requests side by side, and again where a worker was lost; the others go on.
+
+    Parameters
+    ----------
+    requests : mapping of int to ProduceRequest
+        By a number of the caller's.
+    runner : callable
+        See :func:`runner_for`.
+    at_once : int
+    finished : callable
+        Called with number and id of the run when one has ended well, in the calling thread.
+
+    Returns
+    -------
+    dict of int to ScoregateError
+        Why requests could not be finished, in the order in which they failed.
+    """
+    log = get_run_logger()
+    failed: dict[int, ScoregateError] = {}
+    with ThreadPoolExecutor(min(at_once, max(len(requests), 1))) as threads:
         waiting: dict[Future[str], int] = {
-            threads.submit(copy_context().run, _tried, runner, shards[number]): number
-            for number in left
+            threads.submit(copy_context().run, _tried, runner, request): number
+            for number, request in requests.items()
         }
         try:
             for future in as_completed(waiting):
                 number = waiting[future]
                 try:
-                    done[number] = future.result()
+                    run_id = future.result()
                 except ScoregateError as error:
-                    failed.append(error)
-                    log.error("Shard %d: %s", number, error.problem)
+                    failed[number] = error
+                    log.error("Request %d: %s", number, error.problem)
                     continue
-                line = {"event": "shard", "number": number, "run_id": done[number]}
-                run.journal.append([line])
-                report("shards", len(done), len(shards))
+                finished(number, run_id)
         except BaseException:
             threads.shutdown(wait=False, cancel_futures=True)
             _terminate_all()
             raise
-    if failed:
-        raise RunError(
-            f"{len(failed)} of {len(shards)} shards could not be finished: {failed[0].problem}",
-            f"{failed[0].remedy} The same command goes on with those that are missing.",
-        )
-    _join(run, [run.store.run(done[number]) for number in sorted(done)])
+    return failed
 
 
 def _finished(run: ProductionRun, shards: list[ProduceRequest]) -> dict[int, str]:
@@ -194,8 +226,8 @@ def _tried(runner: Runner, shard: ProduceRequest) -> str:
                 raise
 
 
-def _runner(request: ProduceRequest) -> tuple[Runner, int]:
-    """Return what runs a shard, and how many may run at once."""
+def runner_for(request: ProduceRequest | PlanRequest) -> tuple[Runner, int]:
+    """Return what runs a request where this one says, and how many may run at once."""
     if request.deployment:
         return _by_deployment(request.deployment), AT_ONCE
     if request.dask:

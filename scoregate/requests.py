@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -194,10 +194,7 @@ class ProduceRequest(Request):
 
     @model_validator(mode="after")
     def _cluster_runs_shards(self) -> ProduceRequest:
-        if self.shards == 1 and (self.dask or self.deployment):
-            raise ValueError("dask and deployment run shards: give their number with shards")
-        if self.dask and self.deployment:
-            raise ValueError("shards run on Dask or as a deployment's runs, not both")
+        _check_cluster(self)
         return self
 
     @model_validator(mode="after")
@@ -237,8 +234,77 @@ class ProduceRequest(Request):
         return self.model_copy(update={"style": str(style)})
 
 
+def _check_cluster(request: ProduceRequest) -> None:
+    """Refuse a cluster where there are no shards, and two clusters."""
+    if request.shards == 1 and (request.dask or request.deployment):
+        raise ValueError("dask and deployment run shards: give their number with shards")
+    if request.dask and request.deployment:
+        raise ValueError("shards run on Dask or as a deployment's runs, not both")
+
+
 _NOT_SHAPING = ("preset", "out", "batch", "threads", "processes", "fresh", "dask", "deployment")
 """Fields of a production request that say where and how fast, not what."""
+
+
+class PlanOptions(Request):
+    """Which plan is run, and how. Each field describes itself."""
+
+    plan: PathText = Field(
+        default="",
+        description="Run the requests of this file in place of one: TOML, CSV with a header, or "
+        "JSON lines. The options beside it hold for the rows that do not say otherwise.",
+    )
+    at_once: int = Field(
+        default=0,
+        ge=0,
+        le=256,
+        description="Most requests of a plan at once; 0 takes every core, or what a cluster has.",
+    )
+    skip_bad_rows: bool = Field(
+        default=False,
+        description="Run the other rows of a plan where some are not valid.",
+    )
+
+
+class PlanRequest(PlanOptions):
+    """A request to run a plan. Each field describes itself."""
+
+    plan: PathText = Field(min_length=1, description="File of the plan.")
+    defaults: dict[str, Any] = Field(
+        default={}, description="Values of the rows that do not give them, by field."
+    )
+    out: PathText = Field(default="out", description="Folder of the archive and the reports.")
+    fresh: bool = Field(default=False, description="Run finished requests again.")
+    dask: str | None = Field(default=None, description="Run the requests on a Dask cluster.")
+    deployment: str | None = Field(
+        default=None, description="Run the requests as flow runs of this deployment."
+    )
+
+
+class ProduceOptions(ProduceRequest, PlanOptions):
+    """What `scoregate produce` can be asked for: one request, or the requests of a plan."""
+
+    @model_validator(mode="after")
+    def _cluster_runs_shards(self) -> ProduceOptions:
+        if not self.plan:
+            if self.at_once or self.skip_bad_rows:
+                raise ValueError("at-once and skip-bad-rows are for a plan: give it with plan")
+            _check_cluster(self)
+        return self
+
+    def production(self) -> ProduceRequest:
+        """Return the one request."""
+        given = {name: getattr(self, name) for name in ProduceRequest.model_fields}
+        return ProduceRequest.model_construct(
+            self.model_fields_set & ProduceRequest.model_fields.keys(), **given
+        )
+
+    def plan_request(self) -> PlanRequest:
+        """Return the request to run a plan; what was given beside it are the rows' defaults."""
+        own = PlanRequest.model_fields.keys() - {"defaults"}
+        values = {name: getattr(self, name) for name in own}
+        defaults = {name: getattr(self, name) for name in self.model_fields_set - own}
+        return checked(PlanRequest, **values, defaults=defaults)
 
 
 class VaryRequest(ProduceRequest):
@@ -310,6 +376,66 @@ class SweepRequest(Request):
     processes: int = Field(
         default=0, ge=0, le=256, description="Processes that generate; 0 takes every core."
     )
+
+
+class SearchRequest(Request):
+    """A request to search for the best temperature and top_p. Each field describes itself."""
+
+    style: str = Field(
+        default="", description="Period/Composer/Instrumentation; left out, Bach chorales."
+    )
+    weights: str | None = Field(
+        default=None, description="Name or file of the weights; left out, the embedded model."
+    )
+    model: str = Field(default="notagen", description="Kind of generator.")
+    top_k: int = Field(default=9, ge=0, le=128, description="Number of tokens to sample from.")
+    lines: Literal["raw", "judged"] = Field(
+        default="judged",
+        description="judged: lines that break a rule are resampled, as `produce` does; raw: as "
+        "the model wrote them.",
+    )
+    count: int = Field(default=40, ge=1, le=10_000, description="Pieces of a run.")
+    fine: int = Field(
+        default=9, ge=0, le=500, description="Runs of the fine stage, after nine coarse ones."
+    )
+    reference: str = Field(
+        default="",
+        description="Set of pieces that the measures are held against, named as for `compare`; "
+        "left out, corpus:bach-chorales for Bach chorales and none for other styles; `none` for "
+        "none.",
+    )
+    most: int = Field(
+        default=200, ge=5, le=5_000, description="Pieces of the reference; a larger one is drawn."
+    )
+    pass_share: float = Field(
+        default=0.5, ge=0, allow_inf_nan=False, description="What the pass rate counts."
+    )
+    likeness_share: float = Field(
+        default=0.3,
+        ge=0,
+        allow_inf_nan=False,
+        description="What likeness to the reference counts.",
+    )
+    rating_share: float = Field(
+        default=0.2,
+        ge=0,
+        allow_inf_nan=False,
+        description="What ratings count, of the dashboard and of --ask.",
+    )
+    seed: int = Field(default=1, ge=0, lt=2**31, description="Seed of pieces and proposals.")
+    out: PathText = Field(
+        default="out", description="Folder of the archive whose ratings are read."
+    )
+    folder: PathText = Field(default="search", description="Folder of study, cells and results.")
+    processes: int = Field(
+        default=0, ge=0, le=256, description="Processes that generate; 0 takes every core."
+    )
+
+    @model_validator(mode="after")
+    def _counts_something(self) -> SearchRequest:
+        if not (self.pass_share or self.likeness_share or self.rating_share):
+            raise ValueError("at least one of the shares must be above 0")
+        return self
 
 
 class CompareRequest(Request):

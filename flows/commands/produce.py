@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
 from scoregate.findings import Status
 from scoregate.flows.options import Verbose, takes
-from scoregate.flows.printing import command_name
+from scoregate.flows.printing import command_name, printable
 from scoregate.flows.termination import EXIT_CTRL_C, EXIT_SIGTERM, Terminated, sigterm_raises
-from scoregate.requests import ProduceRequest
+from scoregate.requests import PlanRequest, ProduceOptions, ProduceRequest
 
 if TYPE_CHECKING:
     from scoregate.archive.records import RunRecord
+    from scoregate.flows.plans import PlanRecord
 
 HELP = """Produce passing pieces and archive each with its quality report.
 
@@ -23,28 +24,67 @@ HELP = """Produce passing pieces and archive each with its quality report.
     scoregate produce --style 'Baroque/Bach, Johann Sebastian/Choral' --count 12 --seed 7
     scoregate produce --count 20 --temperature 1.1 --top-p 0.95 --rounds 20 --out tonight
     scoregate produce --weights x --count 1 --style chopin/keyboard --max-minutes 20
+    scoregate produce --plan tonight.csv --at-once 2
 
 A Prefect server is started in the background if none is healthy; its pages show the run.
 
 A run that was killed, stopped by SIGTERM or ended by an error goes on where it was with the same
 command; --fresh starts anew.
 
-Exit code: 0 all were produced, 1 the rounds ran out before (what passed stays archived),
+A plan is a file of many requests (TOML, CSV or JSON lines), whose runs have one joint table and
+page. The same command runs only the requests that are not finished.
+
+Exit code: 0 all were produced, 1 the rounds ran out before (what passed stays archived), or a
+request of a plan failed or was skipped,
 2 the request can't be served or something failed, 3 another process is at work on the same
 request, 130 Ctrl-C, 143 SIGTERM.
 """
 
 
-@takes(ProduceRequest)
-def command(request: ProduceRequest, verbose: Verbose = False) -> None:
+@takes(ProduceOptions)
+def command(request: ProduceOptions, verbose: Verbose = False) -> None:
     """Run the line and print what passed, why others did not, and what to type next."""
-    from scoregate.flows.launch import check_request, leave, prepare, run_flow
+    from scoregate.flows.launch import check_request, leave, prepare
 
     prepare(verbose)
-    request = check_request(request)
+    if request.plan:
+        _run_plan(request.plan_request())
+    asked = check_request(request.production())
+    record = _run("scoregate.flows.produce:produce", asked)
+    _summarise(record, Path(asked.out))
+    leave(1 if record.missing else 0)
+
+
+def _run_plan(request: PlanRequest) -> NoReturn:
+    """Run a plan, print its joint table, and leave."""
+    from scoregate.flows.launch import leave
+    from scoregate.flows.plans import checked_rows
+
+    checked_rows(request)  # A bad row is told before a server is started.
+    record: PlanRecord = _run("scoregate.flows.plans:run_plan", request)
+    short = False
+    for one in record.results:
+        short = short or one.state != "finished" or one.passed != one.wanted
+        what = printable(one.name or one.style)
+        if one.state == "finished":
+            done = f"{one.passed} of {one.wanted} passed ({one.drawn} generated)"
+            typer.echo(f"{one.row:>4}  {what}: {done}")
+        else:
+            typer.echo(f"{one.row:>4}  {what}: {one.state}: {printable(one.problem)}")
+    total = len(record.results)
+    typer.echo(f"\n{record.run} of {total} requests were run now.\n\nNext:")
+    for kind, path in record.paths.items():
+        typer.echo(f"  {kind:<6} {path}")
+    leave(1 if short else 0)
+
+
+def _run(entrypoint: str, request: ProduceRequest | PlanRequest) -> Any:
+    """Run a flow; leave where it is stopped."""
+    from scoregate.flows.launch import leave, run_flow
+
     try:
         with sigterm_raises():
-            record = run_flow("scoregate.flows.produce:produce", request=request)
+            return run_flow(entrypoint, request=request)
     except (KeyboardInterrupt, Terminated) as stop:
         # Ctrl-C during generation ends the run in good order; this was at another time.
         typer.echo(
@@ -53,8 +93,6 @@ def command(request: ProduceRequest, verbose: Verbose = False) -> None:
             err=True,
         )
         leave(EXIT_SIGTERM if isinstance(stop, Terminated) else EXIT_CTRL_C)
-    _summarise(record, Path(request.out))
-    leave(1 if record.missing else 0)
 
 
 def _summarise(record: RunRecord, out: Path) -> None:
