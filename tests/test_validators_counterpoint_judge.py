@@ -1,8 +1,13 @@
 """The judge of counterpoint: each rule on a bar written for it, and what it leaves alone."""
 
+from random import Random
+
 import pytest
 
+from scoregate.abc.reader import read
 from scoregate.validators import counterpoint_judge as judge
+from scoregate.validators.analysis.counterpoint import moments
+from scoregate.validators.analysis.counterpoint import parallels as gate_parallels
 from scoregate.validators.counterpoint_judge import CounterpointJudge, Rule, faults, line_judge
 from scoregate.validators.line_judge import accept_line
 
@@ -17,29 +22,96 @@ def line(number: int, *voices: str) -> str:
     return f"[r:{number}/{9 - number}]{cells}\n"
 
 
-GOOD = line(1, "c4 B4", "G4 G4", "E4 D4", "C,4 G,4")
+GOOD = ("c4 B4", "G4 G4", "E4 D4", "C,4 G,4")
 BAD = {
-    "parallels": line(1, "c4 d4", "G4 A4", "E4 F4", "C,4 D,4"),
-    "leaps": line(1, "c4 b4", "G4 G4", "E4 D4", "C,4 G,4"),
-    "sevenths": line(1, "f2 g2 a4", "d4 c4", "B4 c4", "G,4 F,4"),
-    "leading tones": line(1, "B4 c4", "G4 G4", "B,4 C4", "D,4 E,4"),
+    "parallels": ("c4 d4", "G4 A4", "E4 F4", "C,4 D,4"),
+    "leaps": ("c4 b4", "G4 G4", "E4 D4", "C,4 G,4"),
+    "sevenths": ("f2 g2 a4", "d4 c4", "B4 c4", "G,4 F,4"),
+    "leading tones": ("B4 c4", "G4 G4", "B,4 C4", "D,4 E,4"),
 }
 
 
 def test_good_writing_breaks_no_rule():
-    assert faults(HEAD, GOOD) == set()
-    assert CounterpointJudge()(HEAD, GOOD)
+    assert faults(HEAD, line(0, *GOOD)) == {"motion"}
+    assert faults(HEAD, line(0, "c3 d B4", *GOOD[1:])) == set()
+    assert CounterpointJudge()(HEAD, line(0, *GOOD))
 
 
 @pytest.mark.parametrize("rule", BAD)
 def test_each_rule_finds_its_fault(rule):
-    assert rule in faults(HEAD, BAD[rule])
+    assert rule in faults(HEAD, line(0, *BAD[rule]))
 
 
 @pytest.mark.parametrize("rule", BAD)
 def test_a_fault_into_the_bar_from_the_line_before_counts(rule):
     first = line(0, "e8", "G8", "C8", "C,8")
-    assert rule in faults(HEAD + first, BAD[rule])
+    assert rule in faults(HEAD + first, line(1, *BAD[rule]))
+
+
+def test_a_phrase_ends_with_a_cadence_or_breaks_the_rule():
+    assert "cadences" in faults(HEAD, line(0, "A4 !fermata!G4", "F4 E4", "C4 C4", "F,4 C,4"))
+    full = line(0, "B4 !fermata!c4", "G4 G4", "D4 E4", "G,4 C,4")
+    assert "cadences" not in faults(HEAD, full)
+    # Without a fermata no phrase ends; the dominant may stand in the line before.
+    assert "cadences" not in faults(HEAD, full.replace("!fermata!", "").replace("G,4", "A,4"))
+    before = line(0, "c4 B4", "G4 G4", "E4 D4", "C,4 G,4")
+    assert "cadences" not in faults(HEAD + before, line(1, "!fermata!c8", "G8", "E8", "C,8"))
+    assert "cadences" in faults(HEAD + before, line(1, "!fermata!c8", "G8", "E8", "E,8"))
+
+
+def test_the_piece_ends_with_a_cadence_in_its_key_or_breaks_the_rule():
+    ends = ("B4 c4|]", "G4 G4|]", "D4 E4|]", "G,4 C,4|]")
+    last = line(9, *ends).replace("|]|", "|]")
+    before = "".join(line(number, *GOOD) for number in range(9))
+    assert "ending" not in faults(HEAD + before, last)
+    assert "ending" in faults(HEAD.replace("K:C", "K:G") + before, last)
+    assert "ending" in faults(HEAD + before, last.replace("G,4", "F,4").replace("B4", "A4"))
+    # Any other line may end as it likes.
+    assert "ending" not in faults(HEAD, line(0, *GOOD))
+
+
+def test_a_line_without_motion_is_one_in_which_all_notes_begin_on_beats():
+    assert "motion" in faults(HEAD, line(0, "c2 d2 e4", "G8", "E8", "C,8"))
+    assert "motion" not in faults(HEAD, line(0, "c2 d3 e f2", "G8", "E8", "C,8"))
+    assert "motion" not in faults(HEAD, line(0, "c8", "G8", "E8", "C,8"))
+
+
+def test_the_parallels_are_those_of_the_gate():
+    """The judge's rule on whole numbers, and the gate's on arrays, on random lines."""
+    random = Random(1)
+    pitches = list("CDEFGABcdefg")
+    found = 0
+    for _ in range(200):
+        voices = [
+            " ".join(f"{random.choice(pitches)}{n}" for n in random.choice(RHYTHMS))
+            for _ in range(4)
+        ]
+        lines = [line(0, *voices), line(1, *random.sample(voices, 4))]
+        score = read("X:1\n" + HEAD + "".join(lines))
+        expected = any(clash.bar == 1 for clash in gate_parallels(moments(score)))
+        assert ("parallels" in faults(HEAD + lines[0], lines[1])) is expected
+        found += expected
+    assert 20 < found < 160
+
+
+RHYTHMS = ((2, 2, 2, 2), (4, 4), (3, 1, 4), (1, 1, 2, 4), (8,), (2, 1, 1, 3, 1))
+
+
+def test_a_place_is_held_to_a_rule_however_often_it_is_tried():
+    place = CounterpointJudge((Rule("motion", 0.5, "", "place"),))
+    piece = CounterpointJudge((Rule("motion", 0.5, "", "piece"),))
+    tries = [line(0, f"{a}4 {b}4", *GOOD[1:]) for a in "cdefg" for b in "Bcde"]
+    heads = [HEAD.replace("M:4/4", f"Q:1/4={n}\nM:4/4") for n in range(60, 160)]
+    answers = [{place(head, one) for one in tries[:4]} for head in heads]
+    assert all(len(found) == 1 for found in answers)
+    assert 35 < sum(found == {True} for found in answers) < 65
+    for head in heads[:9]:
+        first = line(0, "c3 d e4", *GOOD[1:])
+        so_far, whole = head + first, set()
+        for number in range(1, 4):
+            whole.add(piece(so_far, line(number, *GOOD)))
+            so_far += line(number, "c3 d e4", *GOOD[1:])
+        assert len(whole) == 1
 
 
 def test_parallels_across_the_barline_are_the_later_lines_fault():
@@ -61,26 +133,27 @@ def test_a_leap_after_a_fermata_or_a_rest_is_free():
 
 
 def test_a_seventh_that_falls_or_waits_is_resolved():
-    assert "sevenths" not in faults(HEAD, line(1, "f4 e4", "d4 c4", "B4 c4", "G,4 C,4"))
-    assert "sevenths" not in faults(HEAD, line(1, "f2 g2 e4", "d4 c4", "B4 c4", "G,4 C,4"))
+    assert "sevenths" not in faults(HEAD, line(0, "f4 e4", "d4 c4", "B4 c4", "G,4 C,4"))
+    assert "sevenths" not in faults(HEAD, line(0, "f2 g2 e4", "d4 c4", "B4 c4", "G,4 C,4"))
     # The bar ends before the voice has moved twice: nothing is known yet.
-    assert "sevenths" not in faults(HEAD, line(1, "f8", "d8", "B8", "G,8"))
+    assert "sevenths" not in faults(HEAD, line(0, "f8", "d8", "B8", "G,8"))
 
 
 def test_the_rules_of_the_gates_come_first():
-    assert not CounterpointJudge()(HEAD, line(1, "c4 B2", "G4 G4", "E4 D4", "C,4 G,4"))
+    assert not CounterpointJudge()(HEAD, line(0, "c4 B2", *GOOD[1:]))
 
 
 def test_a_strength_is_the_share_of_lines_that_are_refused():
     half = CounterpointJudge((Rule("parallels", 0.5, ""),))
     texts = [HEAD.replace("M:4/4", f"Q:1/4={n}\nM:4/4") for n in range(60, 160)]
-    refused = sum(not half(text, BAD["parallels"]) for text in texts)
-    assert 35 < refused < 65
-    assert [half(t, BAD["parallels"]) for t in texts] == [half(t, BAD["parallels"]) for t in texts]
+    bad = line(0, *BAD["parallels"])
+    answers = [half(text, bad) for text in texts]
+    assert 35 < answers.count(False) < 65
+    assert [half(text, bad) for text in texts] == answers
     never = CounterpointJudge((Rule("parallels", 0.0, ""),))
     always = CounterpointJudge((Rule("parallels", 1.0, ""),))
-    assert never(HEAD, BAD["parallels"])
-    assert not always(HEAD, BAD["parallels"])
+    assert never(HEAD, bad)
+    assert not always(HEAD, bad)
 
 
 def test_only_choral_styles_are_judged_so():

@@ -79,8 +79,10 @@ class LineState:
         The reader's findings on the last line.
     found : int
         How many there were, those that were only counted included.
+    line : str
+        The last line, as written.
     row : Row
-        The bars of the last line.
+        Its bars.
     rows : tuple of Row
         The bars of all lines that sound.
     rhythms : tuple of int
@@ -110,7 +112,8 @@ class LineState:
     triads : dict of str to int
         Chords of three notes and more of each voice for one wind player.
     notes : list or None
-        The notes of the last line, where a judge of counterpoint has made them.
+        The notes of the last line as a judge of counterpoint sees them from the next one, where
+        it has made them.
     """
 
     __slots__ = (
@@ -122,6 +125,7 @@ class LineState:
         "head",
         "lacking",
         "lengths",
+        "line",
         "notes",
         "open_repeat",
         "pickups",
@@ -138,6 +142,7 @@ class LineState:
     def __init__(self, head: Head, body: Body, remarks: FindingCollector) -> None:
         self.head, self.body, self.remarks = head, body, remarks
         self.found = 0
+        self.line = ""
         self.row: Row = ()
         self.rows: tuple[Row, ...] = ()
         self.rhythms: tuple[int, ...] = ()
@@ -217,7 +222,7 @@ def follow(before: LineState, line: str) -> LineState:
         voice.bars.clear()
         if voice.ties and voice.id not in present:
             voice.ties.clear()
-    after.row = row
+    after.row, after.line = row, line
     if len(body.marks) > marks:
         index, left, _ = body.marks[-1]
         after.counter = index, left
