@@ -105,7 +105,7 @@ def read_plan(request: PlanRequest) -> tuple[list[Row], list[BadRow]]:
     given: dict[str, Any] = dict(request.defaults)
     if path.suffix.lower() == ".toml":
         defaults, raw = _toml(text, path)
-        given = _under(given, defaults)
+        given = _under(defaults, given)  # What was typed wins over the file.
     elif path.suffix.lower() == ".csv":
         raw = list(_csv(text, path))
     else:

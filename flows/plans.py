@@ -102,13 +102,11 @@ def checked_rows(request: PlanRequest) -> tuple[list[Row], list[BadRow]]:
     """
     rows, bad = read_plan(request)
     if bad and not (request.skip_bad_rows and rows):
-        more = f" And {len(bad) - SHOWN} more." if len(bad) > SHOWN else ""
-        raise RequestError(
-            f"{request.plan}: " + "; ".join(map(str, bad[:SHOWN])).rstrip(".") + f".{more}",
-            f"Correct the plan, or run the {len(rows)} other rows with --skip-bad-rows."
-            if rows
-            else "Correct the plan.",
-        )
+        lines = [str(each).rstrip(".") for each in bad[:SHOWN]]
+        if len(bad) > SHOWN:
+            lines.append(f"and {len(bad) - SHOWN} more")
+        remedy = f" --skip-bad-rows runs the others ({len(rows)})." if rows else ""
+        raise RequestError(f"{request.plan}: " + "\n  ".join(lines), f"Correct the plan.{remedy}")
     return rows, bad
 
 
