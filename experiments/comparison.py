@@ -191,34 +191,55 @@ def compare_sets(
     )
 
 
-def shift_between(
-    first: Sequence[PieceFigures],
-    second: Sequence[PieceFigures],
-    weights: Floats | None = None,
-    names: Sequence[str] | None = None,
-) -> float:
-    """Return the mean shift of the first set from the second; NaN where nothing can be compared.
+class ShiftFrom:
+    """The mean shift of sets from one reference, whose values are laid out once.
 
     Parameters
     ----------
-    first, second : sequence of PieceFigures
-    weights : ndarray of float, shape (pieces of the first set,), optional
-        How often each of its pieces counts, for a bootstrap sample.
+    reference : sequence of PieceFigures
     names : sequence of str, optional
-        The measures; left out, all that both sets have and that vary in the second one.
+        The measures; left out, every number that half of the pieces have and that varies.
+
+    Attributes
+    ----------
+    names : list of str
     """
-    names = names or list(dict.fromkeys(n for p in (*first, *second) for n in p.numbers))
-    found = []
-    for name in names:
-        one, known_one = _values(name, first)
-        other, known_other = _values(name, second)
-        if known_one.mean() < LEAST or known_other.mean() < LEAST:
-            continue
-        left = np.ones(len(one)) if weights is None else weights[known_one]
-        value = _shift(one[:, 0], other[:, 0], left)
-        if math.isfinite(value):
-            found.append(min(value, LARGEST_SHIFT))
-    return float(np.mean(found)) if found else math.nan
+
+    def __init__(
+        self, reference: Sequence[PieceFigures], names: Sequence[str] | None = None
+    ) -> None:
+        wanted = names or list(dict.fromkeys(n for p in reference for n in p.numbers))
+        self._reference: dict[str, Floats] = {}
+        for name in wanted:
+            values, known = _values(name, reference)
+            if len(values) and known.mean() >= LEAST and values[:, 0].std() > 0:
+                self._reference[name] = values[:, 0]
+        self.names = list(self._reference)
+
+    def table(self, pieces: Sequence[PieceFigures]) -> Floats:
+        """Return the figures of pieces, NaN where there is none: shape (pieces, names)."""
+        rows = [[piece.numbers.get(name, math.nan) for name in self.names] for piece in pieces]
+        return np.array(rows, dtype=float).reshape(len(pieces), len(self.names))
+
+    def shift(self, table: Floats, weights: Floats | None = None) -> float:
+        """Return the mean shift; NaN where no measure can be compared.
+
+        Parameters
+        ----------
+        table : ndarray of float, shape (pieces, names)
+        weights : ndarray of float, shape (pieces,), optional
+            How often each piece counts, for a bootstrap sample.
+        """
+        counts = np.ones(len(table)) if weights is None else weights
+        found = []
+        for column, name in zip(table.T, self.names, strict=True):
+            known = np.isfinite(column)
+            if not len(known) or known.mean() < LEAST:
+                continue
+            value = _shift(column[known], self._reference[name], counts[known])
+            if math.isfinite(value):
+                found.append(min(value, LARGEST_SHIFT))
+        return float(np.mean(found)) if found else math.nan
 
 
 def _shift(one: Floats, other: Floats, left: Floats, right: Floats | None = None) -> float:
@@ -241,7 +262,8 @@ def _chance(
     for _ in range(HALVINGS):
         order = rng.permutation(len(second))
         halves = [[second[i] for i in part] for part in np.array_split(order, 2)]
-        found.append(shift_between(halves[0], halves[1], names=names))
+        reference = ShiftFrom(halves[1], names)
+        found.append(reference.shift(reference.table(halves[0])))
     return float(np.nanmean(found)) if np.isfinite(found).any() else math.nan
 
 

@@ -28,6 +28,7 @@ from scoregate.flows.commands import (
     presets,
     produce,
     screen,
+    search,
     serve,
     server,
     study,
@@ -61,6 +62,7 @@ app.command("dashboard", help=as_help(dashboard.HELP))(dashboard.command)
 app.command("vary", help=as_help(vary.HELP))(vary.command)
 app.command("presets", help=as_help(presets.HELP))(presets.command)
 app.command("sweep", help=as_help(sweep.HELP))(sweep.command)
+app.command("search", help=as_help(search.HELP))(search.command)
 app.command("compare", help=as_help(compare.HELP))(compare.command)
 app.command("styles", help=as_help(styles.HELP))(styles.command)
 app.command("train", help=as_help(train.HELP))(train.command)

@@ -68,7 +68,12 @@ ROOMS = (
         ("pieces in many processes,", "judged line by line"),
         _names("validators"),
     ),
-    Room("scoregate.experiments", 4, ("grids of settings,", "their figures"), _names("archive")),
+    Room(
+        "scoregate.experiments",
+        4,
+        ("sweeps, searches,", "comparisons"),
+        _names("archive"),
+    ),
     Room(
         "scoregate.tasks",
         5,
@@ -85,7 +90,7 @@ ROOMS = (
         "scoregate.dashboard.app",
         7,
         ("the review application; starts runs",),
-        _names("archive dashboard flows render validators"),
+        _names("archive dashboard experiments flows render validators"),
     ),
     Room(
         "scoregate.flows.commands",

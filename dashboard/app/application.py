@@ -11,12 +11,14 @@ from starlette.types import ASGIApp
 
 from scoregate.dashboard.app import (
     routes_compare,
+    routes_experiments,
     routes_exports,
     routes_overview,
     routes_pieces,
     routes_review,
     routes_start,
 )
+from scoregate.dashboard.app.experiments import Experiments
 from scoregate.dashboard.app.jobs import Jobs
 from scoregate.dashboard.app.library import Library
 from scoregate.dashboard.app.security import Guard
@@ -34,7 +36,14 @@ class _Kept(StaticFiles):
         return answer
 
 
-def create_app(out: Path, *, port: int = 8765, host: str = "127.0.0.1", token: str = "") -> ASGIApp:
+def create_app(
+    out: Path,
+    *,
+    port: int = 8765,
+    host: str = "127.0.0.1",
+    token: str = "",
+    experiments: Path = Path("."),
+) -> ASGIApp:
     """Return the dashboard of an archive as an ASGI application.
 
     Parameters
@@ -45,10 +54,13 @@ def create_app(out: Path, *, port: int = 8765, host: str = "127.0.0.1", token: s
         What the server is bound to; other hosts are refused.
     token : str
         Needed by every request where the server is bound to more than loopback.
+    experiments : Path
+        Folder below which experiments are looked for.
     """
     app = FastAPI(title="Scoregate", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.site = Site(Library(out))
     app.state.jobs = Jobs(out)
+    app.state.experiments = Experiments(experiments)
     for folder in ("static", "vendor"):
         app.mount(f"/{folder}", _Kept(directory=FOLDER / folder), name=folder)
     for routes in (
@@ -56,6 +68,7 @@ def create_app(out: Path, *, port: int = 8765, host: str = "127.0.0.1", token: s
         routes_pieces,
         routes_review,
         routes_compare,
+        routes_experiments,
         routes_start,
         routes_exports,
     ):

@@ -17,6 +17,7 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 8765,
+    experiments: Path = Path("."),
     ready: Callable[[str], None] = print,
 ) -> None:
     """Serve the dashboard of an archive until it is interrupted.
@@ -29,6 +30,8 @@ def serve(
         Address to listen on; anything but loopback makes a token necessary.
     port : int
         0 takes a free one.
+    experiments : Path
+        Folder below which experiments are looked for.
     ready : callable
         Told the address to open, once the server listens.
 
@@ -47,7 +50,7 @@ def serve(
     port = listener.getsockname()[1]
     # A service manager hands over a token of the operator's; it then outlives a restart.
     token = "" if is_loopback(host) else os.environ.get("SCOREGATE_TOKEN") or new_token()
-    app = create_app(out, port=port, host=host, token=token)
+    app = create_app(out, port=port, host=host, token=token, experiments=experiments)
     # Read ahead, so that the form for a run opens at once.
     Thread(target=styles_of, args=("",), daemon=True).start()
     ready(address + (f"?token={token}" if token else ""))

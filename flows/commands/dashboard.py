@@ -24,6 +24,10 @@ def command(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8765,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
+    experiments: Annotated[
+        Path,
+        typer.Option(help="Folder below which sweeps, searches, comparisons and studies are."),
+    ] = Path("."),
     export: Annotated[
         Path | None,
         typer.Option(help="Write pieces into this folder, to be opened from disk, and end."),
@@ -41,7 +45,7 @@ def command(
         if browser:
             webbrowser.open(address)
 
-    serve(Path(out), host=host, port=port, ready=ready)
+    serve(Path(out), host=host, port=port, experiments=experiments, ready=ready)
 
 
 def _export(out: Path, folder: Path, run: str) -> None:
