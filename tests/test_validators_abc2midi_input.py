@@ -35,6 +35,7 @@ TAKEN = {
     "voices without a V: in the header": "X:1\nM:4/4\nL:1/4\nK:C\n[V:a]CDEF|\n[V:b]CDEF|\n",
     "a fermata on an invisible rest": "X:1\nM:5/8\nL:1/8\nK:C\nGABcHx|GABcd|]\n",
     "a microtone among grace notes": HEAD + "{_/e}C8|C8|]\n",
+    "accidentals glued to the mode": HEAD.replace("K:C", "K:Dm^c") + "cdef g4|[K:Am^g]gabc' d4|]\n",
     "a pickup of a new metre": "X:1\nM:4/4\nL:1/4\nK:C\nCDEF|[M:3/4]G|c2d|c3|]\n",
 }
 

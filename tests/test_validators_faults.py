@@ -228,6 +228,18 @@ def test_bytes_that_are_no_utf8() -> None:
     assert score.title == "Fürst"
 
 
+def test_notes_behind_an_empty_header_are_called_lost() -> None:
+    # Players of ABC in games write files so, without barlines.
+    found = read("X:1\nL:1/4\nK:C\n\nz2 [ce]/2 [df]/2\n").findings
+    assert ("syntax.blank-line", "critical", 4) in [(f.code, f.severity, f.line) for f in found]
+
+
+def test_a_third_of_a_note_says_what_to_write() -> None:
+    finding = next(f for f in read("X:1\nK:C\nC/3D/3E/3|\n").findings if f.severity == "critical")
+    assert finding.code == "syntax.length-unreadable"
+    assert "(3" in finding.message
+
+
 @pytest.mark.parametrize(
     "text",
     [

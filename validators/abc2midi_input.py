@@ -9,7 +9,8 @@ stops it or makes it play something else, and that is no fault of the piece:
 - Fields that hold words (``P:``, ``N:``, ``S:``, ``w:`` and their like) become comments, and so
   does a line that is left without music: an empty line would end the tune.
 - ``C'`` and ``c,`` are written as ``c`` and ``C``, ``[C2E]`` as ``[CE]2``. Properties of a key
-  or a voice that concern the picture only (``stafflines=``) go.
+  or a voice that concern the picture only (``stafflines=``) go, and the accidentals of a key are
+  put apart from its mode (``Dm^c``).
 - A tie that the reader has judged and that abc2midi could not follow goes: one into a repeat,
   one of which not every note goes on, one that goes on in another voice.
 
@@ -65,6 +66,8 @@ _BLANK_FIELDS = frozenset("ABCDFGHINOPRSTUWZrsw")
 _PROPERTY = re.compile(
     r"\s+(?!(?:clef|octave|oct|transpose|middle|m|t)\s*=)[A-Za-z]+\s*=\s*(?:\"[^\"]*\"?|[^\s\"]+)"
 )
+_GLUED = re.compile(r"(K:\s*[A-G][#b]?\s*[A-Za-z]*)(?=[\^_=][A-Ga-g])")
+"""A key with accidentals behind its mode and no space between them: ``Dm^c``."""
 _INSIDE = re.compile(r"([_=^]*[A-Ga-g][,']*)(\d*/*\d*)(\.?-?)")
 _USERS = re.compile(r"^U:\s*([^\s=])", re.MULTILINE)
 _SPACES = re.compile(r"[^\S\n ]")
@@ -128,7 +131,7 @@ def _field_line(letter: str, line: str) -> str:
         line = line.partition("%")[0].rstrip().replace("\t", " ")
     if letter in "KV" and "=" in line:
         line = _PROPERTY.sub("", line)
-    return line
+    return _GLUED.sub(r"\1 ", line) if letter == "K" else line
 
 
 def _unmark(match: re.Match[str], users: set[str]) -> str:
@@ -155,6 +158,8 @@ def _unmark(match: re.Match[str], users: set[str]) -> str:
         letter = token[0].upper()
         return letter.lower() + "'" * (octave - 1) if octave > 0 else letter + "," * -octave
     if kind == "field":
+        if token[1] == "K":
+            return _GLUED.sub(r"\1 ", token)
         return " " * len(token) if token[1] in _BLANK_FIELDS else token
     return " " * len(token) if _WRITTEN_OUT.search(token) else token
 

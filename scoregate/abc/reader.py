@@ -173,7 +173,7 @@ def _what_follows(lines: list[str], stop: int, body: Body, remarks: FindingColle
                 line=index + 1,
                 column=1,
             )
-        elif looks_like_music(line) or FIELD_LINE.match(line) is not None:
+        elif looks_like_music(line) or FIELD_LINE.match(line) or not body.any_music:
             remarks.add(
                 "blank-line",
                 "a blank line ends the tune, so the bars behind it are lost",

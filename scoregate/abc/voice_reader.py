@@ -15,6 +15,7 @@ from scoregate.abc.special_tokens import RARE, read_error
 from scoregate.abc.ties import Tie, Ties, copy_ties, remark_on_tie
 from scoregate.findings import Severity
 
+_OTHER_PART = re.compile(r"/(?:3|5|6|7|9|10|12|24)\b")
 _BAR_SIGNS = re.compile(r"[.|:\]\[]+")
 
 
@@ -334,7 +335,11 @@ class VoiceReader:
 
     def bad_length(self, token: str, line: int, column: int) -> None:
         """Remark on a note whose length or octave can't be taken."""
-        self.fault("length-unreadable", "no usable length or octave", line, column, token[:30])
+        if _OTHER_PART.search(token):
+            message = "no note has this length; three notes in the time of two are (3CDE"
+        else:
+            message = "no usable length or octave"
+        self.fault("length-unreadable", message, line, column, token[:30])
 
     # -- ties ---------------------------------------------------------------------------
 
