@@ -353,7 +353,10 @@ class Body:
         return self.voice(self.current)
 
     def _named(self, mark: re.Match[str], number: int) -> VoiceReader:
-        return self._switch(mark[1], mark[2], number, mark.start() + 1)
+        name, rest = mark.groups()
+        if not rest and name in self.head.voices and name in self.voices:
+            return self.voices[name]
+        return self._switch(name, rest, number, mark.start() + 1)
 
     def _switch(self, name: str, rest: str, number: int, column: int) -> VoiceReader:
         """Return the voice that an inline or whole-line ``V:`` names."""

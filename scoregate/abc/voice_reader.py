@@ -8,7 +8,7 @@ from scoregate.abc.fields import Metre, Properties
 from scoregate.abc.finding_collector import FindingCollector
 from scoregate.abc.keys import PLAIN, Alterations
 from scoregate.abc.lengths import Ticks, scale, wholes
-from scoregate.abc.lexer import MUSIC
+from scoregate.abc.lexer import MUSIC, PLAIN
 from scoregate.abc.note_tokens import Chord, Note, tokens_of
 from scoregate.abc.score import Bar, Event
 from scoregate.abc.special_tokens import RARE, read_error
@@ -162,6 +162,8 @@ class VoiceReader:
 
     def music(self, text: str, start: int, end: int, line: int) -> None:
         """Read ``text[start:end]``, a stretch of music of this voice on one line."""
+        if self._plain(text, start, end, line):
+            return
         position = start
         while position < end:
             for match in MUSIC.finditer(text, position, end):
@@ -199,6 +201,59 @@ class VoiceReader:
                         rare(self, token, text, at, line)
             else:
                 return
+
+    def _plain(self, text: str, start: int, end: int, line: int) -> bool:
+        """Read a stretch if it is nothing but notes, rests, decorations and plain barlines.
+
+        What is done here for a note is what :meth:`note` does where nothing is tied and no
+        tuplet is open.
+        """
+        if self.tuplet_left or self.layer or self.broken is not None or self.propagate != "octave":
+            return False
+        found = PLAIN.findall(text, start, end)
+        taken = sum([len(gap) + len(token) for gap, token in found])
+        if taken < end - start and text[start + taken : end].strip(" \t"):
+            return False
+        known = self.tokens.notes
+        column = start + 1
+        for gap, token in found:
+            column += len(gap)
+            if token == "|":
+                self._barline(token, line, column)
+            elif token[0] in "zx":
+                rest = self.tokens.rests.get(token) or self.tokens.rest(token)
+                if rest is None:
+                    self.bad_length(token, line, column)
+                else:
+                    self.rest(rest, token, line, column)
+            elif (note := known.get(token) or self.tokens.note(token)) is None:
+                self.bad_length(token, line, column)
+            elif note.tie or self.ties:
+                self.note(note, token, line, column)
+            else:
+                if not self.opened:
+                    self.open(line, column)
+                ticks, step, letter, alter, natural, _ = note
+                if alter is not None:
+                    self.accidentals[step] = alter
+                elif (alter := self.accidentals.get(step)) is None:
+                    alter = self.alterations[letter]
+                pitch = natural + alter + self.shift
+                if not 0 <= pitch <= 127:
+                    self.beyond = True
+                    pitch = min(max(pitch, 0), 127)
+                event = Event(
+                    wholes[self.position], wholes[ticks], (pitch,), line, column,
+                    False, False, False, True, 0, token,
+                )  # fmt: skip
+                self.events.append(event)
+                self.last = event
+                self.base = self.last_ticks = ticks
+                self.position += ticks
+                if self.beyond:
+                    self.bad_pitch(token, line, column)
+            column += len(token)
+        return True
 
     def open(self, line: int, column: int) -> None:
         """Note where the bar's music begins, and what is in force there."""
