@@ -25,6 +25,7 @@ from scoregate.notagen.text.given_voice import GivenVoice
 from scoregate.notagen.text.patches import (
     BODY_STARTS,
     BOS_PATCH,
+    END,
     Patch,
     decode_patch,
     encode_open,
@@ -191,6 +192,8 @@ class Draft:
                 # A patch that a cut left open at the end of a line continues into the next line.
                 self._line_patch = None
             self._add(text[known:])
+            if END in patch and self.ended is None:
+                self._voice_complete()
         if self.ended is None:
             self._check_limits()
 
@@ -300,15 +303,29 @@ class Draft:
         elif self.rules.accept_line and self._counter is not None and not self._counter[1]:
             self._end("finished")
 
+    def _voice_complete(self) -> None:
+        """Resample a line of which the part that is there will be refused."""
+        accept = getattr(self.rules.accept_line, "accept_part", None)
+        part = self.body[self._line_at :] if self._in_body else ""
+        if accept is None or not part or self.start or self._forced_bars or "\n" in part:
+            return
+        if not accept(self.head + self.body[: self._line_at], part):
+            self._remove_line()
+
     def _accepted(self, line: str) -> bool:
         accept = self.rules.accept_line
         return accept is None or accept(self.head + self.body[: self._line_at], line)
 
     def _resample_line(self) -> bool:
-        """Remove a refused line, and perhaps lines before it; return whether it was removed."""
+        """Remove a refused line, or count it as one that stays; return whether it was removed."""
+        removed = self._remove_line()
+        self.refused_lines += not removed
+        return removed
+
+    def _remove_line(self) -> bool:
+        """Remove the current line, and perhaps lines before it; return whether that is allowed."""
         before = self.retries.refuse(self.bars) if self._line_patch is not None else None
         if before is None:
-            self.refused_lines += 1
             return False
         self.resampled_lines += 1 + len(before)
         if before:

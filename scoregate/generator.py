@@ -36,7 +36,13 @@ reached. ``time``: ``max_seconds`` were over. ``stopped``: the call was interrup
 the model could not go on; ``notes`` say why."""
 
 AcceptLine = Callable[[str, str], bool]
-"""``accept_line(text_so_far, line)`` tells whether a finished body line may stay."""
+"""``accept_line(text_so_far, line)`` tells whether a finished body line may stay.
+
+It may have a method ``accept_part(text_so_far, part)`` that tells whether the line that is being
+written may go on. It is asked behind each voice, so that the rest of a line that will be refused
+need not be sampled; a part that it refuses must be one of which ``accept_line`` would refuse every
+line.
+"""
 
 
 @dataclass(frozen=True, slots=True)

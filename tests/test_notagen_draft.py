@@ -292,6 +292,37 @@ def test_a_piece_that_always_ends_too_early_ends():
     assert draft.ended == "finished"
 
 
+class RefusesParts:
+    """Refuses every line with G8 as soon as it is there."""
+
+    def __call__(self, text_so_far, line):
+        return "G8" not in line
+
+    def accept_part(self, text_so_far, part):
+        return "G8" not in part
+
+
+def test_a_line_is_resampled_as_soon_as_a_part_of_it_is_refused():
+    first = len(encode("[r:1/8][V:1]G8")) - 1
+    draft = started(Rules(1024, accept_line=RefusesParts()))
+    begin_body(draft, bar(0, 9))
+    kept = draft.raw
+    say_patches(draft, encode(bar(1, 8, "G8"))[1 : 1 + first])
+    assert draft.raw == kept
+    assert decode(draft.patches) == kept
+    assert draft.start == tuple(b"[r:1/8]")
+    assert (draft.resampled_lines, draft.refused_lines) == (1, 0)
+    say(draft, bar(1, 8, "C8"))
+    assert draft.raw == kept + bar(1, 8, "C8")
+
+
+def test_a_part_that_is_refused_too_often_goes_on_to_the_lines_end():
+    draft = started(Rules(1024, Limits(line_tries=0), RefusesParts()))
+    begin_body(draft, bar(0, 9))
+    say(draft, bar(1, 8, "G8"))
+    assert (draft.bars, draft.refused_lines, draft.resampled_lines) == (2, 1, 0)
+
+
 def test_characters_drawn_and_kept():
     draft = started(Rules(1024, accept_line=lambda _, line: "G8" not in line))
     header = len("%end\n" + HEADER)

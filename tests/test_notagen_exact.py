@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 import pytest
 import torch
-from notagen_models import ORACLE, PROMPT, random_weights, shorten
+from notagen_models import HEADER, ORACLE, PROMPT, random_weights, shorten
 
 from scoregate import notagen
 from scoregate.generator import Limits
@@ -200,6 +200,34 @@ def test_both_paths_agree_where_lines_are_refused_and_text_is_forced(short):
     assert piece.raw == draft.raw
     assert "M:3/4\nK:D\n" in piece.raw
     assert '\nV:2 treble nm="Second violin"\nV:3' in piece.raw
+
+
+@pytest.mark.slow
+def test_paths_and_batches_agree_where_generation_goes_back():
+    """The KV cache is that of the text after lines were removed, in one slot as beside others."""
+
+    def accept(before, line):
+        return line.startswith("[r:0/")
+
+    limits = Limits(max_steps=30, line_tries=1)
+    model = load_model(open_checkpoint(find(None)))
+    opening = read_forced_text(HEADER, prompted=True)
+    draft = Draft(PROMPT, 6, Rules(1024, limits, accept), opening)
+    draft = generate(model, draft, Sampling(1.0))
+    engine = notagen.load(threads=1)
+    found = [
+        engine.generate(
+            [PROMPT] * count, seeds=range(7 - count, 7), sampling=Sampling(temperature=1.0),
+            limits=limits, accept_line=accept, prefix=HEADER,
+        )[-1]
+        for count in (1, 3)
+    ]  # fmt: skip
+    assert draft.retries.steps_back > 0
+    for piece in found:
+        assert piece.raw == draft.raw
+        assert piece.steps_back == draft.retries.steps_back
+        assert (piece.characters_drawn, piece.characters_kept) == (draft.drawn, draft.kept)
+        assert piece.characters_kept < piece.characters_drawn
 
 
 @pytest.mark.slow

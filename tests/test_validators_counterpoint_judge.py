@@ -156,6 +156,32 @@ def test_a_strength_is_the_share_of_lines_that_are_refused():
     assert not always(HEAD, bad)
 
 
+@pytest.mark.parametrize("rule", ["parallels", "leaps"])
+def test_a_line_is_refused_as_soon_as_its_voices_break_a_rule(rule):
+    judge = CounterpointJudge()
+    music = {"parallels": ("c4 d4", "F4 G4"), "leaps": ("c4 b4", "G4 G4")}[rule]
+    begun = line(0, *music, *GOOD[2:]).split("[V:3]")[0]
+    assert not judge.accept_part(HEAD, begun)
+    assert not judge.accept_part(HEAD, begun.rstrip("|"))
+    assert judge.accept_part(HEAD, line(0, *GOOD).split("[V:3]")[0])
+    # The rules of chords need all voices, and a weaker rule is asked once, of the whole line.
+    assert judge.accept_part(HEAD, line(0, *BAD["sevenths"]).split("[V:4]")[0])
+    weaker = CounterpointJudge((Rule(rule, 0.5, ""),))
+    assert weaker.accept_part(HEAD, begun)
+
+
+def test_what_is_refused_in_part_is_refused_as_a_whole():
+    random = Random(2)
+    judge = CounterpointJudge()
+    for _ in range(100):
+        voices = [" ".join(random.choice("CDEFGABcdefg") + "2" for _ in range(4)) for _ in range(4)]
+        whole = line(0, *voices)
+        parts = [whole[: whole.index(f"[V:{number}]")] for number in (2, 3, 4)]
+        answers = [judge.accept_part(HEAD, part) for part in parts]
+        assert answers == sorted(answers, reverse=True)
+        assert all(answers) or not judge(HEAD, whole)
+
+
 def test_only_choral_styles_are_judged_so():
     assert isinstance(line_judge("Baroque/Bach, Johann Sebastian/Choral"), CounterpointJudge)
     assert line_judge("Baroque/Bach, Johann Sebastian/Choral", counterpoint=False) is accept_line

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from scoregate.abc.body import TooMuchError
 from scoregate.validators.counterpoint_rules import (
     Passage,
     bad_leap,
@@ -27,6 +28,7 @@ from scoregate.validators.counterpoint_rules import (
     weak_ending,
 )
 from scoregate.validators.line_judge import Judged, accept_line, judge
+from scoregate.validators.line_state import LineState, follow, state_after
 
 AcceptLine = Callable[[str, str], bool]
 CHORAL = "Choral"
@@ -47,6 +49,8 @@ BREAKS: dict[str, Callable[[Passage], bool]] = {
     "motion": no_motion,
 }
 """By name of the rule, whether a line breaks it."""
+PARTIAL = frozenset(("parallels", "leaps"))
+"""Rules that a line breaks as soon as some of its voices do, whatever the others have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +104,30 @@ class CounterpointJudge:
         judged.remember()
         return True
 
+    def accept_part(self, text_so_far: str, part: str) -> bool:
+        """Tell whether a line that begins like this may go on; see `PARTIAL`.
+
+        Parameters
+        ----------
+        text_so_far : str
+            Everything before the line.
+        part : str
+            The line up to the end of a voice, with or without its barline.
+        """
+        rules = [rule for rule in self.rules if rule.name in PARTIAL and rule.strength >= 1]
+        if not rules or part.count("[V:") < 2:
+            return True  # One voice alone seldom breaks a rule, and reading takes time.
+        before = state_after(text_so_far if text_so_far.endswith("\n") else text_so_far + "\n")
+        try:
+            after = follow(before, part if part.endswith("|") else part + "|")
+        except TooMuchError:
+            return True  # The whole line is refused for it.
+        passage = _passage(before, after)
+        return passage is None or not any(BREAKS[rule.name](passage) for rule in rules)
+
     def broken_rule(self, judged: Judged, text_so_far: str, line: str) -> str | None:
         """Return the first rule for which a line is refused that breaks none of the gates'."""
-        passage = _passage(judged)
+        passage = _passage(judged.before, judged.after)
         if passage is None:
             return None
         for rule in self.rules:
@@ -139,15 +164,16 @@ def faults(text_so_far: str, line: str) -> set[str]:
         One line of the body: a bar of all voices. Its first notes are judged together with the
         last ones of the line before.
     """
-    passage = _passage(judge(text_so_far, line))
+    judged = judge(text_so_far, line)
+    passage = _passage(judged.before, judged.after)
     return {name for name, breaks in BREAKS.items() if passage is not None and breaks(passage)}
 
 
-def _passage(judged: Judged) -> Passage | None:
+def _passage(before: LineState, after: LineState | None) -> Passage | None:
     """Return a line with the one before it; None where fewer than two voices sound."""
-    if judged.after is None or judged.after.row is judged.before.row:
+    if after is None or after.row is before.row:
         return None
-    passage = Passage(judged.before, judged.after)
+    passage = Passage(before, after)
     return passage if sum(map(bool, passage.voices)) > 1 else None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import combinations, pairwise
 from typing import NamedTuple
 
@@ -65,8 +65,6 @@ class Passage:
         From the highest voice down.
     first : list of int
         For each voice, the index of its first note in the judged line.
-    beats : dict of int to list
-        What sounds on each quarter.
     key : str
         As written in the header.
     last : bool
@@ -79,9 +77,18 @@ class Passage:
         now = _notes(after)
         self.voices: Voices = [a + b for a, b in zip(before.notes, now, strict=True)]
         self.first = [len(a) for a in before.notes]
-        self.beats = _beats(self.voices)
         self.key = after.head.key
         self.last = after.counter is not None and after.counter[1] == 0
+
+    @cached_property
+    def beats(self) -> Beats:
+        """What sounds on each quarter."""
+        beats: Beats = {}
+        for row, voice in enumerate(self.voices):
+            for index, note in enumerate(voice):
+                for beat in range(-(-note.onset // QUARTER), -(-note.end // QUARTER)):
+                    beats.setdefault(beat, []).append((row, index))
+        return beats
 
 
 def _notes(state: LineState) -> Voices:
@@ -123,15 +130,6 @@ def _step(token: str) -> int | None:
     letter, octave = name[1], name[2]
     step = "CDEFGAB".index(letter.upper()) + (7 if letter.islower() else 0)
     return step + 7 * (octave.count("'") - octave.count(","))
-
-
-def _beats(voices: Voices) -> Beats:
-    beats: Beats = {}
-    for row, voice in enumerate(voices):
-        for index, note in enumerate(voice):
-            for beat in range(-(-note.onset // QUARTER), -(-note.end // QUARTER)):
-                beats.setdefault(beat, []).append((row, index))
-    return beats
 
 
 def parallels(passage: Passage) -> bool:
