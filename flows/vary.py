@@ -18,9 +18,6 @@ from scoregate.requests import VaryRequest
 from scoregate.tasks.theme import read_theme
 from scoregate.tasks.variations import Variation, rank_variations, table
 
-LIMIT = 6 * 3600
-"""Seconds that scheduled variations may take."""
-
 
 class VaryRecord(BaseModel):
     """The result of a request for variations.
@@ -83,9 +80,3 @@ def vary(request: VaryRequest) -> VaryRecord:
     if server_answers():
         create_markdown_artifact(key="variations", markdown=table(found))
     return record
-
-
-@flow(name="vary", timeout_seconds=LIMIT)
-def scheduled(request: VaryRequest) -> VaryRecord:
-    """Run :func:`vary` within a limit of time; what is finished is kept for the next one."""
-    return vary(request)
