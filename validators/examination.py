@@ -266,7 +266,8 @@ def _validate(gate: registry.Gate, outcome: Outcome) -> None:
         raise GateError(f"the gate answered with {type(outcome).__name__} instead of an Outcome")
     if outcome.gate != gate.name:
         raise GateError(f"the gate answered in the name of {outcome.gate!r}")
-    undeclared = outcome.measures.keys() - {measure.name for measure in gate.measures}
+    declared = {measure.name for measure in gate.measures} if outcome.measures else set()
+    undeclared = outcome.measures.keys() - declared
     if undeclared:
         raise GateError(f"the gate does not declare its measures {', '.join(sorted(undeclared))}")
     for finding in outcome.findings:

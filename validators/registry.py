@@ -184,9 +184,10 @@ def find(name: str) -> Gate:
     RequestError
         No gate is called so; the message names the nearest one.
     """
+    for gate in gates():
+        if gate.name == name:
+            return gate
     known = {gate.name: gate for gate in gates()}
-    if name in known:
-        return known[name]
     near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
     hint = f"Did you mean {near[0]!r}? " if near else ""
     raise RequestError(f"There is no gate {name!r}.", f"{hint}Gates: {', '.join(known)}.")

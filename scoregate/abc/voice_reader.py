@@ -8,7 +8,7 @@ from scoregate.abc.fields import Metre, Properties
 from scoregate.abc.finding_collector import FindingCollector
 from scoregate.abc.keys import PLAIN, Alterations
 from scoregate.abc.lengths import Ticks, scale, wholes
-from scoregate.abc.lexer import MUSIC, PLAIN
+from scoregate.abc.lexer import MUSIC, PLAIN_MUSIC
 from scoregate.abc.note_tokens import Chord, Note, tokens_of
 from scoregate.abc.score import Bar, Event
 from scoregate.abc.special_tokens import RARE, read_error
@@ -210,7 +210,7 @@ class VoiceReader:
         """
         if self.tuplet_left or self.layer or self.broken is not None or self.propagate != "octave":
             return False
-        found = PLAIN.findall(text, start, end)
+        found = PLAIN_MUSIC.findall(text, start, end)
         taken = sum([len(gap) + len(token) for gap, token in found])
         if taken < end - start and text[start + taken : end].strip(" \t"):
             return False

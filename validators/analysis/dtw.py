@@ -73,7 +73,7 @@ def bar_distances(
     for begin in range(0, len(left), CHUNK):
         one, other = left[begin : begin + CHUNK], right[begin : begin + CHUNK]
         if table is not None:
-            cost = table.take(row[:, one][:, None] + column[:, other])
+            cost = table[row[:, one][:, None] + column[:, other]]
         else:  # too many sets for a table of all
             across, down = bars[other].swapaxes(0, 1), bars[one].swapaxes(0, 1)
             cost = _keys(slice_costs(down[:, None], across[None]))

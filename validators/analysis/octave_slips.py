@@ -46,24 +46,45 @@ def octave_slips(found: Moments) -> list[tuple[int, int, int]]:
         if len(melody) < 3:
             continue
         step = melody[1:] - melody[:-1]
-        if np.abs(step).max() < LEAP:
+        leaps = np.flatnonzero(np.abs(step) >= LEAP).tolist()
+        if not leaps:
             continue
+        alone = _between_leaps(leaps, len(melody))
+        # At the ends of the voice the next two notes stand for both neighbours.
+        before = [int(melody[0] - melody[2]), *step.tolist()]
+        after = [*(-step).tolist(), int(melody[-1] - melody[-3])]
         for octave in (OCTAVE, -OCTAVE):
-            # At the ends of the voice the next two notes stand for both neighbours.
-            before = np.concatenate(([melody[0] - melody[2]], step)) * np.sign(octave)
-            after = np.append(-step, melody[-1] - melody[-3]) * np.sign(octave)
-            smaller, larger = np.minimum(before, after), np.maximum(before, after)
-            fits = (smaller >= LEAP) & (np.abs(smaller - OCTAVE) <= NEAR)
-            fits &= np.abs(larger - OCTAVE) <= NEAR
-            for index in np.flatnonzero(fits).tolist():
+            sign = 1 if octave > 0 else -1
+            for index in alone:
+                smaller, larger = sorted((sign * before[index], sign * after[index]))
+                if smaller < LEAP or max(abs(smaller - OCTAVE), abs(larger - OCTAVE)) > NEAR:
+                    continue
                 moment = int(places[index])
                 now = _misplaced(found, voice, moment, 0)
                 then = _misplaced(found, voice, moment, -octave)
                 bass = voice == len(found.pitch) - 1
-                plain = not bass and larger[index] > LEAP
+                plain = not bass and larger > LEAP
                 if plain or (now >= (3 if bass else 1) and then <= 0):
                     slips.append((voice, moment, octave))
     return slips
+
+
+def _between_leaps(leaps: list[int], count: int) -> list[int]:
+    """Return the notes with a leap on both sides, of which each end of a voice has only one.
+
+    Parameters
+    ----------
+    leaps : list of int
+        Indices of the notes before a leap.
+    count : int
+        Notes of the voice.
+    """
+    large = set(leaps)
+    return [
+        note
+        for note in sorted(large.union(leap + 1 for leap in leaps))
+        if (note == 0 or note - 1 in large) and (note == count - 1 or note in large)
+    ]
 
 
 def _misplaced(found: Moments, voice: int, moment: int, shift: int) -> int:

@@ -192,7 +192,12 @@ def key_clarity(score: Score) -> tuple[float, float]:
 
 
 def _pitch_classes(score: Score) -> NDArray[np.int64]:
-    return np.bincount(notes(score).pitch[notes(score).counted] % 12, minlength=12)
+    known = score.derived.get("pitch classes")
+    if known is None:
+        every = notes(score)
+        known = np.bincount(every.pitch[every.counted] % 12, minlength=12)
+        score.derived["pitch classes"] = known
+    return known
 
 
 def _entropy(counts: NDArray[np.int64]) -> float:

@@ -44,8 +44,8 @@ LEAST = 16
 """Notes of a voice below which a likeness may be chance."""
 MOST = 20
 """Findings of one kind that are reported."""
-MOST_CELLS = 10_000_000
-"""Voices times different notes of a piece whose voices are compared; no score has a tenth of it."""
+MOST_NOTES = 10_000_000
+"""Notes that are compared between voices; no score has a tenth of it."""
 SILENCE = 8
 """Bars of rests that are reported."""
 HIGH = 0.4
@@ -129,27 +129,33 @@ def _copies(score: Score, every: Notes) -> list[Finding]:
     # A note as one number: its bar, its onset in 1/960 of a whole note, its pitch.
     onset = np.rint(every.onset[chosen] * 960).astype(np.int64)
     key = (every.bar[chosen] << 40) + (onset << 8) + every.pitch[chosen]
-    _, note = np.unique(key, return_inverse=True)
-    voice = every.voice[chosen]
-    if count * (int(note.max()) + 1) > MOST_CELLS:
-        return []
-    sounds = np.zeros((count, int(note.max()) + 1), dtype=np.float32)
-    sounds[voice, note] = 1
-    size = sounds.sum(axis=1)
-    shared = sounds @ sounds.T
+    ends = np.cumsum(np.bincount(every.voice[chosen], minlength=count)).tolist()
+    keys = key.tolist()
+    sounds = [set(keys[begin:end]) for begin, end in zip([0, *ends], ends, strict=False)]
     found = []
+    compared = 0
     for later in range(1, count):
-        if size[later] < LEAST:
+        own = sounds[later]
+        if len(own) < LEAST:
             continue
-        likeness = shared[later, :later] / np.maximum(size[:later], size[later])
-        first = int(likeness.argmax())
-        if likeness[first] >= SAME:
+        likeness, first = 0.0, 0
+        for earlier in range(later):
+            smaller, larger = sorted((len(own), len(sounds[earlier])))
+            if smaller < SAME * larger:
+                continue
+            compared += smaller
+            alike = len(own & sounds[earlier]) / larger
+            if alike > likeness:
+                likeness, first = alike, earlier
+        if compared > MOST_NOTES:
+            break
+        if likeness >= SAME:
             found.append(
                 _finding(
                     "copy",
                     f"the voice has the same notes as voice {score.voices[first].id}",
                     score.voices[later],
-                    found=f"{likeness[first]:.0%} of the notes alike",
+                    found=f"{likeness:.0%} of the notes alike",
                 )
             )
     return found
