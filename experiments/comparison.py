@@ -339,7 +339,7 @@ def _values(name: str, pieces: Sequence[PieceFigures]) -> tuple[Floats, NDArray[
 
 def _estimate(value: float, sampled: Floats, most: float = math.inf) -> Estimate:
     """Return a figure with the percentiles of its samples, moved as the module says."""
-    sampled = sampled[np.isfinite(sampled)] if len(sampled) else sampled
+    sampled = sampled[np.isfinite(sampled)]
     if not len(sampled):
         return Estimate(value, math.nan, math.nan)
     low, high = np.percentile(sampled + (value - sampled.mean()), (2.5, 97.5))
@@ -350,7 +350,8 @@ def _mean(values: Sequence[float], sampled: Sequence[Sequence[float] | Floats]) 
     """Return the mean over measures with its interval from their samples."""
     if not values:
         return Estimate(math.nan, math.nan, math.nan)
-    return _estimate(float(np.mean(values)), np.nanmean(np.array(sampled), axis=0))
+    table = np.array(sampled, dtype=float).reshape(len(sampled), -1)
+    return _estimate(float(np.mean(values)), table.mean(axis=0) if table.size else np.array([]))
 
 
 def _separations(

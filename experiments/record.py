@@ -181,6 +181,35 @@ def markdown(experiment: Experiment) -> str:
     return "\n".join(lines) + "\n"
 
 
+def tables_of(text: str) -> list[Table]:
+    """Return the tables of a page of Markdown, each with the headings that stand above it."""
+    headings: dict[int, str] = {}
+    tables: list[Table] = []
+    block: list[list[str]] = []
+    for line in [*text.splitlines(), ""]:
+        if line.startswith("|"):
+            cells = re.split(r"(?<!\\)\|", line.strip().strip("|"))
+            block.append([cell.strip().replace("\\|", "|") for cell in cells])
+            continue
+        if len(block) > 1:
+            title = ": ".join(headings[level] for level in sorted(headings)) or "Results"
+            marks, width = block[1], len(block[0])
+            tables.append(
+                Table(
+                    title=title,
+                    columns=block[0],
+                    rows=[(row + [""] * width)[:width] for row in block[2:]],
+                    numeric=[i for i, mark in enumerate(marks[:width]) if mark.endswith(":")],
+                )
+            )
+        block = []
+        if found := re.match(r"(#+) +(.*)", line):
+            level = len(found[1])
+            headings = {kept: name for kept, name in headings.items() if kept < level}
+            headings[level] = found[2].strip()
+    return tables
+
+
 def _cell(text: str) -> str:
     """Return text of a table's cell: on one line, with nothing that ends the cell."""
     return " ".join(text.split()).replace("|", "\\|")

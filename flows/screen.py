@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
@@ -24,7 +24,8 @@ from scoregate.archive.screened import record_rows
 from scoregate.archive.store import new_run_id
 from scoregate.cores import cores
 from scoregate.dashboard.markdown import screening_report
-from scoregate.errors import RequestError, ToolError, UnreadableError
+from scoregate.errors import RequestError, UnreadableError
+from scoregate.flows.on_dask import dask_runner
 from scoregate.piece import Batch
 from scoregate.pool import Pool
 from scoregate.requests import ScreenRequest
@@ -187,19 +188,8 @@ def _batches(jobs: Iterable[FileJob], size: int) -> Iterator[Batch[FileJob]]:
 
 
 def _on_dask(request: ScreenRequest, journal: Journal, tally: dict[str, int]) -> int:
-    try:
-        from prefect_dask.task_runners import DaskTaskRunner
-    except ImportError as error:
-        raise ToolError(
-            "Dask isn't installed.", "Install it with `pip install 'scoregate[dask]'`."
-        ) from error
-    if request.dask == "local":
-        workers = request.processes or cores()
-        runner = DaskTaskRunner(cluster_kwargs={"n_workers": workers, "threads_per_worker": 1})
-    else:
-        runner = DaskTaskRunner(address=request.dask)
-    # Its futures are of a class of their own, which Prefect's annotation doesn't foresee.
-    on_dask = judge_on_dask.with_options(task_runner=cast(Any, runner))
+    runner = dask_runner(request.dask or "local", request.processes or cores())
+    on_dask = judge_on_dask.with_options(task_runner=runner)
     return on_dask(request, journal, tally)
 
 

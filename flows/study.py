@@ -13,6 +13,8 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from pydantic import BaseModel
 
+from scoregate.experiments.record import Experiment, Figure, tables_of, write_experiment
+from scoregate.flows.typed import command_of
 from scoregate.lstm.study.plan import Arm, Plan, arms_of, load_plan
 from scoregate.progress import report
 from scoregate.requests import StudyRequest
@@ -52,6 +54,26 @@ def plan_of(request: StudyRequest) -> Plan:
     )
 
 
+def _write_record(
+    request: StudyRequest, table: str, paths: dict[str, str], done: int, planned: int
+) -> dict[str, str]:
+    """Write the record by which the dashboard lists the study, and its page."""
+    figures = [
+        Figure(file=Path(path).name, title=kind.replace("_", " "))
+        for kind, path in paths.items()
+        if path.endswith(".svg")
+    ]
+    experiment = Experiment(
+        kind="study",
+        title=f"Study of the LSTM's settings, plan {request.plan}",
+        command=command_of("study lstm", request),
+        facts=[("runs of arms", f"{done} of {planned}")],
+        tables=tables_of(table),
+        figures=figures,
+    )
+    return {"page": write_experiment(Path(request.folder), experiment)["page"]}
+
+
 @flow(name="study", flow_run_name="study {request.plan} in {request.folder}")
 def study_flow(request: StudyRequest) -> StudyRecord:
     """Run the arms of a study, and write its tables and figures."""
@@ -71,7 +93,9 @@ def study_flow(request: StudyRequest) -> StudyRecord:
     sets = references(plan, reference, held, folder)
     paths = page(plan, records, sets, folder)
     with open(paths["results"], encoding="utf-8") as file:
-        create_markdown_artifact(key="study", markdown=file.read())
+        table = file.read()
+    create_markdown_artifact(key="study", markdown=table)
+    paths |= _write_record(request, table, paths, len(records), len(runs))
     return StudyRecord(
         arms=[f"{record['arm']}, seed {record['seed']}" for record in records],
         diverged=[

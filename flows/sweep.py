@@ -7,18 +7,23 @@ high. Here each cell of the grid is a fixed number of pieces, all of which are j
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from pydantic import BaseModel
 
 from scoregate.cores import cores
-from scoregate.experiments.grid import cells_of
+from scoregate.experiments.grid import Cell, cells_of
 from scoregate.experiments.page import write_results
+from scoregate.flows.on_dask import dask_runner
 from scoregate.flows.typed import command_of
+from scoregate.piece import Batch
 from scoregate.requests import SweepRequest
-from scoregate.tasks.sweep import path_of, rows_of, run_cells
+from scoregate.tasks.sweep import Unfinished, draw_chunk, path_of, rows_of, run_cells
 
+DASK_UNDER_WAY = 64
+"""Chunks that are handed to a Dask cluster at once."""
 LIMIT = 6 * 3600
 """Seconds that a scheduled sweep may take."""
 
@@ -50,7 +55,11 @@ def sweep(request: SweepRequest) -> SweepRecord:
     request : SweepRequest
     """
     cells, folder = cells_of(request), Path(request.folder)
-    run = run_cells(cells, folder, request.processes or cores())
+    if request.dask:
+        runner = dask_runner(request.dask, request.processes or cores())
+        run = draw_on_dask.with_options(task_runner=runner)(cells, folder)
+    else:
+        run = run_cells(cells, folder, request.processes or cores())
     results = [(cell, rows_of(path_of(folder, cell))) for cell in cells]
     paths = write_results(folder, results, command_of("sweep", request))
     table = Path(paths["table"]).read_text(encoding="utf-8")
@@ -58,6 +67,23 @@ def sweep(request: SweepRequest) -> SweepRecord:
     return SweepRecord(
         cells=len(cells), run=run, pieces=sum(cell.count for cell in cells), paths=paths
     )
+
+
+@flow(name="draw on Dask", validate_parameters=False)
+def draw_on_dask(cells: list[Cell], folder: Path) -> int:
+    """Draw chunk by chunk on the task runner's cluster; a bounded number is under way.
+
+    Only this process writes files, so the workers need not share its disk.
+    """
+    unfinished = Unfinished(cells, folder)
+    under_way: list[Any] = []
+    for chunk in unfinished.chunks():
+        under_way.append(draw_chunk.submit(Batch(chunk)))
+        if len(under_way) >= DASK_UNDER_WAY:
+            unfinished.add(under_way.pop(0).result())
+    for future in under_way:
+        unfinished.add(future.result())
+    return len(unfinished.cells)
 
 
 @flow(name="sweep", timeout_seconds=LIMIT)

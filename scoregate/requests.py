@@ -376,6 +376,12 @@ class SweepRequest(Request):
     processes: int = Field(
         default=0, ge=0, le=256, description="Processes that generate; 0 takes every core."
     )
+    dask: str | None = Field(
+        default=None,
+        pattern=r"^(local|(tcp|tls|ucx|ws|wss)://.+)$",
+        description="'local', or the address of a Dask scheduler (tcp://host:8786) whose workers "
+        "generate and judge.",
+    )
 
 
 class SearchRequest(Request):

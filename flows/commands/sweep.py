@@ -36,7 +36,7 @@ def command(
     """Run the sweep and print its table."""
     from scoregate.cores import cores
     from scoregate.experiments.grid import LARGEST, cells_of
-    from scoregate.flows.launch import prepare, run_flow
+    from scoregate.flows.launch import check_request, prepare, run_flow
 
     cells = cells_of(request)
     pieces = sum(cell.count for cell in cells)
@@ -47,6 +47,8 @@ def command(
             raise RequestError(f"This grid has {text}.", "Add --yes to run it, or make it smaller.")
         typer.confirm(f"This grid has {text}. Run it?", abort=True)
     prepare(verbose)
+    for cell in {(cell.style, cell.weights): cell for cell in cells}.values():
+        check_request(cell.request())  # an unknown style is told before anything is generated
     record: SweepRecord = run_flow("scoregate.flows.sweep:sweep", request=request)
     with open(record.paths["table"], encoding="utf-8") as file:
         typer.echo(file.read())
