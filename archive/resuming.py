@@ -129,6 +129,7 @@ def _gone_on_with(
     done = f"{run.finished} of {request.count} are finished"
     announce(f"This resumes run {run_id}: {done}.")
     run.note(f"{RESUMED} {now()}: {done} by then.")
+    store.write_run(record)  # before any time is spent: this attempt may be killed as well
     return run
 
 

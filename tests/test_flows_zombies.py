@@ -89,10 +89,11 @@ def wait_for(condition, seconds: float = 150.0) -> bool:
     return False
 
 
-def test_a_silent_run_is_crashed_and_its_slot_is_free(client):
+def test_a_silent_run_is_crashed_and_its_slot_is_free(client, monkeypatch):
     from prefect.states import Completed, Pending
 
-    zombies.ensure_heartbeat_automation(client)
+    monkeypatch.setattr(zombies, "SILENCE_SECONDS", 15)  # the server's windows are as long
+    automation = zombies.ensure_heartbeat_automation(client)
     time.sleep(SETTLED)
     watched = deployment(client, zombies.HEARTBEAT_TAG)
     silent = started(client, watched)
@@ -116,12 +117,14 @@ def test_a_silent_run_is_crashed_and_its_slot_is_free(client):
         heartbeat(client, alive, 0, zombies.HEARTBEAT_TAG)
         # A server that had not noticed the automation yet starts no watch: one more heartbeat,
         # after which the run is silent again.
-        if time.monotonic() - sent > 40:
+        if time.monotonic() - sent > 25:
             heartbeat(client, silent, age, zombies.HEARTBEAT_TAG)
             sent = time.monotonic()
         return state_of(client, silent) == "CRASHED"
 
-    assert wait_for(is_crashed)
+    crashed = wait_for(is_crashed)
+    client.delete_automation(automation)  # the other tests' heartbeats are farther apart
+    assert crashed
     assert "No heartbeat" in client.read_flow_run(silent).state.message
     states = [state_of(client, run) for run in (other, alive, ended)]
     assert states == ["RUNNING", "RUNNING", "COMPLETED"]
@@ -168,8 +171,14 @@ def test_runs_that_died_with_their_server_are_found(client):
     alive = started(client, deployment(client, zombies.HEARTBEAT_TAG))
     heartbeat(client, silent, 400, zombies.HEARTBEAT_TAG)
     heartbeat(client, alive, 1, zombies.HEARTBEAT_TAG)
-    time.sleep(3)  # The server writes events in batches.
-    assert zombies.crash_silent_runs(client, 300) == [client.read_flow_run(silent).name]
+    found: list[str] = []
+
+    def is_found() -> bool:
+        found.extend(zombies.crash_silent_runs(client, 300))
+        return bool(found)
+
+    assert wait_for(is_found, 60)  # The server writes events in batches.
+    assert found == [client.read_flow_run(silent).name]
     assert (state_of(client, silent), state_of(client, alive)) == ("CRASHED", "RUNNING")
 
 
@@ -183,7 +192,7 @@ deployments:
     entrypoint: scoregate.flows.produce.produce
     tags: [{tag}]
     parameters:
-      request: {{count: 3, rounds: 20, batch: 1, out: {out}}}
+      request: {{count: 4, rounds: 20, batch: 1, out: {out}}}
     schedules:
       - interval: 30
         slug: nightly
@@ -223,9 +232,11 @@ def slots(client, deployment_id: UUID) -> int:
     return client.read_deployment(deployment_id).global_concurrency_limit.active_slots
 
 
-def test_a_scheduled_night_loses_its_power_and_the_next_one_goes_on(
+def test_a_night_loses_its_power_the_next_is_cancelled_and_a_third_completes_it(
     client, prefect_server, tmp_path
 ):
+    from prefect.states import Cancelling
+
     out = tmp_path / "out"
     (tmp_path / "prefect.yaml").write_text(
         DEPLOYMENT.format(
@@ -260,14 +271,24 @@ def test_a_scheduled_night_loses_its_power_and_the_next_one_goes_on(
         assert zombies.crash_silent_runs(client, silence=0)
         assert slots(client, deployed.id) == 0
         worker = Worker(prefect_server.url, tmp_path / "worker.log")
-        again = client.create_flow_run_from_deployment(deployed.id)
-        assert wait_for(lambda: state_of(client, again.id) == "COMPLETED", 300)
+        generated = journal().count('"generated"')
+        cancelled = client.create_flow_run_from_deployment(deployed.id).id
+        assert wait_for(lambda: journal().count('"generated"') > generated, 240)
+        client.set_flow_run_state(cancelled, Cancelling())  # what the button of its page does
+        assert wait_for(lambda: state_of(client, cancelled) == "CANCELLED", 60)
+        kept = journal().count('"generated"')
+        assert kept > generated
+        assert slots(client, deployed.id) == 0
+        last = client.create_flow_run_from_deployment(deployed.id).id
+        assert wait_for(lambda: state_of(client, last) == "COMPLETED", 300)
     finally:
         worker.stop()
     store = Archive(out)
     (run_id,) = store.run_ids()
     record = store.run(run_id)
-    assert (record.missing, len(list(store.ids()))) == (0, 3)
-    assert "Resumed on" in record.notes[0]
+    assert (record.missing, len(list(store.ids()))) == (0, 4)
+    assert sum("Resumed on" in note for note in record.notes) == 2
+    assert len(record.pieces) >= kept
+    assert len({row.seed for row in record.pieces}) == len(record.pieces)
     assert list(verify(store)) == []
     assert slots(client, deployed.id) == 0
