@@ -5,6 +5,8 @@ from random import Random
 import pytest
 
 from scoregate.abc.reader import read
+from scoregate.evaluation.dissonance import suspensions
+from scoregate.evaluation.reading import read_grid
 from scoregate.validators import counterpoint_judge as judge
 from scoregate.validators.analysis.counterpoint import moments
 from scoregate.validators.analysis.counterpoint import parallels as gate_parallels
@@ -32,8 +34,8 @@ BAD = {
 
 
 def test_good_writing_breaks_no_rule():
-    assert faults(HEAD, line(0, *GOOD)) == {"motion"}
-    assert faults(HEAD, line(0, "c3 d B4", *GOOD[1:])) == set()
+    assert faults(HEAD, line(0, *GOOD)) == {"motion", "suspensions"}
+    assert faults(HEAD, line(0, "c6 BA", "G4 G4", "E4 D4", "C,4 G,4")) == set()
     assert CounterpointJudge()(HEAD, line(0, *GOOD))
 
 
@@ -66,6 +68,12 @@ def test_the_piece_ends_with_a_cadence_in_its_key_or_breaks_the_rule():
     assert "ending" not in faults(HEAD + before, last)
     assert "ending" in faults(HEAD.replace("K:C", "K:G") + before, last)
     assert "ending" in faults(HEAD + before, last.replace("G,4", "F,4").replace("B4", "A4"))
+    # The header may name the relative key.
+    for key in ("Am", "C"):
+        named = HEAD.replace("K:C", f"K:{key}") + before
+        assert "ending" not in faults(named, last)
+        minor = line(9, "B4 A4|]", "^G4 E4|]", "E4 C4|]", "E,4 A,,4|]").replace("|]|", "|]")
+        assert "ending" not in faults(named, minor)
     # Any other line may end as it likes.
     assert "ending" not in faults(HEAD, line(0, *GOOD))
 
@@ -74,6 +82,34 @@ def test_a_line_without_motion_is_one_in_which_all_notes_begin_on_beats():
     assert "motion" in faults(HEAD, line(0, "c2 d2 e4", "G8", "E8", "C,8"))
     assert "motion" not in faults(HEAD, line(0, "c2 d3 e f2", "G8", "E8", "C,8"))
     assert "motion" not in faults(HEAD, line(0, "c8", "G8", "E8", "C,8"))
+
+
+def test_a_suspension_is_held_onto_a_beat_where_it_clashes_and_falls():
+    held = ("G4 G4", "E4 D4", "C,4 G,4")
+    assert "suspensions" not in faults(HEAD, line(0, "c6 B2", *held))
+    assert "suspensions" not in faults(HEAD, line(0, "c4 c2 B2", *held))
+    assert "suspensions" in faults(HEAD, line(0, "c6 d2", *held))
+    assert "suspensions" in faults(HEAD, line(0, "c6 B2", "G8", "E8", "C,8"))
+    first = line(0, "c8-", "G8", "E8", "C,8")
+    assert "suspensions" not in faults(HEAD + first, line(1, "c2 B6", "G8", "D8", "G,8"))
+    assert "suspensions" in faults(HEAD + first, line(1, "c2 c6", "G8", "D8", "G,8"))
+
+
+def test_suspensions_are_those_of_the_evaluation():
+    """Both count on the same text: a line has one here where its figure there is above 0."""
+    random = Random(3)
+    pitches = list("CDEFGABcdefg")
+    found = 0
+    for _ in range(200):
+        voices = [
+            " ".join(f"{random.choice(pitches)}{n}" for n in random.choice(RHYTHMS))
+            for _ in range(4)
+        ]
+        text = HEAD + line(0, *voices)
+        expected = suspensions(read_grid(text)) > 0
+        assert ("suspensions" not in faults(HEAD, line(0, *voices))) is expected
+        found += expected
+    assert found > 10
 
 
 def test_the_parallels_are_those_of_the_gate():

@@ -23,6 +23,7 @@ from scoregate.validators.counterpoint_rules import (
     doubled_leading_tone,
     lost_seventh,
     no_motion,
+    no_suspension,
     parallels,
     weak_cadence,
     weak_ending,
@@ -47,6 +48,7 @@ BREAKS: dict[str, Callable[[Passage], bool]] = {
     "cadences": weak_cadence,
     "ending": weak_ending,
     "motion": no_motion,
+    "suspensions": no_suspension,
 }
 """By name of the rule, whether a line breaks it."""
 PARTIAL = frozenset(("parallels", "leaps"))

@@ -18,7 +18,8 @@ from scoregate.validators.line_state import LineState
 TICKS = 40320
 """Of a whole note; divisible by all lengths up to 128ths, triplets, quintuplets and septuplets."""
 QUARTER = TICKS // 4
-FIFTH = 7
+FOURTH, FIFTH = 5, 7
+_DISSONANT = frozenset((1, 2, 6, 10, 11))
 FERMATA = "!fermata!"
 
 # Third and seventh above the root: dominant, minor, major, half-diminished, diminished.
@@ -249,12 +250,16 @@ def weak_cadence(passage: Passage) -> bool:
 
 
 def weak_ending(passage: Passage) -> bool:
-    """Whether the judged line ends the piece otherwise than by a full cadence in its key."""
-    tonic = tonic_of(passage.key)
+    """Whether the judged line ends the piece otherwise than by a full cadence in its key.
+
+    The key is the major or the minor one of the signature, because headers often name the other.
+    """
+    tonic, match = tonic_of(passage.key), _KEY.match(passage.key)
     times = [voice[-1].onset for voice in passage.voices if voice]
-    if not passage.last or not times or tonic is None:
+    if not passage.last or not times or tonic is None or match is None:
         return False
-    return _full_cadence(passage, max(times)) != tonic
+    relative = tonic + (3 if match[3] else 9)
+    return _full_cadence(passage, max(times)) not in (tonic, relative % 12)
 
 
 def _phrase_ends(passage: Passage) -> list[int]:
@@ -325,3 +330,41 @@ def no_motion(passage: Passage) -> bool:
         if note.begins
     ]
     return len(set(onsets)) > 1 and not any(onset % QUARTER for onset in onsets)
+
+
+def no_suspension(passage: Passage) -> bool:
+    """Whether no suspension of the judged line resolves in it; lines of one beat are left out.
+
+    A note held or repeated onto a beat is a suspension where it is a second, a seventh or a
+    tritone from a note that begins there, or a fourth above the bass, and falls by a step.
+    """
+    judged = {beat: sounding for beat, sounding in passage.beats.items() if beat >= 0}
+    return len(judged) > 1 and not any(
+        _suspended(passage, beat, row, index, sounding)
+        for beat, sounding in judged.items()
+        for row, index in sounding
+    )
+
+
+def _suspended(
+    passage: Passage, beat: int, row: int, index: int, sounding: list[tuple[int, int]]
+) -> bool:
+    """Whether a note is a suspension on a beat on which others sound."""
+    voice, time = passage.voices[row], beat * QUARTER
+    note = voice[index]
+    repeated = note.onset == time and index > 0 and voice[index - 1].pitch == note.pitch
+    if note.onset == time and not repeated:
+        return False
+    following = next((later.pitch for later in voice[index:] if later.pitch != note.pitch), 0)
+    if note.pitch - following not in (1, 2):
+        return False
+    others = [passage.voices[other][i] for other, i in sounding if other != row]
+    bass = min([note.pitch, *(other.pitch for other in others)])
+    return any(
+        other.onset == time
+        and (
+            (width := abs(note.pitch - other.pitch) % 12) in _DISSONANT
+            or (width == FOURTH and bass in (note.pitch, other.pitch))
+        )
+        for other in others
+    )
