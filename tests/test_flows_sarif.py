@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 from commands import scoregate
@@ -26,8 +27,13 @@ BOOK = "".join(
 )
 
 
+SCHEMA = json.loads((Path(__file__).parent / "data/sarif/sarif-2.1.0-rtm.5.json").read_text())
+"""The schema of the standard; data/sarif/LICENSE-MIT says where it is from."""
+
+
 def required_structure(log: dict) -> None:
-    """Assert what sarif-schema-2.1.0.json requires of the objects that are used."""
+    """Assert that a log keeps to the schema of SARIF 2.1.0, and what it can't tell."""
+    jsonschema.Draft4Validator(SCHEMA).validate(log)
     assert set(log) >= {"version", "runs"}
     assert log["version"] == "2.1.0"
     assert log["$schema"].endswith("sarif-2.1.0.json")
@@ -75,6 +81,27 @@ def test_findings_become_results_with_their_places():
     assert third["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "book.abc"
     assert third["message"]["text"] == "tune 12: no tempo is given"
     assert fourth["message"]["text"] == "harmony: could not judge: a crash"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda run: run["tool"]["driver"].pop("name"),
+        lambda run: run["results"][0].update(level="fatal"),
+        lambda run: run["results"][0].update(score=1),
+        lambda run: run["results"][0]["locations"][0]["physicalLocation"]["region"].update(
+            startLine=0
+        ),
+    ],
+    ids=["no name", "an unknown level", "an unknown key", "line 0"],
+)
+def test_the_schema_refuses_what_is_no_sarif(spoil):
+    finding = Finding("bars", "bars.too-long", "critical", "5/4 found", "2", 7, 12, 3)
+    log = sarif_log([Checked("a.abc", Status.REJECTED, findings=[finding])])
+    required_structure(log)
+    spoil(log["runs"][0])
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft4Validator(SCHEMA).validate(log)
 
 
 def test_a_path_below_the_working_directory_is_relative(tmp_path, monkeypatch):

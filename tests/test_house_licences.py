@@ -14,12 +14,21 @@ VENDORED = {
     "abc2xml.py": "e844e315280d774fb661980748aab0557b0d5f518b518b9faa24f9c79d55595e",
     "xml2abc.py": "d40f8eb237f5715b1693b46232fdbd30502dd507fdc853eed5eb5bfa8484593f",
 }
+# As in the npm package @microsoft/jest-sarif 1.0.0-beta.0.
+SARIF = "2d99159ae54a3eea97f81781cff48780548657c35949f4b7f25e99a2ba4de4f8"
 
 
 @pytest.mark.parametrize("name", VENDORED)
 def test_a_vendored_converter_is_unmodified(name):
     data = (ROOT / "scoregate" / "vendor" / name).read_bytes()
     assert hashlib.sha256(data).hexdigest() == VENDORED[name]
+
+
+def test_the_schema_of_sarif_is_unmodified_and_named():
+    data = (ROOT / "tests" / "data" / "sarif" / "sarif-2.1.0-rtm.5.json").read_bytes()
+    assert hashlib.sha256(data).hexdigest() == SARIF
+    assert "MIT licence" in (ROOT / "tests" / "data" / "sarif" / "LICENSE-MIT").read_text()
+    assert "sarif-2.1.0-rtm.5.json" in (ROOT / "docs" / "licences.md").read_text()
 
 
 def test_the_texts_of_the_licences_are_there():
