@@ -37,7 +37,8 @@ from scoregate.sampling import Sampling
 from scoregate.styles import Style
 
 ENGINE_VERSION = "4"
-"""Changes whenever the same weights, request and seed may give another text."""
+"""Changes whenever the same weights, request and seed may give another text; so it does where the
+rules change by which lines are resampled."""
 DEFAULT_BATCH = 16
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 

@@ -92,6 +92,7 @@ def test_foreign_prompt_is_transliterated_and_said_so(engine):
         ({"max_seconds": -1}, "max_seconds"),
         ({"batch_size": 0}, "batch_size"),
         ({"line_tries": -1}, "line_tries"),
+        ({"steps_back": -1}, "steps_back"),
         ({"prefix": [None, None]}, "2 prefixes"),
         ({"prefix": "nonsense"}, "not a header field"),
     ],
