@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from fractions import Fraction
+from operator import attrgetter
 from typing import Any
 
 from scoregate.abc.body import Body, TooMuchError
@@ -163,11 +164,14 @@ class LineState:
         """Return a state that goes on from here by itself."""
         remarks = FindingCollector()
         new = LineState.__new__(LineState)
-        for name in LineState.__slots__:
-            setattr(new, name, getattr(self, name))
+        for name, value in zip(LineState.__slots__, _values(self), strict=True):
+            setattr(new, name, value)
         new.body, new.remarks = self.body.copy(remarks), remarks
         new.notes = None
         return new
+
+
+_values = attrgetter(*LineState.__slots__)
 
 
 def state_after(text: str) -> LineState:
@@ -277,16 +281,16 @@ def repeat_signs(before: LineState, bar: Bar) -> list[str]:
 def _take_notes(before: LineState, after: LineState) -> None:
     """Note the rhythm of the last line, and the chords of wind players."""
     length = max(bar.duration for _, bar in after.row)
+    scale, whole = SLICES * length.denominator, length.numerator
     rhythm, sounds = 0, False
     for name, bar in after.row:
         for event in bar.events:
             if not event.pitches or event.grace:
                 continue
             sounds = True
-            if len(event.tied_pitches) < len(event.pitches) and length:
+            if len(event.tied_pitches) < len(event.pitches) and whole:
                 onset = event.onset
-                place = SLICES * onset.numerator * length.denominator
-                place //= onset.denominator * length.numerator
+                place = scale * onset.numerator // (whole * onset.denominator)
                 rhythm |= 1 << min(place, SLICES - 1)
             if len(event.pitches) > 2 and name in after.head.winds:
                 after.triads = {**after.triads, name: after.triads.get(name, 0) + 1}
