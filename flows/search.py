@@ -9,7 +9,9 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from pydantic import BaseModel
 
+from scoregate.archive.run_lock import RunLock
 from scoregate.cores import cores
+from scoregate.errors import BusyError
 from scoregate.experiments.comparison import ShiftFrom
 from scoregate.experiments.grid import Cell
 from scoregate.experiments.scoring import Measured, Scored, Shares, lead, score_settings
@@ -52,7 +54,26 @@ class SearchRecord(BaseModel):
 
 @flow(name="search", flow_run_name="search in {request.folder}")
 def search(request: SearchRequest) -> SearchRecord:
-    """Measure the runs that are not measured, and write the tables, the figure and the page."""
+    """Measure the runs that are not measured, and write the tables, the figure and the page.
+
+    Raises
+    ------
+    BusyError
+        Another process searches in the same folder.
+    """
+    lock = RunLock(Path(request.folder))
+    if not lock.acquire():
+        raise BusyError(
+            f"Another process searches in {request.folder} ({lock.owner()}).",
+            "Wait for its end, or name another folder with --folder.",
+        )
+    try:
+        return _search(request)
+    finally:
+        lock.release()
+
+
+def _search(request: SearchRequest) -> SearchRecord:
     folder, processes = Path(request.folder), request.processes or cores()
     studies = Search(folder, settings_of(request), request.seed)
     reference, said = read_reference(request, processes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +55,9 @@ def read_reference(request: SearchRequest, processes: int) -> tuple[ShiftFrom | 
         return None, "none, so the score is of pass rate and ratings alone"
     path = folder / "reference.json.gz"
     asked = {"name": name, "most": request.most, "seed": request.seed}
-    if path.exists():
-        known = json.loads(gzip.decompress(path.read_bytes()))
-        if known["asked"] == asked:
-            pieces = [PieceFigures("", "", _with_nan(numbers)) for numbers in known["pieces"]]
-            return ShiftFrom(pieces), known["said"]
+    if (known := _kept_reference(path)) and known["asked"] == asked:
+        pieces = [PieceFigures("", "", _with_nan(numbers)) for numbers in known["pieces"]]
+        return ShiftFrom(pieces), known["said"]
     found = read_set(
         list_set(name, request.out, folder).drawn(request.most, request.seed), processes
     )
@@ -72,6 +71,15 @@ def read_reference(request: SearchRequest, processes: int) -> tuple[ShiftFrom | 
     }
     write_file(path, gzip.compress(json.dumps(content).encode(), mtime=0))
     return ShiftFrom(found.pieces), said
+
+
+def _kept_reference(path: Path) -> dict[str, Any] | None:
+    """Return what an earlier search has read; None where that is not there or damaged."""
+    try:
+        known = json.loads(gzip.decompress(path.read_bytes()))
+        return known if {"asked", "pieces", "said"} <= set(known) else None
+    except (OSError, EOFError, ValueError, TypeError, zlib.error):
+        return None
 
 
 @task(name="measure cells", cache_policy=NO_CACHE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
 import os
@@ -270,6 +271,11 @@ def test_a_search_is_run_resumed_and_refused(prefect_server, tmp_path):
     refused = searched("--fine", "1", "--top-k", "5")
     assert refused.returncode == 2
     assert "made with top k 9, not 5" in refused.stderr
+    with open(tmp_path / "s" / "owner.json", "r+") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        busy = searched("--fine", "1")
+    assert busy.returncode == 3
+    assert "Another process searches in" in busy.stderr
     unknown = searched("--style", "Baroque/Nobody/Choral")
     assert unknown.returncode == 2
     assert "Nobody" in unknown.stderr

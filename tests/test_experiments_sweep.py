@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from scoregate.errors import RequestError
+from scoregate.errors import RequestError, UnreadableError
 from scoregate.experiments.grid import cells_of
 from scoregate.experiments.page import pooled, write_results
 from scoregate.experiments.statistics import summary
 from scoregate.flows.typed import command_of
-from scoregate.presets import find_preset, presets
+from scoregate.presets import find_preset, measured_presets, presets
 from scoregate.requests import ProduceRequest, SweepRequest
 from scoregate.tasks.sweep import path_of, rows_of
 
@@ -135,3 +135,37 @@ def test_a_sweep_measures_what_is_not_finished(prefect_server, tmp_path):
     refused = swept("--temperature", "1.0", "--seed", *["1", "--seed", "2"], "--count", "90000")
     assert refused.returncode == 2
     assert "180,000 pieces" in refused.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.server
+def test_a_dask_cluster_draws_the_same_pieces(prefect_server, tmp_path):
+    def swept(folder: Path, *words) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [sys.executable, "-m", "scoregate.flows.cli", "sweep", "--temperature", "1.0",
+             "--count", "2", "--processes", "1", "--folder", str(folder), *words],
+            env=os.environ | {"PREFECT_API_URL": prefect_server.url},
+            capture_output=True, text=True, timeout=400,
+        )  # fmt: skip
+
+    done = swept(tmp_path / "dask", "--dask", "local")
+    assert done.returncode == 0, done.stderr
+    unknown = swept(tmp_path / "no", "--style", "Baroque/Nobody/Choral")
+    assert unknown.returncode == 2
+    assert "Nobody" in unknown.stderr
+    (cell,) = cells_of(SweepRequest(temperature=[1.0], count=2))
+    assert swept(tmp_path / "here").returncode == 0
+    drawn, here = (rows_of(path_of(tmp_path / name, cell)) for name in ("dask", "here"))
+    assert [row["raw"] for row in drawn] == [row["raw"] for row in here]
+
+
+def test_what_was_measured_stands_beside_a_preset(tmp_path):
+    request = SweepRequest(preset=["careful"], lines="both", count=2)
+    results = [(cell, [row(), row("rejected")]) for cell in cells_of(request)]
+    write_results(tmp_path, results, "scoregate sweep")
+    raw, judged = measured_presets(tmp_path)["careful"]
+    assert (raw.judged, judged.judged) == (False, True)
+    assert raw.text == "50.0 % (9.5 to 90.5), n 2"
+    with pytest.raises(UnreadableError, match="no finished sweep"):
+        measured_presets(tmp_path / "nowhere")
+    assert set(measured_presets()) <= {preset.name for preset in presets()}

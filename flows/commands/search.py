@@ -26,7 +26,7 @@ Nine coarse settings (T .8, 1.2, 1.6 with top_p .85, .90, .95), then steps of .0
 of them. The score is the mean of pass rate, likeness to a reference corpus and human ratings, by
 their shares. The same command goes on after a kill; with a larger --fine it adds runs.
 
-Exit code: 0 finished, 2 it could not be done.
+Exit code: 0 finished, 2 it could not be done, 3 another process searches in the same folder.
 """
 ASKED = 3
 """Settings whose pieces are rated at the prompt: the best ones."""
