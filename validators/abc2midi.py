@@ -23,6 +23,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -172,9 +173,36 @@ def run(text: str) -> Run:
     data = text.encode("utf-8", "replace")
     if len(data) > TEXT_BYTES:
         return Run("", b"", f"the text is longer than {TEXT_BYTES // 2**20} MiB")
+    return run_named(data, ("-o", "tune.mid"), ("tune.mid",))[0]
+
+
+def run_named(data: bytes, options: Sequence[str], names: Sequence[str]) -> list[Run]:
+    """Run abc2midi over a text; return what it printed with each of the files that it wrote.
+
+    Parameters
+    ----------
+    data : bytes
+    options : sequence of str
+        More options than those that every run has.
+    names : sequence of str
+        Names of the files to read.
+
+    Returns
+    -------
+    list of Run
+        One for each name; the messages and the failure are those of the run.
+
+    Raises
+    ------
+    ToolError
+        When there is no abc2midi, or when it can't be started.
+    """
     program = find()
     with tempfile.TemporaryDirectory(prefix="scoregate-", dir=_memory_folder()) as folder:
-        return _run_in(folder, program, data)
+        messages, failure = _run_in(folder, program, data, options)
+        paths = [Path(folder, name) for name in names]
+        written = [path.read_bytes() if path.is_file() else b"" for path in paths]
+    return [Run(messages, midi, failure) for midi in written]
 
 
 def _memory_folder() -> str | None:
@@ -191,9 +219,10 @@ def _memory_folder() -> str | None:
     return memory if enough and os.access(memory, os.W_OK | os.X_OK) else None
 
 
-def _run_in(folder: str, program: Program, data: bytes) -> Run:
+def _run_in(folder: str, program: Program, data: bytes, options: Sequence[str]) -> tuple[str, str]:
+    """Run the program in a folder; return what it printed, and why it did not finish."""
     outside = hasattr(resource, "prlimit")
-    command = [program.path, "-", "-NFER", "-NFNP", "-NGRA", "-NCOM", "-o", "tune.mid"]
+    command = [program.path, "-", "-NFER", "-NFNP", "-NGRA", "-NCOM", *options]
     messages_path = os.path.join(folder, "messages")
     with open(messages_path, "wb") as messages_file:
         try:
@@ -217,14 +246,12 @@ def _run_in(folder: str, program: Program, data: bytes) -> Run:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         code = process.wait()
-    midi_path = os.path.join(folder, "tune.mid")
     # The limits come into force just after the program has started. abc2midi waits for its
     # text and writes nothing until then, but another program can: no more than the limit is
     # read.
     with open(messages_path, "rb") as messages_file:
         messages = messages_file.read(OUTPUT_BYTES).decode("utf-8", "replace")
-    midi = Path(midi_path).read_bytes() if os.path.isfile(midi_path) else b""
-    return Run(messages, midi, _failure(in_time, code, messages))
+    return messages, _failure(in_time, code, messages)
 
 
 def _feed_and_wait(process: subprocess.Popen, data: bytes) -> bool:

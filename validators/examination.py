@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from scoregate.abc.bar_numbers import placed
-from scoregate.abc.finish import finish
+from scoregate.abc.finish import Finished, finish
 from scoregate.abc.score import Score
 from scoregate.abc.source_text import REFUSED
 from scoregate.errors import GateError, ToolError
@@ -133,7 +133,50 @@ def examine(
         No gate has one of the names, there is no such profile, or something is no code.
     """
     finished = finish(text)
-    score = finished.score()
+    return examine_finished(
+        finished,
+        finished.score(),
+        style=style,
+        gates=gates,
+        production=production,
+        profile=profile,
+        warn=warn,
+        off=off,
+        limits=limits,
+        ending=ending,
+    )
+
+
+# More than six parameters: all but the first two are options.
+def examine_finished(
+    finished: Finished,
+    score: Score,
+    *,
+    style: str | None = None,
+    gates: Sequence[str] | None = None,
+    production: bool = False,
+    profile: str | Profile | None = None,
+    warn: Iterable[str] = (),
+    off: Iterable[str] = (),
+    limits: ThresholdFile | None = None,
+    ending: str = "",
+) -> Examination:
+    """Let the gates judge a finished piece that was read.
+
+    Parameters
+    ----------
+    finished : Finished
+        What :func:`scoregate.abc.finish.finish` returned.
+    score : Score
+        What its method ``score`` returned.
+    style, gates, production, profile, warn, off, limits, ending
+        As :func:`examine` takes them.
+
+    Raises
+    ------
+    RequestError
+        No gate has one of the names, there is no such profile, or something is no code.
+    """
     guessed = profile is None
     if profile is None:
         profile = profiles.find(guess(score, ending))

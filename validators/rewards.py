@@ -30,6 +30,7 @@ Examples
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -38,11 +39,12 @@ from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 from scoregate.abc.finding_collector import NOT_MUSIC
-from scoregate.abc.finish import finish
+from scoregate.abc.finish import Finished, finish
+from scoregate.abc.score import Score
 from scoregate.abc.source_text import REFUSED
 from scoregate.findings import Finding, Status
 from scoregate.validators import registry
-from scoregate.validators.examination import Examination, examine, examine_score
+from scoregate.validators.examination import Examination, examine_finished, examine_score
 from scoregate.validators.profile_guess import guess
 from scoregate.validators.verdict import profiles
 from scoregate.validators.verdict.profiles import Profile
@@ -127,7 +129,10 @@ def reward(
 
     if isinstance(profile, str):
         profile = profiles.find(profile)
-    values = [_reward(text, profile, style, abc2midi, gates) for text in texts]
+    values = [
+        _reward(score, profile, style, abc2midi, gates)
+        for _, score in _read(texts, abc2midi, gates)
+    ]
     return np.array(values, dtype=np.float64)
 
 
@@ -150,7 +155,10 @@ def judge_texts(
         Of the files that the texts were converted from (``.mid``), for guessing the profile.
     """
     chosen = profiles.find(profile) if isinstance(profile, str) else profile
-    return [_judged(text, chosen, style, abc2midi, gates, ending) for text in texts]
+    return [
+        _judged(piece, chosen, style, abc2midi, gates, ending)
+        for piece in _read(texts, abc2midi, gates)
+    ]
 
 
 class Judge:
@@ -253,15 +261,29 @@ def _changed(profile: Profile, abc2midi: bool, unbounded: bool) -> Profile:
     return replace(profile, settings=settings)
 
 
+Read = tuple[Finished, Score]
+
+
+def _read(texts: Iterable[Text], abc2midi: bool, gates: Sequence[str] | None) -> Iterator[Read]:
+    """Finish and read texts; abc2midi, where it is asked, runs once for several of them."""
+    from scoregate.validators.gates.syntax import hear_together  # imports numpy
+
+    remaining = iter(texts)
+    while chunk := [finish(text) for text in itertools.islice(remaining, _CHUNK)]:
+        pieces = [(finished, finished.score()) for finished in chunk]
+        if abc2midi and len(pieces) > 1 and (gates is None or "syntax" in gates):
+            hear_together([score for _, score in pieces])
+        yield from pieces
+
+
 def _reward(
-    text: Text,
+    score: Score,
     profile: Profile | None,
     style: str | None,
     abc2midi: bool,
     gates: Sequence[str] | None,
 ) -> float:
-    """Return the reward of a text: what counts is left of its judgement, and no places."""
-    score = finish(text).score()
+    """Return the reward of a piece: what counts is left of its judgement, and no places."""
     chosen = _changed(profile or profiles.find(guess(score)), abc2midi, unbounded=False)
     examination = examine_score(score, chosen, style=style, gates=gates)
     return _value(examination, examination.verdict().status)
@@ -269,19 +291,19 @@ def _reward(
 
 # Six parameters: those of `judge_texts`.
 def _judged(
-    text: Text,
+    piece: Read,
     profile: Profile | None,
     style: str | None,
     abc2midi: bool,
     gates: Sequence[str] | None,
     ending: str,
 ) -> Judgement:
+    finished, score = piece
     if profile is None:
-        # The profile is guessed from the score, and abc2midi must not run before.
-        profile = profiles.find(guess(finish(text).score(), ending))
+        profile = profiles.find(guess(score, ending))
     if not abc2midi:
         profile = _changed(profile, abc2midi, unbounded=True)
-    examination = examine(text, style=style, profile=profile, gates=gates)
+    examination = examine_finished(finished, score, style=style, profile=profile, gates=gates)
     status = examination.verdict().status
     findings = examination.findings
     return Judgement(

@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import Counter
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -24,7 +25,8 @@ from scoregate.abc.finding_collector import NOT_MUSIC
 from scoregate.abc.score import Bar, Score, Voice
 from scoregate.findings import Finding, Outcome
 from scoregate.validators import abc2midi
-from scoregate.validators.abc2midi_input import prepared
+from scoregate.validators.abc2midi_input import Prepared, prepared
+from scoregate.validators.abc2midi_together import run_together
 from scoregate.validators.analysis.midi_counts import tracks
 from scoregate.validators.analysis.sounding import notes
 from scoregate.validators.registry import Measure
@@ -33,6 +35,7 @@ from scoregate.validators.verdict.thresholds import for_style
 NAME = "syntax"
 VERSION = "1"
 
+_TOGETHER = "abc2midi together"
 _MOST = 8
 """Findings that are made of abc2midi's messages; a broken piece has hundreds of them."""
 
@@ -118,15 +121,45 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
     if not for_style(style).setting("syntax.abc2midi", 1):
         return outcome
     given = prepared(score)
+    together = score.derived.get(_TOGETHER)
+    if together is not None:
+        heard = Outcome(NAME, GATE.version, findings=list(outcome.findings))
+        _judge_run(heard, together, given, score)
+        if len(heard.findings) == len(outcome.findings):
+            return heard
     run = abc2midi.run(given.text)
     if run.failure:
         outcome.judged = False
         outcome.reason = f"abc2midi {run.failure}"
         return outcome
+    _judge_run(outcome, run, given, score)
+    return outcome
+
+
+def hear_together(scores: Sequence[Score]) -> None:
+    """Run abc2midi over several scores at once, for when they are judged.
+
+    A piece of which the run says that anything is wrong is run again by itself, so that
+    verdicts are those of :func:`check` without this.
+    """
+    chosen = [
+        score
+        for score in scores
+        if score.voices
+        and not any(finding.severity == "critical" for finding in score.findings)
+        and not unsafe_directives(score.text)
+    ]
+    runs = run_together([prepared(score).text for score in chosen])
+    for score, run in zip(chosen, runs, strict=True):
+        if run is not None:
+            score.derived[_TOGETHER] = run
+
+
+def _judge_run(outcome: Outcome, run: abc2midi.Run, given: Prepared, score: Score) -> None:
+    """Add what a run that ended in order says of a piece."""
     _take_messages(outcome, run.messages, given.added, score)
     if not any(finding.severity == "critical" for finding in outcome.findings):
         _compare_notes(outcome, run.midi, score, given.untied)
-    return outcome
 
 
 def unsafe_directives(text: str) -> list[Finding]:
