@@ -17,6 +17,7 @@ hands               chords that two hands can't reach
 octave_slips        notes of a choir that look an octave off
 shared_passages     a piece as symbols that are the same in every key
 novelty_index       the index of known pieces, and the longest shared passage
+theme_distance      how far a piece is from a theme, for variations
 midi_counts         how many notes a MIDI file holds
 ==================  ==================================================================
 """
