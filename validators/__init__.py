@@ -12,14 +12,18 @@ gates and their measures, those of other distributions included. Importing this 
 no gate and no large library.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from scoregate.findings import Failure, Finding, Outcome, Severity, Status, Verdict
 from scoregate.validators import registry
 from scoregate.validators.examination import Examination, examine
-from scoregate.validators.line_judge import accept_line
 from scoregate.validators.registry import FunctionGate, Gate, Measure
 from scoregate.validators.rewards import Judge, Judgement, judge_texts, reward
 from scoregate.validators.verdict.rules import judge
 from scoregate.validators.verdict.thresholds import ThresholdFile, Thresholds
+
+if TYPE_CHECKING:
+    from scoregate.validators.line_judge import accept_line
 
 __all__ = [
     "Examination",
@@ -43,3 +47,12 @@ __all__ = [
     "registry",
     "reward",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Return `accept_line`, whose rules import gates, when it is first asked for."""
+    if name == "accept_line":
+        from scoregate.validators.line_judge import accept_line
+
+        return accept_line
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
