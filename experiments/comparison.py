@@ -350,7 +350,7 @@ def _mean(values: Sequence[float], sampled: Sequence[Sequence[float] | Floats]) 
     """Return the mean over measures with its interval from their samples."""
     if not values:
         return Estimate(math.nan, math.nan, math.nan)
-    table = np.array(sampled, dtype=float).reshape(len(sampled), -1)
+    table = np.array(sampled, dtype=float)
     return _estimate(float(np.mean(values)), table.mean(axis=0) if table.size else np.array([]))
 
 

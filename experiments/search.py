@@ -222,13 +222,16 @@ class Search:
 
     def _asked(self, study: optuna.Study, stage: str, box: dict[str, Any]) -> Run:
         optuna = _optuna()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            # A seed for each proposal: what is proposed does not depend on interruptions.
-            study.sampler = optuna.samplers.GPSampler(
-                seed=self._seed * 1000 + len(study.trials), n_startup_trials=1
-            )
-            trial = study.ask(box)
+        if stage == COARSE:
+            trial = study.ask(box)  # one of those that are enqueued
+        else:
+            with warnings.catch_warnings(), _one_thread():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                # A seed for each proposal: what is proposed does not depend on interruptions.
+                study.sampler = optuna.samplers.GPSampler(
+                    seed=self._seed * 1000 + len(study.trials), n_startup_trials=1
+                )
+                trial = study.ask(box)
         setting = Setting.of(trial.params)
         return Run(stage, trial.number, setting, self._repeats(setting))
 
@@ -271,6 +274,19 @@ class Search:
                 "Check the disk and the folder's permissions, or name another folder with "
                 "--folder; finished cells in this one stay.",
             ) from error
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch use one thread: its threads cost more than they save on a dozen points."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _own(study: optuna.Study) -> list[Any]:
