@@ -13,6 +13,7 @@ from scoregate.archive.atomic import write_file
 from scoregate.archive.records import RunRecord
 from scoregate.dashboard.formatting import duration
 from scoregate.dashboard.plan_page import PlanLine, plan_page
+from scoregate.experiments.record import Experiment, Table, markdown, write_experiment
 from scoregate.findings import Status
 from scoregate.flows.plan_rows import BadRow, Row
 from scoregate.intervals import wilson
@@ -86,7 +87,7 @@ def skipped_row(row: BadRow) -> RowResult:
     return RowResult(row=row.number, state="skipped", problem=str(row))
 
 
-def write_plan(folder: Path, title: str, results: list[RowResult]) -> dict[str, str]:
+def write_plan(folder: Path, title: str, results: list[RowResult], command: str) -> dict[str, str]:
     """Write the results of a plan.
 
     Parameters
@@ -95,6 +96,8 @@ def write_plan(folder: Path, title: str, results: list[RowResult]) -> dict[str, 
         Two folders below the archive's.
     title : str
     results : list of RowResult
+    command : str
+        What makes them again.
 
     Returns
     -------
@@ -102,35 +105,52 @@ def write_plan(folder: Path, title: str, results: list[RowResult]) -> dict[str, 
         Paths by kind: ``table``, ``csv``, ``json`` and ``page``.
     """
     paths = {
+        "page": folder / "index.html",
         "table": folder / "results.md",
         "csv": folder / "results.csv",
         "json": folder / "results.json",
-        "page": folder / "index.html",
     }
-    write_file(paths["table"], table(results).encode())
-    write_file(paths["csv"], _csv(results).encode())
+    experiment = experiment_of(title, results, command)
+    write_experiment(folder, experiment)
+    write_file(paths["table"], markdown(experiment).encode("utf-8", "backslashreplace"))
+    write_file(paths["csv"], _csv(results).encode("utf-8", "backslashreplace"))
     data = [each.model_dump() for each in results]
     text = json.dumps(data, indent=1, ensure_ascii=False)
     write_file(paths["json"], (text + "\n").encode("utf-8", "backslashreplace"))
+    # In place of the record's own page: this one leads to the runs.
     page = plan_page(title, [_line(each) for each in results])
     write_file(paths["page"], page.encode("utf-8", "backslashreplace"))
     return {kind: str(path) for kind, path in paths.items()}
 
 
-def table(results: list[RowResult]) -> str:
-    """Return the results as Markdown."""
-    lines = [
-        "| row | name | style | sampling | passed | generated | pass rate, 95 % | time | run |",
-        "|---:|---|---|---|---:|---:|---|---:|---|",
-    ]
+def experiment_of(title: str, results: list[RowResult], command: str) -> Experiment:
+    """Return the results as a record of an experiment."""
+    rows = []
     for one in results:
         line = _line(one)
-        done = (f"{line.passed} of {line.wanted}", line.drawn, line.rate, line.seconds, line.run_id)
-        cells = [line.number, line.name, line.style, line.settings]
-        cells += done if one.state == "finished" else (one.state, "–", "–", "–", one.problem)
-        plain = (" ".join(str(cell).split()).replace("|", "/") for cell in cells)
-        lines.append("| " + " | ".join(plain) + " |")
-    return "\n".join(lines) + "\n"
+        done = [f"{line.passed} of {line.wanted}", str(line.drawn), line.rate, line.seconds,
+                line.run_id]  # fmt: skip
+        if one.state != "finished":
+            done = [one.state, "–", "–", "–", one.problem]
+        rows.append([str(line.number), line.name, line.style, line.settings, *done])
+    finished = [one for one in results if one.state == "finished"]
+    table = Table(
+        title="Requests",
+        columns=["row", "name", "style", "sampling", "passed", "generated", "pass rate, 95 %",
+                 "time", "run"],
+        rows=rows,
+        note="A run stops when it has enough pieces, so its pass rate leans high.",
+        numeric=[0, 4, 5],
+    )  # fmt: skip
+    facts = [
+        ("requests", str(len(results))),
+        ("finished", str(len(finished))),
+        ("passed", f"{sum(one.passed or 0 for one in finished):,}"),
+        ("generated", f"{sum(one.drawn or 0 for one in finished):,}"),
+    ]
+    return Experiment(
+        kind="plan", title=f"Plan {title}", command=command, facts=facts, tables=[table]
+    )
 
 
 def _begun(row: Row) -> RowResult:

@@ -12,6 +12,7 @@ what is missing::
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,13 +32,13 @@ from scoregate.flows.plan_results import (
     failed_row,
     finished_row,
     skipped_row,
-    table,
     write_plan,
 )
 from scoregate.flows.plan_rows import BadRow, Row, read_plan
 from scoregate.flows.results import keep
 from scoregate.flows.server import server_answers
 from scoregate.flows.shards import run_each, runner_for
+from scoregate.flows.typed import command_of
 from scoregate.progress import report
 from scoregate.requests import PlanRequest, ProduceRequest
 from scoregate.safe_names import safe_name
@@ -83,11 +84,12 @@ def run_plan(request: PlanRequest) -> PlanRecord:
         for row in rows
     ]  # fmt: skip
     results = sorted([*results, *map(skipped_row, bad)], key=lambda each: each.row)
-    paths = write_plan(folder, Path(request.plan).name, results)
+    paths = write_plan(folder, Path(request.plan).name, results, typed(request))
     record = PlanRecord(results=results, run=len(done) - before, paths=paths)
     keep(record)
     if server_answers():
-        create_markdown_artifact(key="plan", markdown=table(results))
+        text = Path(paths["table"]).read_text(encoding="utf-8")
+        create_markdown_artifact(key="plan", markdown=text)
         page = Path(paths["page"]).resolve().as_uri()
         create_link_artifact(key="plan-page", link=page, link_text="The plan's page")
     return record
@@ -162,6 +164,18 @@ def run_rows(request: PlanRequest, rows: list[Row], done: dict[str, str]) -> dic
         left[number].key: f"{error.problem} {error.remedy}".strip()
         for number, error in failed.items()
     }
+
+
+def typed(request: PlanRequest) -> str:
+    """Return the command line that asks for this plan."""
+    command = command_of("produce", request.model_copy(update={"defaults": {}}))
+    for name, value in request.defaults.items():
+        option = name.replace("_", "-")
+        if isinstance(value, bool):
+            command += f" --{option}" if value else f" --no-{option}"
+        else:
+            command += f" --{option} {shlex.quote(str(value))}"
+    return command
 
 
 def part_of(folder: Path, row: Row) -> str:

@@ -7,6 +7,8 @@ theme's id in its provenance.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from pydantic import BaseModel
@@ -14,9 +16,10 @@ from pydantic import BaseModel
 from scoregate.flows.produce import produce
 from scoregate.flows.results import keep
 from scoregate.flows.server import server_answers
+from scoregate.flows.typed import command_of
 from scoregate.requests import VaryRequest
 from scoregate.tasks.theme import read_theme
-from scoregate.tasks.variations import Variation, rank_variations, table
+from scoregate.tasks.variations import Variation, rank_variations
 
 
 class VaryRecord(BaseModel):
@@ -34,7 +37,7 @@ class VaryRecord(BaseModel):
         Ranked; those that did not pass come last.
     notes : list of str
     paths : dict of str to str
-        Paths of the table, the data and the theme.
+        Paths of the page, the table, the data and the theme.
     """
 
     run_id: str
@@ -60,7 +63,8 @@ def vary(request: VaryRequest) -> VaryRecord:
     """
     theme = read_theme(request)
     run = produce(theme.request)
-    found, paths = rank_variations(theme, run)
+    command = command_of("vary", request, ("theme",))
+    found, paths = rank_variations(theme, run, command)
     forced = theme.request.forced
     assert forced is not None, "the request varies a theme"
     record = VaryRecord(
@@ -78,5 +82,6 @@ def vary(request: VaryRequest) -> VaryRecord:
     )
     keep(record)
     if server_answers():
-        create_markdown_artifact(key="variations", markdown=table(found))
+        text = Path(paths["table"]).read_text(encoding="utf-8")
+        create_markdown_artifact(key="variations", markdown=text)
     return record

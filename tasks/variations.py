@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -15,6 +14,7 @@ from scoregate.abc.score import Score
 from scoregate.archive.atomic import write_file
 from scoregate.archive.records import PieceRow, RunRecord
 from scoregate.archive.store import Archive
+from scoregate.experiments.record import Experiment, Table, markdown, write_experiment
 from scoregate.findings import Status
 from scoregate.tasks.theme import Theme, melody_alone
 from scoregate.validators.analysis.theme_distance import melody, notes_of_voice, theme_distance
@@ -78,14 +78,23 @@ def ranked(theme: Theme, record: RunRecord, store: Archive) -> list[Variation]:
 
 
 @task(name="rank variations", cache_policy=NO_CACHE)
-def rank_variations(theme: Theme, record: RunRecord) -> tuple[list[Variation], dict[str, str]]:
-    """Rank the pieces of a run, and write theme and ranking beside its record.
+def rank_variations(
+    theme: Theme, record: RunRecord, command: str
+) -> tuple[list[Variation], dict[str, str]]:
+    """Rank the pieces of a run, and write theme, ranking and page beside its record.
+
+    Parameters
+    ----------
+    theme : Theme
+    record : RunRecord
+    command : str
+        What makes them again.
 
     Returns
     -------
     list of Variation
     dict of str to str
-        Paths of the table, the data and the theme.
+        Paths of the page, the table, the data and the theme.
     """
     store = Archive(theme.request.out)
     found = ranked(theme, record, store)
@@ -95,36 +104,69 @@ def rank_variations(theme: Theme, record: RunRecord) -> tuple[list[Variation], d
         "json": folder / "variations.json",
         "theme": folder / "theme.abc",
     }
-    forced = theme.request.forced
-    assert forced is not None, "the request varies a theme"
     content = {
         "run_id": record.run_id,
         "request": theme.request.model_dump(mode="json"),
         "drawn": sum(each.drawn for each in record.rounds),
         "variations": [each.model_dump() for each in found],
     }
+    experiment = experiment_of(theme, record, found, command)
     write_file(paths["theme"], theme.text.encode())
     write_file(paths["json"], (json.dumps(content, indent=1) + "\n").encode())
-    write_file(paths["table"], table(found).encode())
-    return found, {name: str(path) for name, path in paths.items()}
+    write_file(paths["table"], markdown(experiment).encode("utf-8", "backslashreplace"))
+    page = write_experiment(folder, experiment)["page"]
+    return found, {"page": page, **{name: str(path) for name, path in paths.items()}}
 
 
-def table(variations: list[Variation]) -> str:
-    """Return the ranking as Markdown."""
-    lines = [
-        "| rank | piece | verdict | distance | soprano | warnings | bars | why not |",
-        "|---:|---|---|---:|---|---:|---:|---|",
+def experiment_of(
+    theme: Theme, record: RunRecord, variations: list[Variation], command: str
+) -> Experiment:
+    """Return the ranking as a record of an experiment."""
+    forced = theme.request.forced
+    assert forced is not None, "the request varies a theme"
+    drawn = sum(each.drawn for each in record.rounds)
+    passed = sum(one.status == Status.PASSED for one in variations)
+    facts = [
+        ("theme", f"{forced.name}, bars {forced.bars}, {forced.parent[:12]}"),
+        ("style", theme.request.style),
+        ("generated", str(drawn)),
+        ("passed", str(passed)),
+        ("temperature", f"{theme.request.temperature:g}"),
+        ("seed", str(record.request["seed"])),
+        ("run", record.run_id),
     ]
+    if forced.forced_as == "voice":
+        exact = sum(one.exact is True for one in variations)
+        facts.append(("soprano exact", f"{exact} of {len(variations)}"))
+    return Experiment(
+        kind="variations",
+        title=f"Variations of {forced.name}",
+        command=command,
+        facts=facts,
+        tables=[table(variations)],
+    )
+
+
+def table(variations: list[Variation]) -> Table:
+    """Return the ranking as a table."""
+    rows = []
     for one in variations:
         exact = {None: "–", True: "exact", False: "changed"}[one.exact]
-        cells: tuple[Any, ...] = (
-            one.rank, one.piece_id[:12], one.status,
-            "–" if one.distance is None else f"{one.distance:.3f}",
-            exact, one.warnings, "–" if one.bars is None else one.bars,
-            "; ".join(one.reasons).replace("|", "/") or "–",
+        rows.append(
+            [
+                str(one.rank), one.piece_id[:12], one.status,
+                "–" if one.distance is None else f"{one.distance:.3f}",
+                exact, str(one.warnings), "–" if one.bars is None else str(one.bars),
+                "; ".join(one.reasons) or "–",
+            ]
         )  # fmt: skip
-        lines.append("| " + " | ".join(map(str, cells)) + " |")
-    return "\n".join(lines) + "\n"
+    return Table(
+        title="Ranking",
+        columns=["rank", "piece", "verdict", "distance", "soprano", "warnings", "bars", "why not"],
+        rows=rows,
+        note="Those that passed come first, then the nearest to the theme.",
+        numeric=[0, 3, 5, 6],
+    )
 
 
 def _place(one: Variation) -> tuple[bool, bool, float, int]:

@@ -17,6 +17,7 @@ from prefect.logging import disable_run_logger
 from scoregate.archive.records import PieceRow, RoundRecord, RunRecord, now
 from scoregate.archive.store import Archive
 from scoregate.errors import InputError, RunError
+from scoregate.experiments.record import read_experiment
 from scoregate.findings import Status
 from scoregate.flows import plans, shards
 from scoregate.flows.plan_results import failed_row, finished_row, skipped_row, write_plan
@@ -276,7 +277,7 @@ def test_the_joint_results_as_table_csv_json_and_page(tmp_path):
         failed_row(rows[1], "It <broke>."),
         skipped_row(BadRow(3, "row 3 (line 4)", "count", "it is 0")),
     ]
-    paths = write_plan(tmp_path / "out/plans/p", "计划.csv", results)
+    paths = write_plan(tmp_path / "out/plans/p", "计划.csv", results, "scoregate produce")
     assert (results[0].passed, results[0].drawn, results[0].rate) == (1, 2, 0.5)
     with open(paths["csv"], encoding="utf-8") as file:
         table = list(csv.DictReader(io.StringIO(file.read())))
@@ -286,6 +287,7 @@ def test_the_joint_results_as_table_csv_json_and_page(tmp_path):
         assert json.load(file)[0]["run_id"] == "run-1"
     with open(paths["table"], encoding="utf-8") as file:
         assert "| 1 of 2 | 2 | 50% (9% to 91%) |" in file.read()
+    assert read_experiment(tmp_path / "out/plans/p").kind == "plan"
     with open(paths["page"], encoding="utf-8") as file:
         page = file.read()
     assert '<a href="../../runs/run-1/report.html">run-1</a>' in page

@@ -10,10 +10,11 @@ from commands import scoregate
 from scoregate.abc.reader import read
 from scoregate.archive.records import PieceReport, PieceRow, RoundRecord, RunRecord
 from scoregate.archive.store import Archive
+from scoregate.experiments.record import read_experiment
 from scoregate.findings import Status
 from scoregate.requests import VaryRequest, checked
 from scoregate.tasks.theme import melody_alone, prepare
-from scoregate.tasks.variations import ranked, table
+from scoregate.tasks.variations import experiment_of, ranked, table
 from scoregate.validators.analysis.theme_distance import notes_of_voice
 
 THEME = "K:C\nc2 d2 e2 d2|c4 B4|c8|]"
@@ -48,7 +49,8 @@ def test_passing_variations_come_first_and_the_nearest_before_the_others(tmp_pat
         stored(store, "r1", variation(("c2 d2 e2 d2", "c4 B4", "c4 c4")), Status.REJECTED),
     ]
     rows.append(rows[0])  # The same piece again is one variation.
-    record = RunRecord(run_id="r1", pieces=rows, rounds=[RoundRecord(round=1, drawn=5)])
+    rounds = [RoundRecord(round=1, drawn=5)]
+    record = RunRecord(run_id="r1", pieces=rows, rounds=rounds, request={"seed": 1})
     found = ranked(theme, record, store)
     assert [one.rank for one in found] == [1, 2, 3, 4]
     assert [one.exact for one in found] == [True, True, False, False]
@@ -57,9 +59,11 @@ def test_passing_variations_come_first_and_the_nearest_before_the_others(tmp_pat
     assert found[0].distance is not None
     assert found[1].distance is not None
     assert 0 < found[0].distance < found[1].distance < 1
-    assert "| 3 |" in table(found)
-    assert "changed" in table(found)
-    assert "| bars |" in table(found)
+    shown = table(found).rows
+    assert [row[4] for row in shown] == ["exact", "exact", "changed", "changed"]
+    assert shown[3][2:] == ["rejected", shown[3][3], "changed", "0", "3", "bars"]
+    facts = dict(experiment_of(theme, record, found, "").facts)
+    assert (facts["generated"], facts["soprano exact"]) == ("5", "2 of 4")
 
 
 def test_continuations_are_compared_behind_the_theme(tmp_path):
@@ -90,6 +94,7 @@ def test_variations_are_judged_archived_and_ranked(tmp_path, prefect_server):
     assert done.returncode in (0, 1), done.stderr
     assert "typed ABC, bars 1-3: 2 variations generated" in done.stdout
     (path,) = out.glob("runs/*/variations.json")
+    assert "--seed 3 --rounds 1" in read_experiment(path.parent).command
     content = json.loads(path.read_text())
     given = notes_of_voice(read(melody_alone(content["request"]["forced"]["text"])))
     assert len(content["variations"]) == content["drawn"] == 2
