@@ -114,7 +114,7 @@ def checked_rows(request: PlanRequest) -> tuple[list[Row], list[BadRow]]:
 
 def folder_of(request: PlanRequest) -> Path:
     """Return the folder of a plan's results, by the name of its file."""
-    return Path(request.out) / "plans" / safe_name(Path(request.plan).name, "plan")
+    return Path(request.out) / "plans" / safe_name(Path(request.plan).stem, "plan")
 
 
 def finished_runs(folder: Path, rows: Sequence[Row], store: Archive) -> dict[str, str]:
