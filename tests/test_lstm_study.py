@@ -86,7 +86,7 @@ def test_arms_can_be_chosen_by_name():
         arms_of(replace(PLAN, arms=["colour"]))
 
 
-@pytest.mark.parametrize("name", ["quick", "small", "scaled", "full"])
+@pytest.mark.parametrize("name", ["quick", "small", "twice", "scaled", "full"])
 def test_committed_plans_can_be_read(name):
     plan = load_plan(name)
     # The changes of the report: twice the length, twice the size, 8 times the batch, a tenth.

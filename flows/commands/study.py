@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 HELP = """Study the settings of a model: train every arm, sample, judge, compare.
 
     scoregate study lstm --quick
-    scoregate study lstm --plan scaled --folder study
+    scoregate study lstm --folder study
 """
 LSTM_HELP = """Study sequence length, hidden size, batch and learning rate of the LSTM.
 
     scoregate study lstm --quick              a small version, for a first look
-    scoregate study lstm --plan scaled        the scale-down, by the same factors
+    scoregate study lstm                      the scale-down, by the same factors
+    scoregate study lstm --plan twice         six of its arms at twice the sizes
     scoregate study lstm --plan full          the original sizes: for a GPU, or days
 
 Each factor alone, all together, and half of the combinations; read out with equal updates and

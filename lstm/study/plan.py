@@ -161,7 +161,7 @@ def load_plan(name: str, **changes: Any) -> Plan:
     Parameters
     ----------
     name : str
-        ``quick``, ``small``, ``scaled``, ``full``, or a file.
+        ``quick``, ``small``, ``twice``, ``scaled``, ``full``, or a file.
     **changes
         Values that replace the file's; those that are None are left out.
 
@@ -180,7 +180,8 @@ def load_plan(name: str, **changes: Any) -> Plan:
         return plan
     except OSError as error:
         raise UnreadableError(
-            f"There is no plan {name!r}.", "Take quick, small, scaled or full, or a JSON file."
+            f"There is no plan {name!r}.",
+            "Take quick, small, twice, scaled, full, or a JSON file.",
         ) from error
     except (ValueError, TypeError) as error:
         raise RequestError(
