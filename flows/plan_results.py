@@ -84,7 +84,7 @@ def failed_row(row: Row, problem: str) -> RowResult:
 
 def skipped_row(row: BadRow) -> RowResult:
     """Return the result of a row that is not valid."""
-    return RowResult(row=row.number, state="skipped", problem=str(row))
+    return RowResult(row=row.number, name=row.name, state="skipped", problem=str(row))
 
 
 def write_plan(folder: Path, title: str, results: list[RowResult], command: str) -> dict[str, str]:

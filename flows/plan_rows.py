@@ -15,7 +15,7 @@ import json
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -75,12 +75,15 @@ class BadRow:
     field : str
         Field at fault; empty where it is the whole row.
     problem : str
+    name : str
+        As the plan gives it.
     """
 
     number: int
     place: str
     field: str
     problem: str
+    name: str = ""
 
     def __str__(self) -> str:
         return ": ".join(part for part in (self.place, self.field, self.problem) if part)
@@ -119,12 +122,12 @@ def read_plan(request: PlanRequest) -> tuple[list[Row], list[BadRow]]:
         if isinstance(values, str):
             bad.append(BadRow(number, place, "", values))
             continue
+        name = str(values.get("name") or "").strip()
         found = _request_of(_under(given, values), number, place)
         if isinstance(found, BadRow):
-            bad.append(found)
+            bad.append(replace(found, name=name))
             continue
         seen[found.key] += 1
-        name = str(values.get("name") or "").strip()
         key = hashlib.sha256(f"{found.key} {name} {seen[found.key]}".encode("utf-8", "replace"))
         rows.append(Row(number, name, found, key.hexdigest()[:16]))
     return rows, bad

@@ -179,12 +179,12 @@ def test_a_plan_that_is_not_utf8_is_told_so(tmp_path):
 
 
 def test_bad_rows_are_skipped_where_that_is_asked_for(tmp_path):
-    text = "count\n1\n0\n2\n"
+    text = "name,count\n,1\n三,0\n,2\n"
     with pytest.raises(InputError, match="--skip-bad-rows runs the others"):
         plans.checked_rows(plan_of(tmp_path, text))
     rows, bad = plans.checked_rows(plan_of(tmp_path, text, skip_bad_rows=True))
     assert [row.number for row in rows] == [1, 3]
-    assert [(each.number, each.field) for each in bad] == [(2, "count")]
+    assert [(each.number, each.field, each.name) for each in bad] == [(2, "count", "三")]
     with pytest.raises(InputError, match="count"):
         plans.checked_rows(plan_of(tmp_path, "count\n0\n", skip_bad_rows=True))
 
