@@ -588,9 +588,9 @@ class StudyRequest(Request):
     folder: PathText = Field(default="study", description="The study's folder.")
     plan: str = Field(
         default="small",
-        description="quick (minutes, shows the way only), small (under two hours), twice (its sizes "
-        "doubled), scaled (hours), full (for a GPU or days), or a JSON file with the levels and "
-        "limits.",
+        description="quick (minutes, shows the way only), small (under two hours), twice (its "
+        "sizes doubled), scaled (hours), full (for a GPU or days), or a JSON file with the levels "
+        "and limits.",
     )
     seeds: int | None = Field(
         default=None, ge=1, le=64, description="How often each arm is trained; else as planned."
