@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from scoregate.abc.reader import read
@@ -60,6 +62,17 @@ def test_eight_bars_of_rests():
 def test_a_high_bass():
     raised = [bar.replace(",", "'") for bar in (b.lower() for b in LOW)]
     assert ("bass-high", "warning", "2", None) in found(duo(lower=raised))
+
+
+def test_a_left_hand_at_the_height_of_a_right_one():
+    # Below the right hand, and not above E4: only its own height tells.
+    right = [bar.lower().replace("c", "c'") for bar in BARS]
+    high = ["C2E2", "C2A,2", "B,2D2", "C2G,2", "D2A,2", "B,2D2", "C2E2", "C2A,2", "B,2D2", "C4"]
+    low = [re.sub(r"([A-G],*)", r"\1,", bar) for bar in high]
+    hands = {"upper": right, "first": 'nm="Piano"', "second": "bass"}
+    brace = duo(lower=high, **hands).replace("K:C", "%%score { 1 2 }\nK:C")
+    assert found(brace) == [("bass-high", "warning", "2", None)]
+    assert found(duo(lower=low, **hands).replace("K:C", "%%score { 1 2 }\nK:C")) == []
 
 
 def test_a_percussion_clef_on_a_pitched_part():

@@ -36,7 +36,7 @@ from scoregate.validators.analysis.sounding import Notes, notes
 from scoregate.validators.registry import FunctionGate
 
 NAME = "parts"
-VERSION = "1"
+VERSION = "2"
 
 SAME = 0.95
 """Share of its notes that a copy has in common with the voice that it copies."""
@@ -51,6 +51,9 @@ SILENCE = 8
 HIGH = 0.4
 """Share of the beats on which the bass is above another part, plus the share on which it is above
 `TOP_OF_BASS_CLEF`, from which it is reported. No chorale of Bach's reaches it, and 7 % of songs."""
+HIGH_LEFT_HAND = 58
+"""B flat 3, below which half of the notes of a left hand lie. Of 175 pieces one is as high that
+the other rule leaves alone; of 128 whose bass was moved up an octave nine more are found."""
 LAYER = 0.6
 """Share of the beats of the fullest voice of a staff that its bass line sounds on."""
 TOP_OF_BASS_CLEF = 64
@@ -257,7 +260,9 @@ def _high_bass(score: Score, every: Notes, pitched: NDArray[np.bool_]) -> list[F
         return []
     above = np.count_nonzero(line[both] > others[both]) / together
     high = np.count_nonzero((line != SILENT) & (line > TOP_OF_BASS_CLEF)) / beats[bass]
-    if above + high < HIGH:
+    left_hand = score.voices[bass].brace is not None
+    middle = float(np.median(line[line != SILENT])) if left_hand else 0.0
+    if above + high < HIGH and middle < HIGH_LEFT_HAND:
         return []
     return [
         _finding(
