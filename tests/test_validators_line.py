@@ -37,7 +37,8 @@ def accepted(*lines: str, head: str = HEAD, of: int = 9) -> bool:
         (FULL, "[V:1]C3|[V:2]C3|"),
         (FULL, "[V:1]C3|[V:2]C3|", "[V:1]C|[V:2]C|"),
         (FULL, "[V:1]C3|[V:2]C3|", "[V:1]C|[V:2]C|", FULL),
-        (FULL, "[V:1]C3|[V:2]C3|", "[V:1]C2||[V:2]C2||"),
+        (FULL, "[V:1]C3|[V:2]C3|", "[V:1]C||[V:2]C||"),
+        (FULL, "[V:1][M:3/4]C|[V:2][M:3/4]C|", "[V:1]C3|[V:2]C3|"),
         (FULL, "[V:1][M:3/4]C3|[V:2][M:3/4]C3|", "[V:1]C3|[V:3][M:3/4]C3|"),
         ("[V:1]C4-|[V:2]C4|", "[V:1]C4|[V:3]C4|"),
         ("[V:1]C4-:|[V:2]C4:|", "[V:1]D4|[V:3]C4|"),
@@ -55,6 +56,7 @@ def test_good_lines(lines: tuple[str, ...]) -> None:
         (FULL, "[V:1]C7/2|[V:2]C7/2|"),
         (FULL, "[V:1]C3|[V:2]C3|", "[V:1]C2|[V:2]C2|"),
         (FULL, "[V:1]C3|[V:2]C3|", FULL),
+        (FULL, "[V:1]C3|[V:2]C3|", "[V:1]C2||[V:2]C2||"),
         (FULL, "[V:1]C3|[V:2]C3|", "[V:1]C|[V:2]C|", "[V:1]C2 2|[V:2]C4|"),
         ("[V:1]C4|[V:2]C4",),
         ("[V:1]C4|[V:2]C4:|",),
@@ -98,6 +100,8 @@ def test_the_counter_counts_up_and_down() -> None:
     assert not accept_line(HEAD + f"[r:0/3]{FULL}\n", f"[r:1/0]{FULL}\n")
     assert not accept_line(HEAD + f"[r:0/0]{FULL}\n", f"[r:1/0]{FULL}\n")
     assert not accept_line(HEAD + f"[r:0/0]{FULL}\n", f"{FULL}\n")
+    assert not accept_line(HEAD + f"[r:0/1]{FULL}\n", f"[r:1-/0]{FULL}\n")
+    assert accept_line(HEAD + f"{FULL}\n", f"{FULL}\n")
 
 
 def test_a_note_out_of_range_is_refused() -> None:

@@ -48,7 +48,7 @@ def counter(before: LineState, after: LineState) -> bool:
     if before.counter is not None and before.counter[1] == 0:
         return True
     if after.counter is before.counter:
-        return False  # a line without a counter
+        return True  # a line without a counter behind lines with one
     index, left = after.counter
     expected = 0 if before.counter is None else before.counter[0] + 1
     return index != expected or index + left + 1 != after.total
@@ -69,15 +69,15 @@ def voices_differ(before: LineState, after: LineState) -> bool:
 def metre(before: LineState, after: LineState) -> bool:
     """Whether the line is longer than the metre, or shorter without an excuse.
 
-    A line may be short at the beginning and the end, beside a special barline, and by whole
-    beats where the next line completes it.
+    A line may be short at the beginning and the end, beside a special barline, by half at least
+    where a new metre begins, and by whole beats where the next line completes it.
     """
     first = after.row[0][1]
     length, full = first.duration, first.metre
     if full is not None and length > full:
         return True
     completes = before.short is not None and length == before.short
-    if before.short is not None and not completes and first.right in ("", "|"):
+    if before.short is not None and not completes:
         return True  # The line before was short, and only this one could complete it.
     if after.excused or completes:
         return False

@@ -94,7 +94,7 @@ class LineState:
         What the last line lacks of a full bar; None where it is full or longer.
     excused : bool
         Whether the last line may be of any length up to the metre's: it is the first or the last
-        one, or stands beside a special barline.
+        one, stands beside a special barline, or is the pickup of a new metre.
     short : Fraction or None
         What the last line lacks of a full bar, where only the next line can excuse it.
     counter : (int, int) or None
@@ -246,7 +246,13 @@ def _take_length(before: LineState, after: LineState) -> None:
     after.lacking = metre - length if metre is not None and length < metre else None
     last = after.counter is not None and after.counter[1] == 0
     special = not {before.right, first.left, first.right} <= {"", "|"} or bool(first.ending)
-    after.excused = after.lacking is None or after.body.row == 1 or last or special
+    pickup = (
+        metre is not None
+        and bool(before.row)
+        and before.row[0][1].metre != metre
+        and 2 * length <= metre
+    )
+    after.excused = after.lacking is None or after.body.row == 1 or last or special or pickup
     completes = before.short is not None and length == before.short
     after.short = None if after.excused or completes else after.lacking
     if metre is not None:
