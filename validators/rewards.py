@@ -110,8 +110,8 @@ def reward(
     style : str or None
         ``Period/Composer/Instrumentation``; None takes it from the text's prompt lines.
     abc2midi : bool
-        Whether abc2midi reads each text as well, as in ``scoregate check``. It takes about a
-        third of the time, and finds hardly anything that the reader does not.
+        Whether abc2midi reads each text as well, as in ``scoregate check``. It finds hardly
+        anything that the reader does not.
     gates : sequence of str or None
         The gates that judge; None for every one. ``("syntax", "bars")`` take a third of the
         time, for the beginning of a training in which most texts fail them.
