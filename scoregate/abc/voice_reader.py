@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from operator import attrgetter
 
 from scoregate.abc.fields import Metre, Properties
 from scoregate.abc.finding_collector import FindingCollector
@@ -106,8 +107,9 @@ class VoiceReader:
     def copy(self, remarks: FindingCollector) -> VoiceReader:
         """Return a reader that goes on from the last barline, and remarks into `remarks`."""
         new = VoiceReader.__new__(VoiceReader)
-        for name in VoiceReader.__slots__:
-            setattr(new, name, getattr(self, name))
+        # Only what `begin` does not set: lines are judged on copies, thousands a minute.
+        for name, value in zip(_LASTING, _lasting(self), strict=True):
+            setattr(new, name, value)
         new.remarks = remarks
         new.bars = []
         new.loose = []
@@ -500,3 +502,12 @@ class VoiceReader:
             self.remarks.add(
                 "slur-open", f"{many} never ended", "warning", self.id, number, line, column, "("
             )
+
+
+_LASTING = (
+    "id", "propagate", "users", "tokens", "metre", "known_metre", "alterations", "key_name",
+    "clef_shift", "octave_shift", "transpose", "shift", "event_count", "row", "left", "ending",
+    "slurs", "slur_place",
+)  # fmt: skip
+"""What a copy takes over as it is."""
+_lasting = attrgetter(*_LASTING)
