@@ -29,7 +29,7 @@ from scoregate.validators.counterpoint_rules import (
     weak_ending,
 )
 from scoregate.validators.line_judge import Judged, accept_line, judge
-from scoregate.validators.line_state import LineState, follow, state_after
+from scoregate.validators.line_state import LineState, read_row, state_after
 
 AcceptLine = Callable[[str, str], bool]
 CHORAL = "Choral"
@@ -121,7 +121,7 @@ class CounterpointJudge:
             return True  # One voice alone seldom breaks a rule, and reading takes time.
         before = state_after(text_so_far if text_so_far.endswith("\n") else text_so_far + "\n")
         try:
-            after = follow(before, part if part.endswith("|") else part + "|")
+            after = read_row(before, part if part.endswith("|") else part + "|")
         except TooMuchError:
             return True  # The whole line is refused for it.
         passage = _passage(before, after)

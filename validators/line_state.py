@@ -213,6 +213,22 @@ def follow(before: LineState, line: str) -> LineState:
     TooMuchError
         The text exceeds a bound of the reader.
     """
+    after = read_row(before, line)
+    if after.row and after.row is not before.row:
+        _take_length(before, after)
+        _take_signs(before, after)
+        _take_notes(before, after)
+    return after
+
+
+def read_row(before: LineState, line: str) -> LineState:
+    """Return the state after a line of which only the bars and the counter are taken.
+
+    Raises
+    ------
+    TooMuchError
+        The text exceeds a bound of the reader.
+    """
     after = before.copy()
     body, rows, marks = after.body, after.body.row, len(after.body.marks)
     # The number of the line stands only in findings, which no judge reports.
@@ -232,10 +248,6 @@ def follow(before: LineState, line: str) -> LineState:
         after.counter = index, left
         if after.total is None:
             after.total = index + left + 1
-    if row:
-        _take_length(before, after)
-        _take_signs(before, after)
-        _take_notes(before, after)
     return after
 
 
