@@ -251,13 +251,13 @@ def _reward_chunk(texts: Sequence[Text], options: Options) -> list[float]:
 
 
 @functools.lru_cache(maxsize=64)
-def _changed(profile: Profile, abc2midi: bool, unbounded: bool) -> Profile:
-    """Return a profile by which abc2midi, or measures without a threshold, are left out."""
+def _changed(profile: Profile, abc2midi: bool, reported: bool) -> Profile:
+    """Return a profile by which abc2midi, or numbers below every threshold, are left out."""
     settings = {**(profile.settings or {})}
     if not abc2midi:
         settings["syntax.abc2midi"] = 0
-    if not unbounded:
-        settings["measures.unbounded"] = 0
+    if not reported:
+        settings["measures.reported"] = 0
     return replace(profile, settings=settings)
 
 
@@ -284,7 +284,7 @@ def _reward(
     gates: Sequence[str] | None,
 ) -> float:
     """Return the reward of a piece: what counts is left of its judgement, and no places."""
-    chosen = _changed(profile or profiles.find(guess(score)), abc2midi, unbounded=False)
+    chosen = _changed(profile or profiles.find(guess(score)), abc2midi, reported=False)
     examination = examine_score(score, chosen, style=style, gates=gates)
     return _value(examination, examination.verdict().status)
 
@@ -302,7 +302,7 @@ def _judged(
     if profile is None:
         profile = profiles.find(guess(score, ending))
     if not abc2midi:
-        profile = _changed(profile, abc2midi, unbounded=True)
+        profile = _changed(profile, abc2midi, reported=True)
     examination = examine_finished(finished, score, style=style, profile=profile, gates=gates)
     status = examination.verdict().status
     findings = examination.findings

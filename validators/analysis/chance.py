@@ -83,7 +83,7 @@ def chordal_order(score: Score, voices: NDArray[np.bool_]) -> float:
     return 1 - float(_DISSONANT[sets].sum()) / pairs / float(chance / different)
 
 
-def order(score: Score, voices: NDArray[np.bool_]) -> float:
+def order(score: Score, voices: NDArray[np.bool_], enough: float = math.inf) -> float:
     """Return how far a piece is from chance: the larger of its chordal and its melodic order.
 
     NaN where the question does not apply: for music of one voice or a few notes, for music that
@@ -95,8 +95,13 @@ def order(score: Score, voices: NDArray[np.bool_]) -> float:
     score : Score
     voices : ndarray of bool, shape (voices,)
         Which voices have pitches.
+    enough : float, optional
+        A chordal order above this may be returned without a look at the melodies.
     """
-    chords, melodies = chordal_order(score, voices), melodic_order(score, voices)
+    chords = chordal_order(score, voices)
+    if chords > enough:
+        return chords
+    melodies = melodic_order(score, voices)
     if math.isnan(chords + melodies):
         return math.nan
     larger = float(max(chords, melodies))

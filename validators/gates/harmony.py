@@ -22,6 +22,7 @@ The share of beats that fit a chord is a measure of the gate ``measures``
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from scoregate.abc.score import Score
@@ -33,7 +34,7 @@ from scoregate.validators.analysis.key_finding import tonic_of
 from scoregate.validators.analysis.parts import assign, is_choral, pitched_voices
 from scoregate.validators.analysis.sounding import notes
 from scoregate.validators.registry import FunctionGate, Measure
-from scoregate.validators.verdict.thresholds import for_style
+from scoregate.validators.verdict.thresholds import SEVERITIES, Thresholds, for_style
 
 NAME = "harmony"
 VERSION = "2"
@@ -91,7 +92,9 @@ def _wrong_notes(outcome: Outcome, score: Score, style: str | None) -> None:
     """Add what says that notes of whole voices are wrong."""
     pitched = pitched_voices(score, style)
     thresholds = for_style(style)
-    order = chance.order(score, pitched)
+    # Where the number is not reported, it is enough to know that it crosses no bound.
+    reported = thresholds.setting("measures.reported", 1)
+    order = chance.order(score, pitched, math.inf if reported else _highest_bound(thresholds))
     outcome.measures["harmony.order"] = order
     severity = thresholds.severity("harmony.order", order)
     if severity is not None:
@@ -106,19 +109,25 @@ def _wrong_notes(outcome: Outcome, score: Score, style: str | None) -> None:
             )
         )
         pitched = pitched & False  # Of notes at random no single voice is wrong.
-    # Without a key no voice is off it; but a voice that is off may look like the lack of a key.
-    keyless = bool(pitched.any()) and chance.variety(score, pitched) >= chance.ATONAL
     for name, find in (
         ("harmony.semitone", misplaced.by_semitone),
         ("harmony.displaced", misplaced.by_time),
     ):
         misfit = find(score, pitched) if pitched.any() else None
-        if misfit is not None and keyless and not misfit.restores_a_key:
-            misfit = None
+        # Without a key no voice is off it; but a voice that is off may look like the lack of a key.
+        if misfit is not None and not misfit.restores_a_key:
+            keyless = chance.variety(score, pitched) >= chance.ATONAL
+            misfit = None if keyless else misfit
         outcome.measures[name] = misfit.evidence if misfit is not None else 0.0
         severity = thresholds.severity(name, outcome.measures[name])
         if misfit is not None and severity is not None:
             outcome.findings.append(_misfit(score, misfit, name, severity))
+
+
+def _highest_bound(thresholds: Thresholds) -> float:
+    """Return the order from which no bound on it is crossed."""
+    bounds = [thresholds.bound("harmony.order", level) for level in SEVERITIES]
+    return max((bound for bound in bounds if not math.isnan(bound)), default=-math.inf)
 
 
 def _misfit(score: Score, misfit: misplaced.Misfit, name: str, severity: Severity) -> Finding:

@@ -50,8 +50,8 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
     ----------
     score : Score
     style : str, optional
-        Style whose thresholds apply. The setting ``measures.unbounded`` 0 leaves out the
-        measures that have no threshold.
+        Style whose thresholds apply. The setting ``measures.reported`` 0 says that only what
+        crosses a threshold counts, and leaves out the measures that have none.
 
     Returns
     -------
@@ -62,11 +62,11 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
         piece has too little music for one.
     """
     thresholds = for_style(style)
-    bounded_only = not thresholds.setting("measures.unbounded", 1)
+    reported = thresholds.setting("measures.reported", 1)
     values = {
         f"{NAME}.{name}": measure(score)
         for name, measure in _MEASURES.items()
-        if not bounded_only or f"{NAME}.{name}" in thresholds.measures
+        if reported or f"{NAME}.{name}" in thresholds.measures
     }
     findings = []
     for name, value in values.items():
