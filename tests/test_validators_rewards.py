@@ -66,6 +66,21 @@ def test_what_could_not_be_judged_is_worth_less_than_what_is_rejected(monkeypatc
     assert 0 < judgement.reward < 0.05
 
 
+@pytest.mark.parametrize("profile", [None, "notagen", "strict"])
+def test_a_reward_is_that_of_the_whole_judgement(profile):
+    # reward leaves out what no reward depends on: places, and numbers below every bound.
+    rng = np.random.default_rng(3)
+    names = list("CDEFGABcdefgab")
+    lines = ["|".join("".join(rng.choice(names, 4)) for _ in range(30)) for _ in range(3)]
+    voices = "".join(f"V:{number}\n{line}|]\n" for number, line in enumerate(lines, 1))
+    at_random = tune().removesuffix("|]\n") + voices
+    texts = [path.read_text() for path in PIECES]
+    texts += [CHORALE.replace("2", "3", 5), tune(*GOOD * 4), at_random, "no music"]
+    whole = judge_texts(texts, profile=profile, abc2midi=False)
+    assert reward(texts, profile=profile).tolist() == [each.reward for each in whole]
+    assert any(f.code == "harmony.chance" for each in whole for f in each.findings)
+
+
 def test_judgements_are_those_of_examine():
     for path, judgement in zip(
         PIECES, judge_texts([it.read_bytes() for it in PIECES]), strict=True
