@@ -24,7 +24,7 @@ from scoregate.abc.finish import finish
 from scoregate.abc.reader import read
 from scoregate.generation.judging import draw
 from scoregate.intervals import wilson
-from scoregate.notagen.training.corpus import bach_chorales, in_metre, music21_files, split
+from scoregate.notagen.training.corpus import bach_chorales, chorale_files, in_metre, split
 from scoregate.requests import VaryRequest
 from scoregate.seeds import seeds_of_round
 from scoregate.tasks.theme import melody_alone, prepare
@@ -41,7 +41,7 @@ def main() -> None:
     torch.set_num_threads(1)
     corpus = bach_chorales(asked.cache)
     test = in_metre(corpus, split(corpus.texts)).test
-    files = {path.name: path for path in music21_files()}
+    files = {path.name: path for path in chorale_files()}
     began = time.process_time()
     rows = []
     for number, name in enumerate(test):

@@ -8,7 +8,7 @@ from scoregate.convert.abc_text import read_abc
 from scoregate.convert.chorale import as_chorale
 from scoregate.convert.files import convert_file
 from scoregate.convert.piece import ConversionError, aligned, piece_text
-from scoregate.errors import InputError, RequestError, UnreadableError
+from scoregate.errors import InputError, UnreadableError
 from scoregate.notagen.training.corpus import collect, folder_files, split, tune_groups
 from scoregate.notagen.training.project import collect_scores
 
@@ -104,11 +104,10 @@ def test_too_few_scores_are_refused_with_the_reasons(tmp_path):
         collect_scores(tmp_path, tmp_path / "work")
 
 
-def test_an_unknown_corpus_names_the_known_ones():
-    from scoregate.notagen.training.corpus import music21_files
-
-    with pytest.raises(RequestError, match="bach-chorales"):
-        music21_files("bach")
+def test_an_unknown_corpus_names_the_known_ones(tmp_path):
+    with pytest.raises(UnreadableError) as raised:
+        collect_scores("bach", tmp_path)
+    assert "bach-chorales, or fiddle-tunes" in raised.value.remedy
 
 
 def tune(notes, key="C"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -19,11 +20,13 @@ from scoregate.convert.bar_events import midi_pitch
 from scoregate.convert.chorale import as_chorale
 from scoregate.convert.files import SUFFIXES, Loss, convert_file
 from scoregate.convert.piece import ConversionError, Piece, bars_of, piece_text
-from scoregate.errors import RequestError, UnreadableError
+from scoregate.errors import UnreadableError
 from scoregate.notagen.training.measures import CopyIndex, measure
 
-CHORALE_STYLE = ("Baroque", "Bach, Johann Sebastian", "Choral")
-CORPORA = {"bach-chorales": CHORALE_STYLE}
+Style = tuple[str, str, str]
+"""Period, composer, instrumentation."""
+CHORALE_STYLE: Style = ("Baroque", "Bach, Johann Sebastian", "Choral")
+CHORALES = "bach-chorales"
 OUT_OF_METRE = "a bar contradicts its own time signature"
 SHARED = 0.25  # share of bar pairs in common that makes two sopranos the same tune
 # Settings of one tune that share fewer bars than that, found by reading the test pieces.
@@ -36,11 +39,22 @@ SAME_TUNES = (
 
 @dataclass(slots=True)
 class Corpus:
-    """Converted pieces, by name of their source, with what was lost on the way."""
+    """Converted pieces, by name of their source, with what was lost on the way.
+
+    Attributes
+    ----------
+    texts : dict of str to str
+    losses : list of Loss
+    style : tuple of str or None
+        Of a named corpus; None for a folder of scores.
+    styles : dict of str to tuple of str
+        By piece, where a corpus has several.
+    """
 
     texts: dict[str, str]
     losses: list[Loss] = field(default_factory=list)
-    style: tuple[str, str, str] | None = None
+    style: Style | None = None
+    styles: dict[str, Style] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -52,13 +66,11 @@ class Split:
     test: list[str]
 
 
-def music21_files(name: str = "bach-chorales") -> list[Path]:
-    """Return the score files of a named collection in the installed music21 package.
+def chorale_files() -> list[Path]:
+    """Return the score files of the Bach chorales in the installed music21 package.
 
     The four kern files are left out: their terms reserve derived formats.
     """
-    if name not in CORPORA:
-        raise RequestError(f"No corpus is named {name!r}.", f"Known: {', '.join(CORPORA)}.")
     import music21
 
     folder = Path(music21.__file__).parent / "corpus" / "bach"
@@ -74,7 +86,10 @@ def folder_files(folder: Path) -> list[Path]:
         The folder is missing or holds no score.
     """
     if not folder.is_dir():
-        raise UnreadableError(f"{folder} is no folder.", "Name a folder that holds scores.")
+        raise UnreadableError(
+            f"{folder} is no folder.",
+            "Name a folder that holds scores, bach-chorales, or fiddle-tunes.",
+        )
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
     if not files:
         raise UnreadableError(
@@ -131,7 +146,7 @@ def bach_chorales(cache: Path | None = None) -> Corpus:
         stored = json.loads(cache.read_text())
         losses = [Loss(**loss) for loss in stored["losses"]]
         return Corpus(stored["texts"], losses, CHORALE_STYLE)
-    corpus = collect(music21_files(), as_chorale)
+    corpus = collect(chorale_files(), as_chorale)
     corpus.style = CHORALE_STYLE
     if cache:
         cache.parent.mkdir(parents=True, exist_ok=True)
@@ -169,10 +184,15 @@ def tune_groups(texts: dict[str, str], shared: float = SHARED) -> list[list[str]
         return name
 
     names = sorted(texts)
-    for i, a in enumerate(names):
-        for b in names[i + 1 :]:
-            least = min(len(marks[a]), len(marks[b]))
-            if least and len(marks[a] & marks[b]) >= max(1, shared * least):
+    # Only pieces that share a mark are compared: of thousands of tunes few do.
+    holders: dict[tuple, list[str]] = {}
+    for name in names:
+        for mark in marks[name]:
+            holders.setdefault(mark, []).append(name)
+    for a in names:
+        common = Counter(b for mark in marks[a] for b in holders[mark] if b > a)
+        for b in sorted(common):
+            if common[b] >= max(1, shared * min(len(marks[a]), len(marks[b]))):
                 parent[root(b)] = root(a)
     groups: dict[str, list[str]] = {}
     for name in names:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -66,6 +66,8 @@ class Material:
         How much more often than the others a piece in triple metre is drawn.
     cache_bytes : int
         Most bytes of encoded pieces that are kept.
+    styles : dict of str to tuple of str, optional
+        Prompts of the pieces that have another one than ``style``, by name.
     """
 
     def __init__(
@@ -78,12 +80,14 @@ class Material:
         corpus_keys: bool = False,
         triple: float = 1.0,
         cache_bytes: int = CACHE_BYTES,
+        styles: Mapping[str, tuple[str, str, str]] | None = None,
     ) -> None:
         self.limit = limit
         self.compass = compass
         self.texts = texts
         self.names = sorted(texts)
         self.style = style
+        self.styles = styles or {}
         self.above = voices_above(list(texts.values()))
         self._keys = key_shares(texts.values()) if corpus_keys else None
         chances = np.array([triple if TRIPLE.search(texts[n]) else 1.0 for n in self.names])
@@ -100,7 +104,8 @@ class Material:
         return encode_example(text, self.above)
 
     def _stream(self, name: str, fifths: int, octaves: int) -> str:
-        return stream_text(transpose_text(self.texts[name], fifths, octaves), self.style)
+        style = self.styles.get(name, self.style)
+        return stream_text(transpose_text(self.texts[name], fifths, octaves), style)
 
     def at_home(self, name: str) -> Example:
         """Return a piece in its own key, from its beginning, cut where the context ends."""

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -24,8 +25,9 @@ from scoregate.notagen.model.shape import shape_of
 from scoregate.notagen.training.baselines import ngram_bits, unigram_bits
 from scoregate.notagen.training.corpus import (
     CHORALE_STYLE,
-    CORPORA,
+    CHORALES,
     Corpus,
+    Style,
     bach_chorales,
     collect,
     folder_files,
@@ -45,15 +47,22 @@ from scoregate.notagen.training.train import (
     load_settings,
     train,
 )
+from scoregate.notagen.training.tunes import (
+    FIDDLE_COMPASS,
+    FIDDLE_STYLES,
+    FIDDLE_TUNES,
+    fiddle_tunes,
+)
 from scoregate.notagen.weights import find, open_checkpoint, write_safetensors
 from scoregate.sampling import Sampling
 
-Style = tuple[str, str, str]
 LM_HEAD = "char_level_decoder.base.lm_head.weight"
 CHAR_WTE = "char_level_decoder.base.transformer.wte.weight"
 SETTINGS = Path(__file__).parent / "settings"
 LEAST_PIECES = 2
 CHORALE_COMPASS = (38, 80)  # D2 to G sharp 5: what four singers of a choir reach
+COMPASSES = {CHORALE_STYLE: CHORALE_COMPASS} | dict.fromkeys(FIDDLE_STYLES.values(), FIDDLE_COMPASS)
+"""Pitches that a transposed piece of a named corpus may reach, by style."""
 
 
 @dataclass(slots=True)
@@ -61,7 +70,8 @@ class Prepared:
     """Pieces ready to train on, split by tune.
 
     ``small`` says that there were too few tunes to hold any back: validation and test then
-    repeat the training pieces, and their figures say nothing about new music.
+    repeat the training pieces, and their figures say nothing about new music. ``style`` is that
+    of the pieces that ``styles`` does not name.
     """
 
     style: Style
@@ -70,6 +80,20 @@ class Prepared:
     test: dict[str, str]
     losses: list[Loss] = field(default_factory=list)
     small: bool = False
+    styles: dict[str, Style] = field(default_factory=dict)
+
+    def material(self, side: dict[str, str], limit: int, **more: Any) -> Material:
+        """Return the pieces of a side as training material; see :class:`Material`."""
+        return Material(side, self.style, limit, styles=self.styles, **more)
+
+    def streams(self, side: dict[str, str]) -> list[str]:
+        """Return the pieces of a side as the model is to write them."""
+        return [stream_text(t, self.styles.get(name, self.style)) for name, t in side.items()]
+
+    @property
+    def every_style(self) -> list[Style]:
+        """Each style once."""
+        return sorted(set(self.styles.values())) or [self.style]
 
 
 @dataclass(slots=True)
@@ -99,7 +123,7 @@ def collect_scores(
     Parameters
     ----------
     source : str or Path
-        ``bach-chorales``, or a folder of MusicXML, MXL, ABC or MIDI.
+        ``bach-chorales``, ``fiddle-tunes``, or a folder of MusicXML, MXL, ABC or MIDI.
     folder : Path
         The project's own; a named corpus is kept there once converted.
     on_file : callable, optional
@@ -110,8 +134,10 @@ def collect_scores(
     InputError
         Nothing was found, or fewer than two scores convert; the reasons are named.
     """
-    if str(source) in CORPORA:
+    if str(source) == CHORALES:
         return bach_chorales(folder / "corpus.json")
+    if str(source) == FIDDLE_TUNES:
+        return fiddle_tunes(folder / "corpus.json", on_file)
     corpus = collect(folder_files(Path(source)), on_file=on_file)
     if len(corpus.texts) < LEAST_PIECES:
         reasons = "; ".join(f"{x.name}: {x.reason}" for x in corpus.losses[:5])
@@ -133,7 +159,10 @@ def prepare(corpus: Corpus, style: Style) -> Prepared:
         sides = in_metre(corpus, sides)
     parts = [{n: corpus.texts[n] for n in names} for names in
              (sides.train, sides.validation, sides.test)]  # fmt: skip
-    return Prepared(style, *parts, losses=corpus.losses, small=sides.train == sides.test)
+    return Prepared(
+        corpus.style if corpus.styles and corpus.style else style, *parts, losses=corpus.losses,
+        small=sides.train == sides.test, styles=corpus.styles,
+    )  # fmt: skip
 
 
 def write_pieces(prepared: Prepared, folder: Path) -> dict[str, int]:
@@ -256,13 +285,12 @@ def train_model(
     if threads or settings.hidden <= 256:
         # Small models lose more by waiting for a second thread than it gives.
         torch.set_num_threads(threads or 1)
-    compass = CHORALE_COMPASS if prepared.style == CHORALE_STYLE else None
-    material = Material(
-        prepared.train, prepared.style, settings.length, compass,
+    material = prepared.material(
+        prepared.train, settings.length, compass=COMPASSES.get(prepared.style),
         corpus_keys=settings.corpus_keys, triple=settings.triple,
     )  # fmt: skip
     settings = replace(settings, above=material.above)
-    held = examples_of(Material(prepared.validation, prepared.style, settings.length))
+    held = examples_of(prepared.material(prepared.validation, settings.length))
     checkpoint = folder / "checkpoint.pt"
     run = Run.load(checkpoint, settings) if checkpoint.exists() else Run(settings, initial)
     run.to(device)
@@ -315,23 +343,24 @@ def evaluate_model(
     Pieces are drawn by the engine from the averaged weights, ``pieces`` in all over the seeds.
     """
     model = run.averaged()
-    held = examples_of(Material(prepared.test, prepared.style, run.settings.length))
-    train_text = [stream_text(t, prepared.style) for t in prepared.train.values()]
-    test_text = [stream_text(t, prepared.style) for t in prepared.test.values()]
+    held = examples_of(prepared.material(prepared.test, run.settings.length))
+    train_text, test_text = prepared.streams(prepared.train), prepared.streams(prepared.test)
     copies = CopyIndex(prepared.train.values())
-    prompt = "".join(prompt_lines(prepared.style).splitlines(keepends=True)[:3])
+    prompts = [
+        "".join(prompt_lines(style).splitlines(keepends=True)[:3]) for style in prepared.every_style
+    ]
     # A model that does not end its pieces is cut at twice the longest that it was shown.
     most = 2 * max(len(encode_patches(text)) for text in train_text)
     texts: list[str] = []
     each = math.ceil(pieces / len(seeds))
     with tempfile.TemporaryDirectory() as place:
         weights = Path(place) / "weights.safetensors"
-        write_weights(weights, run, "evaluated", [prepared.style], "", {})
+        write_weights(weights, run, "evaluated", prepared.every_style, "", {})
         engine = load(weights)
         for seed in seeds:
             wanted = [seed * 100_000 + i for i in range(each)]
             drawn = engine.generate(
-                [prompt] * each,
+                [prompts[i % len(prompts)] for i in range(each)],
                 seeds=wanted,
                 sampling=Sampling(temperature=temperature),
                 limits=Limits(max_steps=most),
@@ -352,7 +381,7 @@ def write_result(
     """Weights, card and figures of a run; returns their paths."""
     card = evaluation.as_dict() | {"steps": run.step, "patches": run.patches}
     weights = folder / f"{name}.safetensors"
-    write_weights(weights, run, name, [prepared.style], trained_on, card)
+    write_weights(weights, run, name, prepared.every_style, trained_on, card)
     figures = folder / "evaluation.json"
     figures.write_text(json.dumps(card, indent=1) + "\n")
     text = folder / f"{name}.md"
@@ -382,6 +411,7 @@ def model_card(
     """Return a model card in Markdown, figures raw."""
     shape = run.settings.shape
     lost = "".join(f"\n  - {reason}: {n}" for reason, n in tally(prepared.losses).items())
+    prompts = "; ".join(" / ".join("%" + part for part in style) for style in prepared.every_style)
     rows = "".join(f"| {key} | {value:.3f} |\n" for key, value in evaluation.raw.items())
     warning = (
         "\n**Too few tunes to hold any back: the test figures repeat training pieces.**\n"
@@ -394,7 +424,7 @@ A NotaGen model of {shape.parameters():,} parameters (width {shape.hidden}, {sha
 patch layers, {shape.char_layers} character layers, {shape.length} patches), trained for
 {run.step:,} steps on {trained_on}.
 
-- Prompt: {" / ".join("%" + part for part in prepared.style)}
+- Prompt: {prompts}
 - Pieces: {len(prepared.train)} to train, {len(prepared.validation)} to validate,
   {len(prepared.test)} to test, split by tune; {len(prepared.losses)} lost{lost}
 {warning}

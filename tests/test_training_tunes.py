@@ -1,0 +1,106 @@
+"""Fiddle tunes as a training corpus: one voice, plain, each collection a style of its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from scoregate.convert.abc_text import read_abc
+from scoregate.convert.piece import ConversionError, piece_text
+from scoregate.convert.tune import as_tune
+from scoregate.notagen.training import project, tunes
+from scoregate.notagen.training.corpus import CHORALE_STYLE, tune_groups
+
+HEAD = "X:1\nT:One\nM:6/8\nL:1/8\nK:{}\n"
+
+
+def plain(music: str, key: str = "D") -> list[str]:
+    text = piece_text(as_tune(read_abc(HEAD.format(key) + music + "\n", "one")))
+    return [line.removeprefix("[V:1]") for line in text.splitlines() if line.startswith("[V:1]")]
+
+
+@pytest.mark.parametrize(
+    ("music", "bars"),
+    [
+        ('"G"~G3 {cd}(BAG)|!trill!A3 .B2 c|]', ["G3 BAG|", "A3 B2 c|]"]),
+        ("(3ABc (3:2:3dBA G>F|G6:|", ["(3ABc (3:2:3dBA G>F|", "G6:|"]),
+        ("(A|d2) e f3|[1 g6:|[2 a6|]", ["A|", "d2 e f3|", "[1g6:|", "[2a6|]"]),
+    ],
+)
+def test_ornaments_and_words_go_and_notes_stay(music, bars):
+    assert plain(music) == bars
+
+
+@pytest.mark.parametrize(
+    ("key", "short"),
+    [("A Mixolydian", "Amix"), ("E Minor", "Em"), ("G Major", "G"), ("Ador", "Ador"), ("Bb", "Bb")],
+)
+def test_modes_have_one_spelling(key, short):
+    text = piece_text(as_tune(read_abc(HEAD.format(key) + "A6|\n", "one")))
+    assert f"\nK:{short}\n" in text
+
+
+@pytest.mark.parametrize(
+    ("music", "said"),
+    [
+        ("[ac]3 d3|", "more than single notes"),
+        ("A3 [K:G] d3|", "a field in the middle"),
+        ("z6|", "no notes"),
+        ("V:1\nA6|\nV:2\nA,6|", "several voices"),
+    ],
+)
+def test_what_is_no_tune_is_named(music, said):
+    with pytest.raises(ConversionError, match=said):
+        plain(music)
+
+
+@pytest.fixture
+def books(tmp_path, monkeypatch):
+    """Two small tunebooks in the place of music21's."""
+    tune = "X:{}\nT:T\nM:2/4\nL:1/8\nK:D\n{}\n\n"
+    scales = ["ABcd|efga|", "dcBA|GFED|", "DFAd|fdAF|", "[ac]3 d|"]
+    for folder in ("oneills1850", "ryansMammoth"):
+        (tmp_path / folder).mkdir()
+        # The second book repeats the first tune and has others an octave higher.
+        bars = scales if folder == "oneills1850" else [scales[0], *("d2fa|gfed|", "a2gf|edcd|")]
+        text = "".join(tune.format(n, each) for n, each in enumerate(bars, 1))
+        (tmp_path / folder / "book.abc").write_text(text)
+    files = sorted(tmp_path.glob("*/book.abc"))
+    monkeypatch.setattr(tunes, "_files", lambda: files)
+
+
+@pytest.mark.usefixtures("books")
+def test_each_collection_is_a_style_and_no_tune_comes_twice(tmp_path):
+    cache = tmp_path / "work" / "corpus.json"
+    corpus = tunes.fiddle_tunes(cache)
+    assert len(corpus.texts) == 5
+    assert sorted(loss.reason.split(":")[-1].strip() for loss in corpus.losses) == [
+        "more than single notes ([ac]3 d)", "the same music as another tune",
+    ]  # fmt: skip
+    styles = {name.split("/")[0]: style for name, style in corpus.styles.items()}
+    assert styles == {name: tunes.FIDDLE_STYLES[name] for name in ("oneills1850", "ryansMammoth")}
+    assert tunes.fiddle_tunes(cache) == corpus  # read from the cache
+
+
+@pytest.mark.usefixtures("books")
+def test_pieces_are_prompted_with_their_own_style(tmp_path):
+    corpus = project.collect_scores("fiddle-tunes", tmp_path / "work")
+    prepared = project.prepare(corpus, CHORALE_STYLE)
+    everything = prepared.train | prepared.validation | prepared.test
+    material = prepared.material(everything, 128)
+    for name in everything:
+        prompt = "".join(f"%{part}\n" for part in corpus.styles[name])
+        assert material._stream(name, 0, 0).startswith(prompt)
+    assert set(prepared.every_style) == set(corpus.styles.values())
+
+
+def test_tunes_that_share_a_quarter_of_their_bars_are_one_group():
+    head = "L:1/8\nM:2/4\nK:D\nV:1\n"
+
+    def text(*bars):
+        return head + "".join(f"[V:1]{bar}|\n" for bar in bars)
+
+    first = text("ABcd", "efga", "dcBA", "GFED", "DFAd")
+    varied = text("ABcd", "efga", "d2fa", "gfed", "f4")
+    other = text("d2d2", "e2ef", "a2gf", "edcd", "e4")
+    groups = tune_groups({"a": first, "b": varied, "c": other})
+    assert groups == [["a", "b"], ["c"]]
