@@ -229,7 +229,8 @@ def _auc(found: Separation) -> str:
 
 def _mean(found: Interval) -> str:
     size = max(abs(found.mean), abs(found.low), abs(found.high))
-    return _with_interval(found.mean, found.low, found.high, 1 if size >= 20 else 2)
+    digits = 1 if size >= 20 else 3 if size < 0.1 else 2
+    return _with_interval(found.mean, found.low, found.high, digits)
 
 
 def _with_interval(value: float, low: float, high: float, digits: int) -> str:
