@@ -40,7 +40,12 @@ from scoregate.notagen.engine import ENGINE_VERSION
 from scoregate.notagen.training.corpus import bach_chorales, in_metre, split
 from scoregate.sampling import Sampling
 from scoregate.validators.checking import reasons
-from scoregate.validators.counterpoint_judge import CHORAL_RULES, LINE_TRIES, CounterpointJudge
+from scoregate.validators.counterpoint_judge import (
+    CHORAL_RULES,
+    LINE_TRIES,
+    PARTIAL_VOICES,
+    CounterpointJudge,
+)
 from scoregate.validators.examination import examine
 from scoregate.validators.line_judge import judge
 
@@ -103,13 +108,17 @@ class Watched:
         self.seconds += time.thread_time() - began
         if not accepted:
             self.asked += 1
-            self.refused["parallels or leaps, before the line's end"] += 1
+            self.refused["in part: parallels, leaps"] += 1
         return accepted
 
 
 def path_of(kind: str, temperature: float, pieces: int) -> Path:
     """Return where a cell is kept; another engine, other weights or rules are another cell."""
-    rules = str([(r.name, r.strength, r.per) for r in CHORAL_RULES]) if kind == JUDGES[2] else ""
+    rules = (
+        str([PARTIAL_VOICES, *((r.name, r.strength, r.per) for r in CHORAL_RULES)])
+        if kind == JUDGES[2]
+        else ""
+    )
     digest = hashlib.sha256(EMBEDDED.read_bytes() + f"{ENGINE_VERSION} {rules}".encode())
     return CACHE / f"{kind}-{temperature}-{pieces}-{digest.hexdigest()[:12]}.json"
 

@@ -197,10 +197,11 @@ def test_a_strength_is_the_share_of_lines_that_are_refused():
 def test_a_line_is_refused_as_soon_as_its_voices_break_a_rule(rule):
     judge = CounterpointJudge()
     music = {"parallels": ("c4 d4", "F4 G4"), "leaps": ("c4 b4", "G4 G4")}[rule]
-    begun = line(0, *music, *GOOD[2:]).split("[V:3]")[0]
+    begun = line(0, *music, *GOOD[2:]).split("[V:4]")[0]
     assert not judge.accept_part(HEAD, begun)
     assert not judge.accept_part(HEAD, begun.rstrip("|"))
-    assert judge.accept_part(HEAD, line(0, *GOOD).split("[V:3]")[0])
+    assert judge.accept_part(HEAD, line(0, *GOOD).split("[V:4]")[0])
+    assert judge.accept_part(HEAD, begun.split("[V:3]")[0])
     # The rules of chords need all voices, and a weaker rule is asked once, of the whole line.
     assert judge.accept_part(HEAD, line(0, *BAD["sevenths"]).split("[V:4]")[0])
     weaker = CounterpointJudge((Rule(rule, 0.5, ""),))
