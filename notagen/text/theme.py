@@ -20,6 +20,7 @@ _SOPRANO = re.compile(r'nm="\s*(s|soprano|discantus|canto|melody)[ .:1]*"', re.I
 _IN_FORCE = re.compile(r"\[([KM]):([^\]]*)\]")
 _LAST_TIE = re.compile(r"-(?=[^A-Ga-g]*$)")
 _NOTE = re.compile(r"(?:\^\^?|__?|=)?[A-Ga-g][,']*")
+_KNOWN_BARLINES = {"|:": "|", "||": "|", "::": ":|"}
 _PLAIN_KEY = re.compile(r"[A-G][#b]?m?")
 
 
@@ -113,9 +114,9 @@ def soprano(piece: Piece) -> str:
     """Return the melody of a piece as the given soprano of a chorale, one voice a line.
 
     The melody is the voice that is named a soprano, or else the first one. Its notes and their
-    lengths stay. What is left out is what chorales have not: words, slurs, ornaments. The last
-    note gets a fermata, which all chorales have there: without it the embedded model does not
-    find an ending.
+    lengths stay. What is left out is what chorales have not: words, slurs, ornaments, and signs
+    where a repeat begins, which stand in two of 402 chorales. The last note gets a fermata, which
+    all chorales have there: without it the embedded model does not find an ending.
 
     Raises
     ------
@@ -148,6 +149,8 @@ def soprano(piece: Piece) -> str:
         ) from None
     bars = chorale.voices["1"]
     bars[-1].text = _with_fermata(bars[-1].text)
+    for bar in bars:
+        bar.right = _KNOWN_BARLINES.get(bar.right, bar.right)
     empty = piece_text(replace(chorale, voices={}))
     return empty + "".join(f"[V:1]{bar.text}{bar.right}\n" for bar in bars)
 
