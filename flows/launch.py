@@ -16,7 +16,7 @@ import typer
 from scoregate.errors import ScoregateError, ServerError
 from scoregate.flows.results import keeping
 from scoregate.flows.server import apply_settings, ensure_server, is_healthy
-from scoregate.generator import find_generator
+from scoregate.generator import find_generator, with_weights
 from scoregate.logs import json_is_wanted
 from scoregate.progress import Listener, hearing, listening
 from scoregate.requests import ProduceRequest
@@ -37,6 +37,7 @@ def check_request(request: ProduceRequest) -> ProduceRequest:
     WeightsError
         Missing or damaged weights.
     """
+    request = with_weights(request)
     trained = find_generator(request.model).trained_styles(request.weights)
     return request.in_full(trained)
 

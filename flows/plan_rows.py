@@ -24,7 +24,7 @@ from pydantic import ValidationError
 
 from scoregate.convert.files import MAX_BYTES
 from scoregate.errors import RequestError, ScoregateError, UnreadableError
-from scoregate.generator import find_generator
+from scoregate.generator import find_generator, with_weights
 from scoregate.presets import find_preset
 from scoregate.requests import PlanRequest, ProduceRequest
 from scoregate.styles import Style
@@ -165,6 +165,7 @@ def _request_of(values: dict[str, Any], number: int, place: str) -> ProduceReque
         request = ProduceRequest.model_validate(values)
         step = "model"
         find_generator(request.model)
+        request = with_weights(request)
         step = "weights"
         trained = _trained(request.model, request.weights)
         step = "style"

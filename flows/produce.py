@@ -24,6 +24,7 @@ from scoregate.flows.results import keep
 from scoregate.flows.server import server_answers
 from scoregate.flows.shards import open_sharded, run_shards
 from scoregate.generation.writers import Writers
+from scoregate.generator import with_weights
 from scoregate.piece import Batch
 from scoregate.progress import announce
 from scoregate.progress import report as progress
@@ -54,6 +55,7 @@ def produce(request: ProduceRequest) -> RunRecord:
         short of.
     """
     quiet_lost_events()
+    request = with_weights(request)
     record = _produce_shards(request) if request.shards > 1 else _produce_here(request)
     keep(record)
     if server_answers():

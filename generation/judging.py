@@ -8,6 +8,7 @@ from typing import Any
 
 from scoregate.findings import Status
 from scoregate.generation.writing import generator_of, write_pieces
+from scoregate.generator import with_weights
 from scoregate.requests import ProduceRequest
 from scoregate.validators.checking import reasons
 from scoregate.validators.examination import examine
@@ -33,6 +34,7 @@ def draw(items: list[Item]) -> list[dict[str, Any]]:
         of processor time (an equal part of the chunk's).
     """
     request = ProduceRequest.model_validate(items[0][0])
+    request = with_weights(request)
     request = request.in_full(generator_of(request).styles)
     began = time.process_time()
     pieces, stopped = write_pieces(request, [seed for _, seed in items])

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from scoregate.notagen.engine import Engine, load
-    from scoregate.notagen.weights.registry import trained_styles
+    from scoregate.notagen.weights.registry import trained_styles, weights_for
 
-__all__ = ["Engine", "load", "trained_styles"]
+__all__ = ["Engine", "load", "trained_styles", "weights_for"]
 
 
 def __getattr__(name: str) -> Any:
@@ -28,8 +28,8 @@ def __getattr__(name: str) -> Any:
         from scoregate.notagen import engine
 
         return getattr(engine, name)
-    if name == "trained_styles":
-        from scoregate.notagen.weights.registry import trained_styles
+    if name in ("trained_styles", "weights_for"):
+        from scoregate.notagen.weights import registry
 
-        return trained_styles
+        return getattr(registry, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

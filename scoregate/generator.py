@@ -19,12 +19,15 @@ from dataclasses import asdict, dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 from importlib import import_module, metadata
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from scoregate.abc.finish import Finished, finish
 from scoregate.errors import RequestError, ToolError
 from scoregate.sampling import Sampling, is_number, whole_number
 from scoregate.styles import Style
+
+if TYPE_CHECKING:
+    from scoregate.requests import ProduceRequest
 
 ENTRY_POINTS = "scoregate.generators"
 """Entry-point group in which other packages register generators."""
@@ -366,6 +369,14 @@ class GeneratorFactory(Protocol):
         ...
 
 
+class ManyDefaults(Protocol):
+    """What a kind has besides, where its default weights depend on the style."""
+
+    def weights_for(self, style: str) -> str | None:
+        """Return the name of its own weights for a style; None for those loaded by default."""
+        ...
+
+
 def generators() -> list[str]:
     """Return the names of all kinds of generators, the built-in ones first."""
     return [*_BUILT_IN, *sorted(set(_registered()) - set(_BUILT_IN))]
@@ -406,6 +417,24 @@ def find_generator(name: str) -> GeneratorFactory:
                 "See scoregate.generator.GeneratorFactory.",
             )
     return found
+
+
+def with_weights(request: ProduceRequest) -> ProduceRequest:
+    """Return a request that names the weights which write its style.
+
+    A request that names weights or no style, or whose generator has the same weights for every
+    style, is returned as it is.
+
+    Raises
+    ------
+    RequestError, ToolError
+        As :func:`find_generator`.
+    """
+    if request.weights is not None or request.style is None:
+        return request
+    choose = getattr(find_generator(request.model), "weights_for", None)
+    weights = choose(request.style) if choose is not None else None
+    return request if weights is None else request.model_copy(update={"weights": weights})
 
 
 def _registered() -> dict[str, metadata.EntryPoint]:

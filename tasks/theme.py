@@ -18,7 +18,7 @@ from scoregate.convert.files import SUFFIXES, convert_file
 from scoregate.convert.piece import ConversionError, Piece, aligned, piece_text
 from scoregate.errors import RequestError, UnreadableError
 from scoregate.notagen.text import theme as themes
-from scoregate.notagen.weights import find, open_checkpoint, trained_styles
+from scoregate.notagen.weights import find, open_checkpoint, trained_styles, weights_for
 from scoregate.piece import piece_id
 from scoregate.requests import ForcedTheme, ProduceRequest, VaryRequest
 from scoregate.styles import Style
@@ -105,7 +105,7 @@ def prepare(request: VaryRequest) -> Theme:
     heard = melody_alone(text) if request.reharmonise else f"X:1\n{text}"
     _check_valid(heard, source.name, str(style))
     forced_as = "voice" if request.reharmonise else "opening"
-    context = open_checkpoint(find(request.weights)).shape.length
+    context = open_checkpoint(find(request.weights or weights_for(str(style)))).shape.length
     themes.check_length(text, style, forced_as, context)
     first, last = themes.bar_range(request.bars, whole.bar_count)
     forced = ForcedTheme(

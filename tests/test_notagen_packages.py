@@ -18,7 +18,7 @@ from scoregate.notagen.model.shape import ModelShape
 from scoregate.notagen.weights import open_checkpoint
 
 FACES = {
-    "notagen": ["Engine", "load", "trained_styles"],
+    "notagen": ["Engine", "load", "trained_styles", "weights_for"],
     "notagen.backends": [
         "Backend", "KERNELS_VARIABLE", "NotFiniteError", "cpu_backend", "make_backend",
         "selected_kernels",
@@ -33,7 +33,7 @@ FACES = {
     "notagen.weights": [
         "Checkpoint", "EMBEDDED", "RELEASES", "Release", "check", "convert", "data_folder", "find",
         "get", "list_weights", "name_of", "open_checkpoint", "release", "styles_of",
-        "trained_styles", "write_safetensors",
+        "trained_styles", "weights_for", "write_safetensors",
     ],
 }  # fmt: skip
 

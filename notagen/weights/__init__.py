@@ -15,6 +15,7 @@ from scoregate.notagen.weights.registry import (
     release,
     styles_of,
     trained_styles,
+    weights_for,
 )
 from scoregate.notagen.weights.safetensors import write_safetensors
 
@@ -34,5 +35,6 @@ __all__ = [
     "release",
     "styles_of",
     "trained_styles",
+    "weights_for",
     "write_safetensors",
 ]

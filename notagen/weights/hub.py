@@ -18,7 +18,7 @@ from typing import Any
 from scoregate.errors import RequestError, ScoregateError, ToolError, UnreadableError, WeightsError
 from scoregate.notagen.weights.checkpoint import open_checkpoint
 from scoregate.notagen.weights.registry import (
-    EMBEDDED,
+    EMBEDDED_NAMES,
     RELEASES,
     Release,
     card,
@@ -61,23 +61,24 @@ class Entry:
 
 
 def list_weights() -> list[Entry]:
-    """Return the embedded model and the releases, fetched or not."""
+    """Return the embedded models and the releases, fetched or not."""
     entries = []
-    try:
-        checkpoint = open_checkpoint(find(None))
-        styles = styles_of(checkpoint) or ()
-        about = f"embedded; {'; '.join(map(str, styles))}"
-        entries.append(
-            Entry(
-                EMBEDDED,
-                about,
-                checkpoint.shape.as_dict(),
-                checkpoint.shape.parameters(),
-                str(checkpoint.path),
+    for name in EMBEDDED_NAMES:
+        try:
+            checkpoint = open_checkpoint(find(name))
+            styles = styles_of(checkpoint) or ()
+            about = f"embedded; {'; '.join(map(str, styles))}"
+            entries.append(
+                Entry(
+                    name,
+                    about,
+                    checkpoint.shape.as_dict(),
+                    checkpoint.shape.parameters(),
+                    str(checkpoint.path),
+                )
             )
-        )
-    except ScoregateError as error:
-        entries.append(Entry(EMBEDDED, f"embedded; {error.problem}", {}, 0, None))
+        except ScoregateError as error:
+            entries.append(Entry(name, f"embedded; {error.problem}", {}, 0, None))
     for known in RELEASES:
         path = fetched(known)
         entries.append(

@@ -1,7 +1,8 @@
 """Which weights there are, where they lie, and which styles they were trained on.
 
-The embedded model comes with the package. The released weights have short names; once fetched
-(:mod:`scoregate.notagen.weights.hub`) they lie in the user's data folder.
+The embedded models come with the package, one file for each family of styles. The released weights
+have short names; once fetched (:mod:`scoregate.notagen.weights.hub`) they lie in the user's data
+folder.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from scoregate.errors import RequestError, WeightsError
 from scoregate.notagen.model.shape import ModelShape
 from scoregate.notagen.text.styles import NOTAGEN_X
 from scoregate.notagen.weights.checkpoint import Checkpoint, open_checkpoint
-from scoregate.styles import Style, parse
+from scoregate.styles import Style, parse, resolve
 
 EMBEDDED = "chorales"
-_EMBEDDED_NAMES = (EMBEDDED, "embedded")
+"""The embedded model that is meant where neither weights nor a style are named."""
 _ENDINGS = (".pth", ".pt", ".bin", ".ckpt", ".safetensors")
 _X_FILE = re.compile(r"notagen[-_ ]?x(?![a-z])", re.IGNORECASE)
-_EMBEDDED_FILE = Path(__file__).parent / f"{EMBEDDED}.safetensors"
+EMBEDDED_NAMES = (EMBEDDED, "tunes")
+_EMBEDDED_FILES = {name: Path(__file__).parent / f"{name}.safetensors" for name in EMBEDDED_NAMES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +136,9 @@ def find(name_or_path: str | os.PathLike[str] | None = None) -> Path:
     Parameters
     ----------
     name_or_path : str, path or None
-        None, ``embedded`` or ``chorales`` for the embedded model, the name of a release that
-        has been fetched, or a file. A name comes before a file of the same name, which
-        ``./x`` means.
+        None or ``embedded`` for the embedded chorales, the name of an embedded model or of a
+        release that has been fetched, or a file. A name comes before a file of the same name,
+        which ``./x`` means.
 
     Raises
     ------
@@ -145,13 +147,16 @@ def find(name_or_path: str | os.PathLike[str] | None = None) -> Path:
     RequestError
         Neither a known name nor a file.
     """
-    if name_or_path is None or name_or_path in _EMBEDDED_NAMES:
-        if not _EMBEDDED_FILE.is_file():
+    if name_or_path is None or name_or_path == "embedded":
+        name_or_path = EMBEDDED
+    if isinstance(name_or_path, str) and name_or_path in _EMBEDDED_FILES:
+        embedded = _EMBEDDED_FILES[name_or_path]
+        if not embedded.is_file():
             raise WeightsError(
-                f"The embedded model is missing: {_EMBEDDED_FILE}.",
+                f"The embedded model is missing: {embedded}.",
                 "Install the package again, or train one: `scoregate train`.",
             )
-        return _EMBEDDED_FILE
+        return embedded
     if not isinstance(name_or_path, (str, os.PathLike)):
         raise RequestError(
             f"{name_or_path!r} is not a name of weights.",
@@ -192,8 +197,9 @@ def fetched(known: Release) -> Path | None:
 
 def name_of(path: Path) -> str:
     """Return the name of a weight file: the short name of a release, else the file's own."""
-    if path == _EMBEDDED_FILE:
-        return EMBEDDED
+    for name, embedded in _EMBEDDED_FILES.items():
+        if path == embedded:
+            return name
     return next((known.name for known in RELEASES if known.file == path.name), path.stem)
 
 
@@ -223,11 +229,41 @@ def styles_of(checkpoint: Checkpoint) -> tuple[Style, ...] | None:
 def trained_styles(name_or_path: str | os.PathLike[str] | None) -> tuple[Style, ...] | None:
     """Return the styles of weights by their name or file, without reading the tensors.
 
+    Those of all embedded models where no weights are named, the chorales first.
+
     Raises
     ------
     WeightsError, RequestError, UnreadableError
     """
-    return styles_of(open_checkpoint(find(name_or_path)))
+    if name_or_path is not None:
+        return styles_of(open_checkpoint(find(name_or_path)))
+    return tuple(
+        style
+        for name, path in _EMBEDDED_FILES.items()
+        if path.is_file() or name == EMBEDDED
+        for style in styles_of(open_checkpoint(find(name))) or ()
+    )
+
+
+def weights_for(style: str) -> str | None:
+    """Return the name of the embedded model that was trained on a style.
+
+    None where it is the one that is loaded without a name, and where none was trained on it.
+
+    Parameters
+    ----------
+    style : str
+        In any form that :func:`scoregate.styles.resolve` takes.
+    """
+    for name, path in _EMBEDDED_FILES.items():
+        if not path.is_file():
+            continue
+        try:
+            resolve(style, trained=styles_of(open_checkpoint(path)), allow_untrained=False)
+        except RequestError:
+            continue
+        return None if name == EMBEDDED else name
+    return None
 
 
 def card(checkpoint: Checkpoint) -> dict[str, Any]:
