@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from scoregate.abc.score import Score, Voice
 from scoregate.findings import Finding, Outcome, Severity
 from scoregate.validators.analysis.chords import SILENT, lowest_pitches
-from scoregate.validators.analysis.instruments import Instrument
+from scoregate.validators.analysis.instruments import Instrument, pitch_name
 from scoregate.validators.analysis.parts import assign, pitched_voices
 from scoregate.validators.analysis.players import (
     most_notes_of_strings,
@@ -262,16 +262,15 @@ def _high_bass(score: Score, every: Notes, pitched: NDArray[np.bool_]) -> list[F
     high = np.count_nonzero((line != SILENT) & (line > TOP_OF_BASS_CLEF)) / beats[bass]
     left_hand = score.voices[bass].brace is not None
     middle = float(np.median(line[line != SILENT])) if left_hand else 0.0
-    if above + high < HIGH and middle < HIGH_LEFT_HAND:
+    if above + high >= HIGH:
+        message = "the bass lies above other parts or far above its clef"
+        where = f"above others on {above:.0%} of the beats, above E4 on {high:.0%}"
+    elif middle >= HIGH_LEFT_HAND:
+        message = "the left hand lies where right hands do"
+        where = f"half of its notes at {pitch_name(int(middle))} or above"
+    else:
         return []
-    return [
-        _finding(
-            "bass-high",
-            "the bass lies above other parts or far above its clef",
-            score.voices[bass],
-            found=f"above others on {above:.0%} of the beats, above E4 on {high:.0%}",
-        )
-    ]
+    return [_finding("bass-high", message, score.voices[bass], found=where)]
 
 
 def _percussion_clefs(score: Score, every: Notes, parts: list[Instrument | None]) -> list[Finding]:
