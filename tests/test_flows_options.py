@@ -11,7 +11,13 @@ from typer.testing import CliRunner
 
 from scoregate.flows.cli import app
 from scoregate.flows.options import help_of, takes
-from scoregate.requests import ProduceRequest, ScreenRequest, TrainRequest
+from scoregate.requests import (
+    NO_OPTION,
+    ProduceOptions,
+    ScreenRequest,
+    TrainRequest,
+    VaryRequest,
+)
 
 
 class Order(BaseModel):
@@ -61,7 +67,8 @@ def test_help_holds_description_and_range():
 @pytest.mark.parametrize(
     ("command", "request_model", "own_names"),
     [
-        ("produce", ProduceRequest, {}),
+        ("produce", ProduceOptions, {}),
+        ("vary", VaryRequest, {"theme": "THEME"}),
         ("screen", ScreenRequest, {"paths": "PATHS"}),
         ("train", TrainRequest, {"source": "SOURCE", "weights": "--from"}),
     ],
@@ -69,5 +76,8 @@ def test_help_holds_description_and_range():
 def test_each_field_of_a_request_can_be_asked_for(command, request_model, own_names):
     shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"}).stdout
     for name, field in request_model.model_fields.items():
+        if NO_OPTION in field.metadata:
+            assert f"--{name} " not in shown
+            continue
         assert own_names.get(name, "--" + name.replace("_", "-")) in shown
         assert field.description, f"{name} has no description"
