@@ -430,7 +430,7 @@ def with_weights(request: ProduceRequest) -> ProduceRequest:
     RequestError, ToolError
         As :func:`find_generator`.
     """
-    if request.weights is not None or request.style is None:
+    if request.weights is not None or not request.style:
         return request
     choose = getattr(find_generator(request.model), "weights_for", None)
     weights = choose(request.style) if choose is not None else None

@@ -1,0 +1,75 @@
+"""Which embedded weights a request without weights takes: those trained on its style."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from scoregate import notagen
+from scoregate.errors import RequestError
+from scoregate.flows.launch import check_request
+from scoregate.generator import with_weights
+from scoregate.notagen.model.network import NotaGen
+from scoregate.notagen.model.shape import ModelShape
+from scoregate.notagen.weights import registry, write_safetensors
+from scoregate.requests import ProduceRequest
+
+CHORAL = "Baroque/Bach, Johann Sebastian/Choral"
+JIGS = ["Folk/One/Fiddle", "Folk/Two/Fiddle"]
+
+
+@pytest.fixture
+def two_files(tmp_path, monkeypatch):
+    """Embedded chorales, and a second file with two styles."""
+    path = tmp_path / "tunes.safetensors"
+    shape = ModelShape(64, 1, 1, 16)
+    model = NotaGen(shape)
+    model.reset(torch.Generator().manual_seed(1))
+    state = dict(model.state_dict())
+    del state["char_level_decoder.base.lm_head.weight"]
+    write_safetensors(path, iter(state.items()), {"styles": json.dumps(JIGS)}, shape)
+    files = {"chorales": registry.find("chorales"), "tunes": path}
+    monkeypatch.setattr(registry, "_EMBEDDED_FILES", files)
+    return path
+
+
+@pytest.mark.usefixtures("two_files")
+@pytest.mark.parametrize(
+    ("style", "weights"),
+    [("", None), (CHORAL, None), ("bach", None), (JIGS[1], "tunes"), ("folk/two", "tunes")],
+)
+def test_a_style_brings_its_weights(style, weights):
+    asked = ProduceRequest(style=style) if style else ProduceRequest()
+    assert with_weights(asked).weights == weights
+    settled = check_request(asked)
+    assert settled.weights == weights
+    assert settled.style == (JIGS[1] if weights else CHORAL)
+
+
+@pytest.mark.usefixtures("two_files")
+def test_weights_that_are_named_stay(two_files):
+    asked = ProduceRequest(style=JIGS[0], weights=str(two_files))
+    assert with_weights(asked) == asked
+
+
+@pytest.mark.usefixtures("two_files")
+def test_a_style_of_none_is_refused_with_those_of_all():
+    with pytest.raises(RequestError):
+        check_request(ProduceRequest(style="Romantic/Chopin, Frederic/Keyboard"))
+    with pytest.raises(RequestError, match="may mean 2 styles"):
+        check_request(ProduceRequest(style="fiddle"))
+    assert [str(style) for style in notagen.trained_styles(None) or ()] == [CHORAL, *JIGS]
+
+
+def test_another_kind_of_generator_is_left_alone():
+    asked = ProduceRequest(model="lstm", style="ryan")
+    assert with_weights(asked) == asked
+
+
+@pytest.mark.usefixtures("two_files")
+def test_the_styles_are_loaded_from_their_file():
+    engine = notagen.load("tunes")
+    assert engine.name == "tunes"
+    assert [str(style) for style in engine.styles or ()] == JIGS
