@@ -139,6 +139,9 @@ def test_a_repeat_does_not_begin_inside_another() -> None:
     begins, ends = "[V:1]|:C4|[V:2]|:C4|", "[V:1]C4:|[V:2]C4:|"
     assert accepted(begins, ends, begins)
     assert not accepted(begins, FULL, begins)
+    # A voice that comes back after rests still has the barline behind which it was left out.
+    upbeat = "[V:1]c|:[V:2]C|:[V:3]C|:"
+    assert accepted(upbeat, "[V:2]E4|[V:3]C4|", "[V:2]F4|[V:3]C4|", "[V:1]e4|[V:2]G4|[V:3]C4|")
 
 
 def test_half_of_the_lines_are_not_short_in_the_same_way() -> None:

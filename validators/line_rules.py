@@ -151,7 +151,7 @@ def ending(before: LineState, after: LineState) -> bool:
 def repeat(before: LineState, after: LineState) -> bool:
     """Whether a repeat begins inside another; the gate only warns of it."""
     opened = before.open_repeat
-    for sign in repeat_signs(before, after.row[0][1]):
+    for sign in repeat_signs(before, after):
         if sign.startswith(":"):
             opened = False
         if sign.endswith(":"):

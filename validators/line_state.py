@@ -253,11 +253,11 @@ def read_row(before: LineState, line: str) -> LineState:
 
 def _take_length(before: LineState, after: LineState) -> None:
     """Note how long the last line is, and why it may be short."""
-    first = after.row[0][1]
-    length, metre = first.duration, first.metre
+    name, first = after.row[0]
+    length, metre, left = first.duration, first.metre, left_of(before, name, first)
     after.lacking = metre - length if metre is not None and length < metre else None
     last = after.counter is not None and after.counter[1] == 0
-    special = not {before.right, first.left, first.right} <= {"", "|"} or bool(first.ending)
+    special = not {before.right, left, first.right} <= {"", "|"} or bool(first.ending)
     pickup = (
         metre is not None
         and bool(before.row)
@@ -270,15 +270,14 @@ def _take_length(before: LineState, after: LineState) -> None:
     if metre is not None:
         key = metre, length
         after.lengths = {**before.lengths, key: before.lengths.get(key, 0) + 1}
-    if after.body.row == 1 or first.left not in ("", "|"):
+    if after.body.row == 1 or left not in ("", "|"):
         after.pickups = before.pickups | {length}
 
 
 def _take_signs(before: LineState, after: LineState) -> None:
     """Note the barlines, repeats and endings of the last line."""
-    first = after.row[0][1]
-    after.right = first.right
-    for sign in repeat_signs(before, first):
+    after.right = after.row[0][1].right
+    for sign in repeat_signs(before, after):
         if sign.startswith(":"):
             after.open_repeat = False
         if sign.endswith(":"):
@@ -291,9 +290,20 @@ def _take_signs(before: LineState, after: LineState) -> None:
             after.endings = {**after.endings, name: ending}
 
 
-def repeat_signs(before: LineState, bar: Bar) -> list[str]:
-    """Return the barlines of a bar that follows a text, each barline once."""
-    return [*(() if bar.left == before.right else (bar.left,)), *bar.inner, bar.right]
+def left_of(before: LineState, name: str, bar: Bar) -> str:
+    """Return the barline before a voice's bar in the line behind a text.
+
+    The reader has that of the voice's own last bar, which may lie lines back.
+    """
+    voice = before.body.voices.get(name)
+    return before.right if voice is None or bar.left == voice.left else bar.left
+
+
+def repeat_signs(before: LineState, after: LineState) -> list[str]:
+    """Return the barlines of a line, each barline once."""
+    name, bar = after.row[0]
+    left = left_of(before, name, bar)
+    return [*(() if left == before.right else (left,)), *bar.inner, bar.right]
 
 
 def _take_notes(before: LineState, after: LineState) -> None:
