@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
@@ -90,6 +90,20 @@ def full_grid() -> list[Setting]:
         for i in range(round((TEMPERATURES[-1] - TEMPERATURES[0]) / STEP) + 1)
         for j in range(round((TOP_PS[-1] - TOP_PS[0]) / STEP) + 1)
     ]
+
+
+def is_at_edge(runs: Sequence[Run], setting: Setting) -> bool:
+    """Return whether a setting lies at the edge of what a search covers: better ones may follow."""
+    coarse = [run for run in runs if run.stage == COARSE and run.score is not None]
+    if not coarse:
+        return False
+    middle = max(coarse, key=lambda run: run.score or 0.0).setting
+    for name, reach in REACH.items():
+        value = getattr(setting, name)
+        off = abs(value - getattr(middle, name))
+        if off > reach - STEP / 2 and not (name == "top_p" and value > 1 - STEP / 2):
+            return True
+    return False
 
 
 class Search:

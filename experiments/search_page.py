@@ -15,7 +15,7 @@ from scoregate.experiments.comparison_page import shown
 from scoregate.experiments.drawing import as_svg, canvas
 from scoregate.experiments.record import Experiment, Figure, Table, markdown, write_experiment
 from scoregate.experiments.scoring import Lead, Scored
-from scoregate.experiments.search import COARSE, FINE, STEP, Run, full_grid
+from scoregate.experiments.search import COARSE, FINE, STEP, Run, full_grid, is_at_edge
 
 TEN = 10
 """Runs within which the source of the method claims that the best interval is found."""
@@ -82,6 +82,10 @@ def sentences(found: Found) -> list[str]:
         f"Best: {best.setting}, score {shown(best.score, 3)}, {best.passed} of {best.pieces} "
         f"pieces passed."
     ]
+    if is_at_edge(found.runs, best.setting):
+        lines.append(
+            "It lies at the edge of what the search covers: better settings may lie beyond it."
+        )
     if found.lead:
         sure = (
             ""

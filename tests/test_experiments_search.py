@@ -20,10 +20,12 @@ from scoregate.experiments.scoring import Measured, Shares, lead, score_settings
 from scoregate.experiments.search import (
     COARSE,
     FINE,
+    Run,
     Search,
     Setting,
     coarse_settings,
     full_grid,
+    is_at_edge,
 )
 from scoregate.experiments.search_page import Found, write_search
 from scoregate.requests import SearchRequest, checked
@@ -63,6 +65,15 @@ def test_the_coarse_stage_comes_first_and_the_fine_one_stays_near_its_best():
         assert abs(run.setting.top_p - best.top_p) < 0.051
         assert run.setting in full_grid()
     assert len(full_grid()) == 51
+
+
+def test_a_best_setting_at_the_edge_is_known_as_such():
+    runs = [Run(COARSE, i, s, 0, hill(s)) for i, s in enumerate(coarse_settings())]
+    assert is_at_edge(runs, Setting(1.0, 0.9))
+    assert is_at_edge(runs, Setting(1.2, 0.95))
+    assert not is_at_edge(runs, Setting(1.05, 0.9))
+    high = [Run(COARSE, i, s, 0, s.top_p) for i, s in enumerate(coarse_settings())]
+    assert not is_at_edge(high, Setting(0.8, 1.0))  # nothing lies beyond
 
 
 def test_a_known_hill_is_climbed_to_its_top():
@@ -187,8 +198,9 @@ def test_how_sure_the_lead_is():
 
 
 def test_the_page_says_what_ten_runs_would_have_given(tmp_path):
-    search = Search(None, SETTINGS, 1)
-    runs = climbed(search, fine=4)
+    runs = [Run(COARSE, i, s, 0, hill(s)) for i, s in enumerate(coarse_settings())]
+    fine = [Setting(1.05, 0.9), Setting(1.1, 0.9), Setting(1.05, 0.85), Setting(1.1, 0.9)]
+    runs += [Run(FINE, i, s, i // 3, hill(s)) for i, s in enumerate(fine)]
     settings = list(dict.fromkeys(run.setting for run in runs))
     scored = score_settings(
         [measured(each, max(hill(each), 0), 0.0) for each in settings], None, Shares(1, 0, 0)
