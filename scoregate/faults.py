@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import sqlite3
+import sys
 
-from scoregate.errors import ArchiveError, ScoregateError, ToolError
+from scoregate.errors import ArchiveError, ScoregateError, ServerError, ToolError
 
 _MEMORY = ("can't start new thread", "cannot allocate memory", "unable to allocate",
            "can't allocate memory", "std::bad_alloc", "out of memory")  # fmt: skip
@@ -14,7 +15,8 @@ _MEMORY = ("can't start new thread", "cannot allocate memory", "unable to alloca
 def plain_error(error: BaseException) -> ScoregateError | None:
     """Return the plain error that an exception, or one that it came from, stands for.
 
-    None where it is none of these: too little memory, a full disk, a locked database.
+    None where it is none of these: too little memory, a full disk, a locked database, a server
+    that is too busy.
     """
     seen: BaseException | None = error
     while seen is not None:
@@ -49,4 +51,20 @@ def _told(error: BaseException) -> ScoregateError | None:
             f"A database stayed locked: {error}.",
             "End the program that holds it. What was finished is kept.",
         )
-    return None
+    return _of_the_server(error)
+
+
+def _of_the_server(error: BaseException) -> ServerError | None:
+    """Return what an answer of the Prefect server above 499 stands for."""
+    prefect = sys.modules.get("prefect.exceptions")  # Not imported: nothing has called a server.
+    if prefect is None or not isinstance(error, prefect.PrefectHTTPStatusError):
+        return None
+    address, answer = error.request.url, error.response
+    if answer.status_code < 500:
+        return None
+    return ServerError(
+        f"The Prefect server at {address.scheme}://{address.netloc.decode()} answered "
+        f"{answer.status_code} {answer.reason_phrase}.",
+        "It is busy, or its disk is full: try again in a minute, or ask `scoregate doctor`. "
+        "What was finished is kept.",
+    )

@@ -8,9 +8,10 @@ import signal
 import sqlite3
 import time
 
+import httpx
 import pytest
 
-from scoregate.errors import ArchiveError, RequestError, ToolError, WeightsError
+from scoregate.errors import ArchiveError, RequestError, ServerError, ToolError, WeightsError
 from scoregate.faults import plain_error
 from scoregate.generation.writers import Writers
 from scoregate.requests import ProduceRequest
@@ -144,6 +145,20 @@ def test_faults_of_the_machine_are_told_with_a_remedy(error, kind, said):
     assert type(told) is kind
     assert said in told.problem
     assert told.remedy
+
+
+@pytest.mark.parametrize(("status", "told"), [(503, ServerError), (500, ServerError), (404, None)])
+def test_a_server_that_is_too_busy_is_told(status, told):
+    """Prefect's server answers 503 while its SQLite file is locked."""
+    from prefect.exceptions import PrefectHTTPStatusError
+
+    request = httpx.Request("POST", "http://user:secret@127.0.0.1:4200/api/flow_runs/")
+    response = httpx.Response(status, request=request, json={})
+    error = PrefectHTTPStatusError("Server error", request=request, response=response)
+    found = plain_error(error)
+    assert (None if found is None else type(found)) is told
+    if found is not None:
+        assert f"http://127.0.0.1:4200 answered {status}" in found.problem
 
 
 def test_a_fault_of_the_program_is_none_of_them():
