@@ -8,7 +8,7 @@ A cell is a judge of lines and a temperature: ``raw`` (nothing resampled), ``gat
 the gates, 8 tries a line), ``counterpoint`` (those and the rules of four-part writing, 24 tries).
 Each has `pieces` pieces of the embedded model with three seeds, top_p .9, top_k 9, 16 pieces side
 by side, on one thread. The pieces and what was counted are kept in ``.scoregate/redrawing``; a
-cell that is there is not drawn again. ``--table`` writes ``benchmarks/results/redrawing.md`` of
+cell that is there is taken from there. ``--table`` writes ``benchmarks/results/redrawing.md`` of
 all cells that are there.
 
 Pass rates are those of the gates of ``scoregate produce``. The judge's share of the time is that
