@@ -111,12 +111,11 @@ def melodies(score: Score) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         every = notes(score)
         chosen = np.flatnonzero(every.counted)
         place = (every.pitch, every.onset, every.bar, every.voice)
-        pitch, onset, bar, voice = (column[chosen] for column in place)
-        order = np.lexsort((pitch, onset, bar, voice))
-        pitch, onset, bar, voice = pitch[order], onset[order], bar[order], voice[order]
+        order = chosen[np.lexsort([column[chosen] for column in place])]
+        onset, bar, voice = every.onset[order], every.bar[order], every.voice[order]
         highest = np.ones(len(order), dtype=bool)
         highest[:-1] = (voice[1:] != voice[:-1]) | (bar[1:] != bar[:-1]) | (onset[1:] != onset[:-1])
-        known = score.derived["melodies"] = voice[highest], pitch[highest]
+        known = score.derived["melodies"] = voice[highest], every.pitch[order][highest]
     return known
 
 
