@@ -168,14 +168,16 @@ def _score(
     rating = math.nan
     if not math.isnan(overall):
         rating = (sum(one.ratings) + PRIOR * overall) / (len(one.ratings) + PRIOR)
-    shift = _shift(reference, one.table)
+    shift = float(_shifts(reference, one.table, np.ones((1, count)))[0])
     value = _joined(shares, passed / count, shift, rating)
-    samples = np.empty(resamples)
-    for number, weights in enumerate(
-        rng.multinomial(count, np.full(count, 1 / count), resamples).astype(float)
-    ):
-        again = _shift(reference, one.table, weights)
-        samples[number] = _joined(shares, float(weights @ one.passed) / count, again, rating)
+    weights = rng.multinomial(count, np.full(count, 1 / count), resamples).astype(float)
+    shifts = _shifts(reference, one.table, weights)
+    samples = np.array(
+        [
+            _joined(shares, float(rate), float(again), rating)
+            for rate, again in zip(weights @ one.passed / count, shifts, strict=True)
+        ]
+    )
     if resamples:
         low, high = np.percentile(samples + (value - samples.mean()), (2.5, 97.5))
         score = Estimate(value, float(low), float(high))
@@ -194,12 +196,12 @@ def _score(
     )
 
 
-def _shift(reference: ShiftFrom | None, table: Floats, weights: Floats | None = None) -> float:
-    """Return the shift; where no piece can be read it is as large as it can be."""
+def _shifts(reference: ShiftFrom | None, table: Floats, weights: Floats) -> Floats:
+    """Return the shift of each sample; where no piece can be read it is as large as it can be."""
     if reference is None:
-        return math.nan
-    found = reference.shift(table, weights)
-    return LARGEST_SHIFT if math.isnan(found) else found
+        return np.full(len(weights), math.nan)
+    found = reference.shifts(table, weights)
+    return np.where(np.isnan(found), LARGEST_SHIFT, found)
 
 
 def _joined(shares: Shares, rate: float, shift: float, rating: float) -> float:

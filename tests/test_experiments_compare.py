@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist, pdist
-from scipy.stats import gaussian_kde
+from scipy.stats import gaussian_kde, wasserstein_distance
 
 from scoregate.abc import read
 from scoregate.archive import records
@@ -139,7 +139,16 @@ def test_the_shift_is_in_standard_deviations():
     moved = [PieceFigures("", "", {"x": float(v)}) for v in (-0.5, 1.5)]
     shifts = ShiftFrom(reference)
     assert shifts.shift(shifts.table(moved)) == pytest.approx(0.5)
-    assert shifts.shift(shifts.table(moved), np.array([1.0, 0.0])) == pytest.approx(1.0)  # at most
+    table = shifts.table(moved)
+    found = shifts.shifts(table, np.array([[1.0, 1.0], [1.0, 0.0], [0.0, 0.0]]))
+    assert found[:2] == pytest.approx([0.5, 1.0])  # 1 at most
+    assert math.isnan(found[2])
+    rng = np.random.default_rng(1)
+    one, other = rng.normal(0.3, 1, 20), rng.normal(0, 2, 30)
+    weights = rng.multinomial(20, np.full(20, 1 / 20), 3).astype(float)
+    shifts = ShiftFrom([PieceFigures("", "", {"x": float(v)}) for v in other])
+    expected = [wasserstein_distance(one, other, row) / other.std() for row in weights]
+    assert shifts.shifts(one[:, None], weights) == pytest.approx(expected)
 
 
 def test_the_page_of_a_comparison_tells_what_was_lost(tmp_path):
