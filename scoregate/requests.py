@@ -123,12 +123,13 @@ class ProduceRequest(Request):
     )
     repair_lines: bool = Field(
         default=True,
-        description="Resample a bar while its voices disagree or its metre is wrong.",
+        description="Resample a bar that the gates would reject, as far as the text up to it "
+        "tells: its voices, metre, syntax, ranges, ties, count of bars, loops.",
     )
     counterpoint: bool = Field(
         default=True,
         description="Where lines are repaired and the style is for a choir: resample a bar also "
-        "for parallels, forbidden leaps, lost sevenths and doubled leading tones.",
+        "for parallels, forbidden leaps, lost sevenths, doubled leading tones and weak cadences.",
     )
     allow_untrained: bool = Field(
         default=False,

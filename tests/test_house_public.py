@@ -17,7 +17,7 @@ FACES = {
         "needs_conversion", "piece_text", "to_abc",
     ],
     "scoregate.lstm": ["load", "trained_styles"],
-    "scoregate.notagen": ["Engine", "load", "trained_styles"],
+    "scoregate.notagen": ["Engine", "load", "trained_styles", "weights_for"],
     "scoregate.validators": [
         "Examination", "Failure", "Finding", "FunctionGate", "Gate", "Judge", "Judgement",
         "Measure", "Outcome", "Severity", "Status", "ThresholdFile", "Thresholds", "Verdict",
