@@ -34,7 +34,7 @@ def draw_effects(found: Mapping[str, Mapping[str, Mapping[str, Estimate]]], path
     Parameters
     ----------
     found : mapping
-        By readout, response and factor.
+        By readout, title of the response, and factor.
     path : Path
     """
     responses = list(next(iter(found.values())))
@@ -55,13 +55,21 @@ def draw_effects(found: Mapping[str, Mapping[str, Mapping[str, Estimate]]], path
         axis.set_yticks(range(len(FACTORS)), FACTORS)
         axis.invert_yaxis()
         axis.set_title(response, fontsize=9)
+        axis.locator_params(axis="x", nbins=4)
         axis.tick_params(labelsize=7)
     figure.suptitle("Effect of each change: equal updates (blue), equal time (red)", fontsize=10)
     _save(figure, path)
 
 
 def draw_temperatures(found: Mapping[str, Mapping[str, Sequence[Estimate]]], path: Path) -> None:
-    """Draw each response over the temperatures, in their order, for ``original`` and ``all``."""
+    """Draw each response over the temperatures, in their order, for ``original`` and ``all``.
+
+    Parameters
+    ----------
+    found : mapping
+        By title of the response and arm.
+    path : Path
+    """
     figure, axes = _axes(math.ceil(len(found) / 3), 3, (9, 4.6))
     for axis, (response, arms) in zip(axes, found.items(), strict=False):
         for (arm, estimates), colour in zip(arms.items(), ("#30638e", "#d1495b"), strict=False):

@@ -63,12 +63,17 @@ def write_page(
     draw_losses(records, paths["losses"])
     draw_effects(
         {
-            readout: {name: effects_on(plan, records, readout, name) for name in RESPONSES}
+            readout: {
+                title: effects_on(plan, records, readout, name) for name, title in RESPONSES.items()
+            }
             for readout in ("updates", "time")
         },
         paths["effects"],
     )
-    draw_temperatures(temperatures_of(plan, records), paths["temperatures"])
+    of_temperatures = temperatures_of(plan, records)
+    draw_temperatures(
+        {RESPONSES[name]: arms for name, arms in of_temperatures.items()}, paths["temperatures"]
+    )
     return paths
 
 
