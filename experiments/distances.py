@@ -63,8 +63,10 @@ class Distances:
     """
 
     def __init__(self, first: Floats, second: Floats) -> None:
-        inside_first, inside_second = cdist(first, first), cdist(second, second)
-        between = cdist(first, second)
+        inside_first, inside_second, between = (
+            np.asarray(cdist(one, other), dtype=np.float64)
+            for one, other in ((first, first), (second, second), (first, second))
+        )
         largest = max(each.max(initial=0.0) for each in (inside_first, inside_second, between))
         self.width = largest / (BINS - 1) if largest > 0 else 1.0
         self._first = _triangle(inside_first, self.width)
@@ -87,7 +89,7 @@ class Distances:
         inside_second = _within(self._second, second)
         between = np.bincount(
             self._between.ravel(), weights=np.outer(first, second).ravel(), minlength=BINS
-        )
+        ).astype(np.float64)
         if not (inside_first.sum() and inside_second.sum() and between.sum()):
             return UNKNOWN
         one, other, both = (density(each) for each in (inside_first, inside_second, between))
@@ -110,7 +112,9 @@ def _triangle(distances: Floats, width: float) -> _Triangle:
 
 def _within(triangle: _Triangle, weights: Floats) -> Floats:
     bins, one, other = triangle
-    return np.bincount(bins, weights=weights[one] * weights[other], minlength=BINS)
+    return np.bincount(bins, weights=weights[one] * weights[other], minlength=BINS).astype(
+        np.float64
+    )
 
 
 def density(counts: Floats) -> Floats:

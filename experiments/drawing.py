@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-_STYLE = {"svg.hashsalt": "scoregate", "svg.fonttype": "none", "font.size": 9}
+_STYLE: dict[Any, Any] = {"svg.hashsalt": "scoregate", "svg.fonttype": "none", "font.size": 9}
 
 
 @contextmanager
