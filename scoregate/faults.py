@@ -56,8 +56,11 @@ def _told(error: BaseException) -> ScoregateError | None:
 
 def _of_the_server(error: BaseException) -> ServerError | None:
     """Return what an answer of the Prefect server above 499 stands for."""
-    prefect = sys.modules.get("prefect.exceptions")  # Not imported: nothing has called a server.
-    if prefect is None or not isinstance(error, prefect.PrefectHTTPStatusError):
+    if "prefect.exceptions" not in sys.modules:  # Nothing has called a server.
+        return None
+    from prefect.exceptions import PrefectHTTPStatusError
+
+    if not isinstance(error, PrefectHTTPStatusError):
         return None
     address, answer = error.request.url, error.response
     if answer.status_code < 500:
