@@ -515,8 +515,8 @@ class TrainRequest(Request):
 
     source: str = Field(
         default="bach-chorales",
-        description="A folder of scores, or `bach-chorales`; for the LSTM also `oneill`, `ryan` "
-        "and `aird`, and several separated by commas.",
+        description="A folder of scores, `bach-chorales` or `fiddle-tunes`; for the LSTM "
+        "`bach-chorales`, `oneill`, `ryan` and `aird`, and several separated by commas.",
     )
     model: Literal["notagen", "lstm"] = Field(default="notagen", description="Kind of model.")
     folder: PathText = Field(default="training", description="The project's folder.")

@@ -19,6 +19,7 @@ HELP = """Train on your scores, or fine-tune any NotaGen weights; goes on after 
     scoregate train my-scores/ --from embedded --folder my-model
     scoregate train my-scores/ --from notagenx.pth --style 'Romantic/Chopin, Frederic/Keyboard'
     scoregate train bach-chorales --folder chorales       how the embedded model was made
+    scoregate train fiddle-tunes --settings fiddle        three collections, a style each
     scoregate train oneill,ryan,aird --model lstm         how the embedded LSTM was made
 
 A folder may hold MusicXML, MXL, ABC and MIDI. What does not convert is named. The project's
