@@ -27,7 +27,7 @@ def engine() -> Engine:
 
 
 def test_package_exports_what_it_promises():
-    assert sorted(notagen.__all__) == ["Engine", "load", "trained_styles"]
+    assert sorted(notagen.__all__) == ["Engine", "load", "trained_styles", "weights_for"]
     assert all(hasattr(notagen, name) for name in notagen.__all__)
 
 
