@@ -71,3 +71,21 @@ def parts_of_chords(shapes: tuple[Shape, ...]) -> NDArray[np.bool_]:
             fits |= (sets & ~chord) == 0
     fits.flags.writeable = False
     return fits
+
+
+@lru_cache(maxsize=4096)
+def seventh_of(classes: frozenset[int]) -> int | None:
+    """Return the seventh of a seventh chord as a pitch class; None for any other sound.
+
+    The sound must be the chord and nothing else. The fifth may be missing, except in a
+    diminished seventh, which would be a diminished triad without it.
+    """
+    for root in classes:
+        shape = {(x - root) % 12 for x in classes} - {0}
+        for third, seventh in ((4, 10), (3, 10), (4, 11), (3, 9)):
+            rest = shape - {third, seventh}
+            fifths = {6, 7} if third == 3 else {7, 8}
+            whole = seventh != 9 or rest == {6}
+            if {third, seventh} <= shape and rest <= fifths and whole:
+                return (root + seventh) % 12
+    return None

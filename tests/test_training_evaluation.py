@@ -21,6 +21,7 @@ from scoregate.evaluation import (
 )
 from scoregate.evaluation import counterpoint as cp
 from scoregate.notagen.training.synthetic import chorale
+from scoregate.theory import seventh_of
 
 
 def grid(*voices: str, key: str = "C", metre: str = "4/4"):
@@ -102,12 +103,12 @@ def test_upper_voices_more_than_an_octave_apart():
 
 
 def test_sevenths_of_chords_are_known_by_root_and_third():
-    assert dissonance.seventh_of([7, 11, 5]) == 5
-    assert dissonance.seventh_of([7, 11, 2, 5]) == 5
-    assert dissonance.seventh_of([0, 4, 7]) is None
-    assert dissonance.seventh_of([7, 2, 5]) is None
-    assert dissonance.seventh_of([2, 5, 11]) is None  # a diminished triad, not half a seventh
-    assert dissonance.seventh_of([2, 5, 11, 8]) is not None
+    assert seventh_of(frozenset([7, 11, 5])) == 5
+    assert seventh_of(frozenset([7, 11, 2, 5])) == 5
+    assert seventh_of(frozenset([0, 4, 7])) is None
+    assert seventh_of(frozenset([7, 2, 5])) is None
+    assert seventh_of(frozenset([2, 5, 11])) is None  # a diminished triad, not half a seventh
+    assert seventh_of(frozenset([2, 5, 11, 8])) is not None
 
 
 def test_a_seventh_resolves_downwards_by_a_step():

@@ -13,6 +13,7 @@ from functools import cached_property, lru_cache
 from itertools import combinations, pairwise
 from typing import NamedTuple
 
+from scoregate.theory import seventh_of
 from scoregate.validators.line_state import LineState
 
 TICKS = 40320
@@ -22,8 +23,6 @@ FOURTH, FIFTH = 5, 7
 _DISSONANT = frozenset((1, 2, 6, 10, 11))
 FERMATA = "!fermata!"
 
-# Third and seventh above the root: dominant, minor, major, half-diminished, diminished.
-_SEVENTHS = ((4, 10), (3, 10), (4, 11), (3, 9))
 _AUGMENTED = frozenset(((1, 3), (2, 5), (3, 6), (4, 8), (5, 10)))
 _NOTE = re.compile(r"(?:\^\^|\^|__|_|=)?([A-Ga-g])([,']*)")
 _MAJOR = {name: (i * 7) % 12 for i, name in enumerate("FCGDAEB", -1)}
@@ -167,23 +166,6 @@ def bad_leap(passage: Passage) -> bool:
                 if size in (10, 11) or size > 12 or (steps, size) in _AUGMENTED:
                     return True
     return False
-
-
-@lru_cache(maxsize=4096)
-def seventh_of(classes: frozenset[int]) -> int | None:
-    """Return the seventh of a seventh chord as a pitch class; None for any other sound.
-
-    The fifth may be missing, except in a diminished seventh, which would be a triad without it.
-    """
-    for root in classes:
-        shape = {(x - root) % 12 for x in classes} - {0}
-        for third, seventh in _SEVENTHS:
-            rest = shape - {third, seventh}
-            fifths = {6, 7} if third == 3 else {7, 8}
-            whole = seventh != 9 or rest == {6}
-            if {third, seventh} <= shape and rest <= fifths and whole:
-                return (root + seventh) % 12
-    return None
 
 
 def lost_seventh(passage: Passage) -> bool:

@@ -9,32 +9,13 @@ from __future__ import annotations
 import numpy as np
 
 from scoregate.evaluation.reading import VoiceGrid
+from scoregate.theory import seventh_of
 
-# Third and seventh above the root: dominant, minor, major, half-diminished, diminished.
-SEVENTH_SHAPES = ((4, 10), (3, 10), (4, 11), (3, 9))
 _DISSONANT = frozenset((1, 2, 6, 10, 11))
 
 
 def _classes(grid: VoiceGrid, moment: int) -> list[int]:
     return [int(p) % 12 for p in grid.pitch[:, moment] if p]
-
-
-def seventh_of(classes: list[int]) -> int | None:
-    """Return the seventh of a seventh chord as a pitch class; None for any other sound.
-
-    The sound must be the chord and nothing else. The fifth may be missing, except in a
-    diminished seventh, which would be a diminished triad without it.
-    """
-    have = set(classes)
-    for root in have:
-        shape = {(x - root) % 12 for x in have} - {0}
-        for third, seventh in SEVENTH_SHAPES:
-            rest = shape - {third, seventh}
-            fifths = {6, 7} if third == 3 else {7, 8}
-            whole = seventh != 9 or rest == {6}
-            if {third, seventh} <= shape and rest <= fifths and whole:
-                return (root + seventh) % 12
-    return None
 
 
 def sevenths(grid: VoiceGrid) -> tuple[int, int]:
@@ -46,7 +27,7 @@ def sevenths(grid: VoiceGrid) -> tuple[int, int]:
     """
     counted = lost = 0
     for moment in dict.fromkeys(grid.on_beats()):
-        seventh = seventh_of(_classes(grid, moment))
+        seventh = seventh_of(frozenset(_classes(grid, moment)))
         if seventh is None:
             continue
         for voice in range(len(grid.pitch)):
