@@ -142,3 +142,22 @@ def test_a_processor_without_fast_bfloat16_trains_in_single_precision(monkeypatc
     assert not fast_bfloat16("cpu")
     assert fast_bfloat16("cuda:0")
     fast_bfloat16.cache_clear()
+
+
+def test_the_tonic_and_the_degree_are_asked_for_where_it_is_wanted(model):
+    example = encode_example(stream_text(LINE))
+    assert example.tonic == 7
+    assert encode_example(stream_text(LINE.replace("K:G", "K:none"))).tonic == -1
+    plain, more = AuxiliaryHeads(64), AuxiliaryHeads(64, tonic=True)
+    assert plain.tonic is None
+    more.load_state_dict(more.state_dict() | plain.state_dict())
+    for head in (more.tonic, more.degree):
+        head.weight.data.zero_()
+        head.bias.data.zero_()
+    both = [losses(model, example, heads).auxiliary.item() for heads in (plain, more)]
+    # Two guesses among twelve classes, each with the loss log 12.
+    assert both[1] - both[0] == pytest.approx(2 * np.log(12), abs=1e-4)
+    head = more.degree
+    head.bias.data[[0, 5, 7, 9, 11]] = 20.0  # G, C, D, E and F sharp: what the line has
+    told = losses(model, example, more).auxiliary.item()
+    assert both[1] - told == pytest.approx(np.log(12 / 5), abs=1e-4)

@@ -9,6 +9,7 @@ from scoregate.convert.piece import ConversionError, piece_text
 from scoregate.convert.tune import as_tune
 from scoregate.notagen.training import project, tunes
 from scoregate.notagen.training.corpus import CHORALE_STYLE, tune_groups
+from scoregate.notagen.training.tune_spelling import ends_on_tonic, spelt_alike
 
 HEAD = "X:1\nT:One\nM:6/8\nL:1/8\nK:{}\n"
 
@@ -104,3 +105,57 @@ def test_tunes_that_share_a_quarter_of_their_bars_are_one_group():
     other = text("d2d2", "e2ef", "a2gf", "edcd", "e4")
     groups = tune_groups({"a": first, "b": varied, "c": other})
     assert groups == [["a", "b"], ["c"]]
+
+
+# --- spelling --------------------------------------------------------------------------------
+
+
+def spelt(music: str, length: str = "1/8", metre: str = "6/8", key: str = "D") -> list[str]:
+    body = "".join(f"[V:1]{bar}|\n" for bar in music.split("|"))
+    text = spelt_alike(f"L:{length}\nM:{metre}\nK:{key}\nV:1 treble\n{body}")
+    assert text.startswith("L:1/8\n")
+    lines = [line for line in text.splitlines() if line.startswith("[V:1]")]
+    return [line.removeprefix("[V:1]").removesuffix("|") for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("music", "found"),
+    [
+        ("d>cd BAz/2F/2", "d>cd BAz/F/"),
+        ("d > c d B A F", "d>cd BAF"),
+        ("f-g a3b", "fga3b"),  # a slur between two pitches, and a note that holds over the beat
+        ("A3-A2 d-|d3 e3", "A3- A2d- d3 e3"),
+        ("^c3-^c3-|c3 d3", "^c3- ^c3- c3 d3"),  # a tie holds its accidental over the barline
+        ("(3efg a fed", "(3efga fed"),
+        ("[1 d3 d2", "[1d3 d2"),
+        ("z2A d3", "z2A d3"),
+    ],
+)
+def test_bars_are_grouped_by_beats_and_only_ties_stay(music, found):
+    assert " ".join(spelt(music)) == found
+
+
+def test_lengths_count_in_eighths_whatever_the_unit_was():
+    assert spelt("G4 f2dB|c3BG2E2", "1/16", "2/4") == ["G2 fd/B/", "c3/2B/ GE"]
+    assert spelt("G2F|DA/B/c", "1/4", "3/4") == ["G4 F2", "D2 AB c2"]
+    assert spelt("d2 dc B2 AB", metre="C") == ["d2dc B2AB"]
+
+
+def test_a_tune_ends_on_the_tonic_of_its_field_or_not():
+    text = "L:1/8\nM:6/8\nK:{}\nV:1\n[V:1]d3 A3|\n[V:1]d3 z3|\n"
+    assert [ends_on_tonic(text.format(key)) for key in ("D", "Dm", "G", "none")] == [
+        True, True, False, False,
+    ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("books")
+def test_tunes_with_another_final_are_kept_away_from_training_only(tmp_path):
+    corpus = project.collect_scores("fiddle-tunes", tmp_path / "work")
+    assert corpus.not_trained == dict.fromkeys(
+        (name for name, text in corpus.texts.items() if not ends_on_tonic(text)), tunes.OFF_TONIC
+    )
+    assert 0 < len(corpus.not_trained) < len(corpus.texts)
+    prepared = project.prepare(corpus, CHORALE_STYLE)
+    assert not set(prepared.train) & set(corpus.not_trained)
+    held = prepared.validation | prepared.test
+    assert set(prepared.train) | set(held) | set(corpus.not_trained) == set(corpus.texts)

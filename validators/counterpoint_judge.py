@@ -6,12 +6,12 @@ that ends without a cadence. Each rule has a strength: the probability with whic
 Bach's chorales break some of the rules now and then, so a strength below 1 accepts a part of such
 lines. The decision depends on the text alone: the same seed gives the same piece.
 
-Only lines of choral styles are judged in this way: see :func:`line_judge`.
+Only lines of choral styles are judged in this way, and those of fiddle tunes by
+:mod:`scoregate.validators.line_tunes`: see :func:`line_judge`.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -28,8 +28,9 @@ from scoregate.validators.counterpoint_rules import (
     weak_cadence,
     weak_ending,
 )
-from scoregate.validators.line_judge import Judged, accept_line, judge
+from scoregate.validators.line_judge import Judged, accept_line, beginning, chance, judge
 from scoregate.validators.line_state import LineState, read_row, state_after
+from scoregate.validators.line_tunes import FIDDLE, TuneJudge
 
 AcceptLine = Callable[[str, str], bool]
 CHORAL = "Choral"
@@ -154,7 +155,7 @@ class CounterpointJudge:
         for rule in self.rules:
             if rule.strength and BREAKS[rule.name](passage):
                 drawn_for = _drawn_for(rule, text_so_far, line)
-                if _chance(rule.name, drawn_for) < rule.strength:
+                if chance(rule.name, drawn_for) < rule.strength:
                     return rule.name
         return None
 
@@ -167,10 +168,13 @@ def line_judge(style: str, counterpoint: bool = True) -> AcceptLine:
     style : str
         ``Period/Composer/Instrumentation``.
     counterpoint : bool
-        Whether a choral style is held to the rules of counterpoint too.
+        Whether a style is held to the rules of its music beyond those of the gates.
     """
-    if counterpoint and style.rsplit("/", 1)[-1].strip() == CHORAL:
+    instrumentation = style.rsplit("/", 1)[-1].strip()
+    if counterpoint and instrumentation == CHORAL:
         return CounterpointJudge()
+    if counterpoint and instrumentation == FIDDLE:
+        return TuneJudge()
     return accept_line
 
 
@@ -202,15 +206,4 @@ def _drawn_for(rule: Rule, text_so_far: str, line: str) -> str:
     """Return the text that decides whether a rule is applied."""
     if rule.per == "line":
         return f"{text_so_far}\n{line}"
-    if rule.per == "place":
-        return text_so_far
-    # Headers are often alike, so a piece is known by its first line as well.
-    begin = text_so_far.find("\n[")
-    end = text_so_far.find("\n", begin + 1) if begin >= 0 else -1
-    return text_so_far[:end] if end >= 0 else text_so_far
-
-
-def _chance(rule: str, text: str) -> float:
-    """Return a number in [0, 1) that follows from the rule and a text alone."""
-    digest = hashlib.blake2b(f"{rule}\n{text}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") / 2**64
+    return text_so_far if rule.per == "place" else beginning(text_so_far)

@@ -13,6 +13,7 @@ from functools import cached_property, lru_cache
 from itertools import combinations, pairwise
 from typing import NamedTuple
 
+from scoregate.evaluation.lines import tonic_of
 from scoregate.theory import seventh_of
 from scoregate.validators.line_state import LineState
 
@@ -25,7 +26,6 @@ FERMATA = "!fermata!"
 
 _AUGMENTED = frozenset(((1, 3), (2, 5), (3, 6), (4, 8), (5, 10)))
 _NOTE = re.compile(r"(?:\^\^|\^|__|_|=)?([A-Ga-g])([,']*)")
-_MAJOR = {name: (i * 7) % 12 for i, name in enumerate("FCGDAEB", -1)}
 _KEY = re.compile(r"\s*([A-G])([#b]?)\s*(m(?!aj|ix)|min|aeo)?", re.I)
 
 
@@ -200,15 +200,6 @@ def _lost(voice: list[Note], index: int) -> bool:
         and following[1].onset >= 0
         and not any(note.pitch - later.pitch in (1, 2) for later in following)
     )
-
-
-@lru_cache(maxsize=256)
-def tonic_of(key: str) -> int | None:
-    """Return the pitch class of a key's tonic; None for a key without a letter."""
-    match = _KEY.match(key)
-    if match is None:
-        return None
-    return (_MAJOR[match[1].upper()] + {"#": 1, "b": -1, "": 0}[match[2]]) % 12
 
 
 def doubled_leading_tone(passage: Passage) -> bool:

@@ -8,6 +8,7 @@ finished piece. The generators do not know this module: the flow hands them the 
 
 from __future__ import annotations
 
+import hashlib
 from typing import NamedTuple
 
 from scoregate.abc.body import TooMuchError
@@ -81,3 +82,19 @@ def accept_line(text_so_far: str, line: str) -> bool:
     if judged.rule is None:
         judged.remember()
     return judged.rule is None
+
+
+def chance(rule: str, text: str) -> float:
+    """Return a number in [0, 1) that follows from a rule's name and a text alone."""
+    digest = hashlib.blake2b(f"{rule}\n{text}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
+
+
+def beginning(text_so_far: str) -> str:
+    """Return a text up to its first line of the body, which tells one piece from another.
+
+    Headers are often alike, so the first line belongs to it.
+    """
+    begin = text_so_far.find("\n[")
+    end = text_so_far.find("\n", begin + 1) if begin >= 0 else -1
+    return text_so_far[:end] if end >= 0 else text_so_far

@@ -49,12 +49,15 @@ class Corpus:
         Of a named corpus; None for a folder of scores.
     styles : dict of str to tuple of str
         By piece, where a corpus has several.
+    not_trained : dict of str to str
+        Pieces that are left out of the training side alone, with the reason.
     """
 
     texts: dict[str, str]
     losses: list[Loss] = field(default_factory=list)
     style: Style | None = None
     styles: dict[str, Style] = field(default_factory=dict)
+    not_trained: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

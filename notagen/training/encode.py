@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from scoregate.abc.keys import key_fifths, signature
-from scoregate.evaluation.lines import leading_tone
+from scoregate.evaluation.lines import leading_tone, tonic_of
 from scoregate.notagen.text.patches import BOS_PATCH, EOS_PATCH, PAD, encode_unit, units_of
 from scoregate.notagen.training.labels import IGNORE, SLOTS, UNIT, Memory, UnitLabels, line_labels
 
@@ -44,6 +44,8 @@ class Example:
         As ``now``, for every eighth of the bar that the patch belongs to.
     last : ndarray (P, above + 1) int8
         What each voice sounds at the end of the bar before.
+    tonic : int
+        Pitch class of the tonic; ``IGNORE`` where the key names none.
     """
 
     patches: np.ndarray
@@ -55,6 +57,7 @@ class Example:
     forbidden: np.ndarray
     grid: np.ndarray
     last: np.ndarray
+    tonic: int = IGNORE
 
     @property
     def characters(self) -> int:
@@ -64,7 +67,8 @@ class Example:
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays."""
-        return sum(getattr(self, f.name).nbytes for f in fields(self))
+        values = (getattr(self, f.name) for f in fields(self))
+        return sum(value.nbytes for value in values if isinstance(value, np.ndarray))
 
 
 def encode_patches(text: str) -> np.ndarray:
@@ -112,6 +116,8 @@ def encode_example(text: str, above: int = ABOVE) -> Example:
     alters, leading, memory = signature(key_fifths(key)), leading_tone(key), Memory()
     by_line = [line_labels(line, alters, memory, above, leading) for line in lines]
     example = _empty(rows, above)
+    tonic = tonic_of(key)
+    example.tonic = IGNORE if tonic is None else tonic
     for row, spot in enumerate(spots):
         if spot is not None:
             _copy(by_line[spot[0]][spot[1]], spot[2], example, row)

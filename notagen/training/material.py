@@ -60,8 +60,10 @@ class Material:
         Lowest and highest MIDI pitch that a transposed piece may reach: keys in which its
         voices would leave it are not drawn.
     corpus_keys : bool
-        Draw key signatures as often as the texts have them, each at least with a share of
-        ``RARE_KEYS``; otherwise every signature that a piece can reach is as likely.
+        Draw key signatures as often as the texts have them; otherwise every signature that a piece
+        can reach is as likely.
+    rare_keys : float
+        Least share of a signature where keys follow the corpus.
     triple : float
         How much more often than the others a piece in triple metre is drawn.
     cache_bytes : int
@@ -78,6 +80,7 @@ class Material:
         compass: tuple[int, int] | None = None,
         *,
         corpus_keys: bool = False,
+        rare_keys: float = RARE_KEYS,
         triple: float = 1.0,
         cache_bytes: int = CACHE_BYTES,
         styles: Mapping[str, tuple[str, str, str]] | None = None,
@@ -89,7 +92,8 @@ class Material:
         self.style = style
         self.styles = styles or {}
         self.above = voices_above(list(texts.values()))
-        self._keys = key_shares(texts.values()) if corpus_keys else None
+        self._keys = key_shares(texts.values(), rare_keys) if corpus_keys else None
+        self._rare = rare_keys
         chances = np.array([triple if TRIPLE.search(texts[n]) else 1.0 for n in self.names])
         self._chances = np.cumsum(chances / max(chances.sum(), 1e-9))
         self._encoded = Cache(cache_bytes)
@@ -144,7 +148,9 @@ class Material:
         if self._keys is None:
             return moves[int(rng.integers(len(moves)))]
         home = signature_of(text)
-        chances = np.array([self._keys.get(home + fifths, RARE_KEYS) for fifths, _ in moves])
+        # A tune whose own key leads out of the compass may only reach keys with a share of 0.
+        shares = (self._keys.get(home + fifths, self._rare) for fifths, _ in moves)
+        chances = np.array([max(share, 1e-9) for share in shares])
         return moves[int(rng.choice(len(moves), p=chances / chances.sum()))]
 
 
@@ -154,11 +160,11 @@ def signature_of(text: str) -> int:
     return key_fifths(found[1]) if found else 0
 
 
-def key_shares(texts) -> dict[int, float]:
-    """Share of each key signature among pieces, at least ``RARE_KEYS`` for each of twelve."""
+def key_shares(texts, least: float = RARE_KEYS) -> dict[int, float]:
+    """Share of each key signature among pieces, at least `least` for each of twelve."""
     counts = Counter(signature_of(text) for text in texts)
     total = max(sum(counts.values()), 1)
-    return {k: max(counts[k] / total, RARE_KEYS) for k in {*SIGNATURES, *counts}}
+    return {k: max(counts[k] / total, least) for k in {*SIGNATURES, *counts}}
 
 
 def moves_within(text: str, compass: tuple[int, int] | None) -> list[tuple[int, int]]:

@@ -152,11 +152,16 @@ def collect_scores(
 def prepare(corpus: Corpus, style: Style) -> Prepared:
     """Split a corpus by tune; a named one without the pieces that contradict their metre.
 
+    Pieces that the corpus names in ``not_trained`` leave the training side only, so that the other
+    sides stay as the corpus is.
+
     Of a person's own scores nothing is left out for that: they may mean it.
     """
     sides = split(corpus.texts)
     if corpus.style is not None:
         sides = in_metre(corpus, sides)
+    if sides.train != sides.test:
+        sides.train = [name for name in sides.train if name not in corpus.not_trained]
     parts = [{n: corpus.texts[n] for n in names} for names in
              (sides.train, sides.validation, sides.test)]  # fmt: skip
     return Prepared(
@@ -287,7 +292,7 @@ def train_model(
         torch.set_num_threads(threads or 1)
     material = prepared.material(
         prepared.train, settings.length, compass=COMPASSES.get(prepared.style),
-        corpus_keys=settings.corpus_keys, triple=settings.triple,
+        corpus_keys=settings.corpus_keys, rare_keys=settings.rare_keys, triple=settings.triple,
     )  # fmt: skip
     settings = replace(settings, above=material.above)
     held = examples_of(prepared.material(prepared.validation, settings.length))

@@ -22,7 +22,7 @@ from scoregate.notagen.model.network import Block, NotaGen
 from scoregate.notagen.model.shape import HEAD_SIZE
 from scoregate.notagen.training.encode import ABOVE, Example
 from scoregate.notagen.training.forbidden import LETTER_CODES
-from scoregate.notagen.training.labels import PITCHES, SLOTS, TIMES
+from scoregate.notagen.training.labels import LOWEST, PITCHES, SLOTS, TIMES
 
 
 class AuxiliaryHeads(nn.Module):
@@ -34,6 +34,8 @@ class AuxiliaryHeads(nn.Module):
         Width of the model.
     above : int
         Earlier voices that are asked for.
+    tonic : bool
+        Whether the tonic and the degree are asked for.
 
     Attributes
     ----------
@@ -45,14 +47,20 @@ class AuxiliaryHeads(nn.Module):
     grid : Linear
         At each patch: the pitch of each earlier voice on each eighth of the bar, and of every
         voice at the end of the bar before.
+    degree : Linear or None
+        At each character: semitones from the tonic up to the voice's own last pitch, 0 to 11.
+    tonic : Linear or None
+        At each patch of the body: pitch class of the tonic.
     """
 
-    def __init__(self, hidden: int, above: int = ABOVE) -> None:
+    def __init__(self, hidden: int, above: int = ABOVE, *, tonic: bool = False) -> None:
         super().__init__()
         self.time = nn.Linear(hidden, TIMES)
         self.chord = nn.Linear(hidden, 12)
         self.pitch = nn.Linear(hidden, (2 * above + 1) * PITCHES)
         self.grid = nn.Linear(hidden, (above * SLOTS + above + 1) * PITCHES)
+        self.degree = nn.Linear(hidden, 12) if tonic else None
+        self.tonic = nn.Linear(hidden, 12) if tonic else None
 
 
 @dataclass(slots=True)
@@ -223,12 +231,24 @@ def _auxiliary(
             guess = heads.chord(picked.index_select(0, _tensor(known, device)))
             sounds = _tensor(classes, device).float()
             total = total + F.binary_cross_entropy_with_logits(guess.float(), sounds)
+        if heads.degree is not None and example.tonic >= 0:
+            own = example.own[1:limit][real][music].astype(np.int64)
+            sung = np.flatnonzero(own > 0)
+            if len(sung):
+                degrees = (own[sung] - 1 + LOWEST - example.tonic) % 12
+                guess = heads.degree(picked.index_select(0, _tensor(sung, device)))
+                total = total + F.cross_entropy(guess.float(), _tensor(degrees, device))
     grid = example.grid[1:limit]
     wanted = np.concatenate([grid.reshape(len(grid), -1), example.last[1:limit]], axis=1)
     body = np.flatnonzero((wanted >= 0).any(1))
     if len(body):
         guess = heads.grid(encoded.index_select(0, _tensor(body, device)))
         total = total + _pitches(guess, _tensor(wanted[body], device))
+    bars = np.flatnonzero((example.time[1:limit] >= 0).any(1))
+    if heads.tonic is not None and example.tonic >= 0 and len(bars):
+        guess = heads.tonic(encoded.index_select(0, _tensor(bars, device)))
+        wanted = _tensor(np.full(len(bars), example.tonic), device)
+        total = total + F.cross_entropy(guess.float(), wanted)
     return total
 
 

@@ -25,7 +25,7 @@ from scoregate.notagen.model.shape import ModelShape
 from scoregate.notagen.text.patches import END
 from scoregate.notagen.training.deepen import deepen
 from scoregate.notagen.training.encode import Example
-from scoregate.notagen.training.material import Material
+from scoregate.notagen.training.material import RARE_KEYS, Material
 from scoregate.notagen.training.optimiser import fast_bfloat16, optimisers
 from scoregate.notagen.training.step import AuxiliaryHeads, losses
 
@@ -68,6 +68,8 @@ class Settings:
         Weight of the auxiliary tasks; 0 leaves them out.
     above : int
         Earlier voices that the auxiliary tasks ask for.
+    tonic : bool
+        Whether the auxiliary tasks ask for the tonic and for the degree of the scale as well.
     unlikelihood : float
         Weight of the loss on letters that would break a rule of voice leading.
     muon : bool
@@ -83,6 +85,8 @@ class Settings:
         Pieces a step.
     corpus_keys : bool
         Draw key signatures as often as the corpus has them.
+    rare_keys : float
+        Least share of a signature there.
     triple : float
         How much more often a piece in triple metre is drawn.
     stages : list of Stage
@@ -94,6 +98,7 @@ class Settings:
     length: int = 512
     auxiliary: float = 0.5
     above: int = 3
+    tonic: bool = False
     unlikelihood: float = 0.0
     muon: bool = False
     weight_decay: float = 0.1
@@ -102,6 +107,7 @@ class Settings:
     warmup: int = 200
     pieces: int = 1
     corpus_keys: bool = False
+    rare_keys: float = RARE_KEYS
     triple: float = 1.0
     stages: list[Stage] = field(default_factory=list)
 
@@ -192,7 +198,7 @@ class Run:
         self.model = NotaGen(settings.shape)
         if initial is not None:
             self.model.load_state_dict(deepen(initial, settings.shape))
-        self.heads = AuxiliaryHeads(settings.hidden, settings.above)
+        self.heads = AuxiliaryHeads(settings.hidden, settings.above, tonic=settings.tonic)
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.optimisers = optimisers(
             [self.model, self.heads], settings.stages[0].lr, settings.muon, settings.weight_decay

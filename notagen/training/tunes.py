@@ -16,6 +16,7 @@ from scoregate.convert.files import Loss
 from scoregate.convert.piece import ConversionError, aligned, piece_text
 from scoregate.convert.tune import as_tune
 from scoregate.notagen.training.corpus import Corpus, Style
+from scoregate.notagen.training.tune_spelling import ends_on_tonic, spelt_alike
 from scoregate.tunebooks import tunes_of
 
 FIDDLE_TUNES = "fiddle-tunes"
@@ -27,10 +28,14 @@ FIDDLE_STYLES: dict[str, Style] = {
 """Folder of music21's corpus to style."""
 FIDDLE_COMPASS = (55, 84)
 """Lowest and highest MIDI pitch of a transposed tune: G3, the open string, to C6."""
+OFF_TONIC = "ends on another note than the tonic of its key"
 
 
 def fiddle_tunes(cache: Path | None = None, on_file: Callable[[int], None] | None = None) -> Corpus:
-    """Return the tunes of one voice without chords; half a minute.
+    """Return the tunes of one voice without chords, spelt alike; half a minute.
+
+    Tunes that end on another note than the tonic of their key field are not for training: in some
+    the field names another key than the music has, and a model can't tell the two kinds apart.
 
     Parameters
     ----------
@@ -43,7 +48,8 @@ def fiddle_tunes(cache: Path | None = None, on_file: Callable[[int], None] | Non
         stored = json.loads(cache.read_text())
         styles = {name: FIDDLE_STYLES[name.partition("/")[0]] for name in stored["texts"]}
         losses = [Loss(**loss) for loss in stored["losses"]]
-        return Corpus(stored["texts"], losses, next(iter(FIDDLE_STYLES.values())), styles)
+        corpus = Corpus(stored["texts"], losses, next(iter(FIDDLE_STYLES.values())), styles)
+        return _without_other_finals(corpus)
     corpus = Corpus({}, style=next(iter(FIDDLE_STYLES.values())))
     seen: set[str] = set()
     for done, path in enumerate(_files(), 1):
@@ -52,6 +58,7 @@ def fiddle_tunes(cache: Path | None = None, on_file: Callable[[int], None] | Non
             name = f"{path.parent.name}/{path.stem}-{number}"
             try:
                 text = piece_text(as_tune(aligned(read_abc(decode_abc(content), name))))
+                text = spelt_alike(text)
             except ConversionError as error:
                 corpus.losses.append(Loss(name, str(error)))
                 continue
@@ -69,6 +76,14 @@ def fiddle_tunes(cache: Path | None = None, on_file: Callable[[int], None] | Non
         losses = [asdict(loss) for loss in corpus.losses]
         partial.write_text(json.dumps({"texts": corpus.texts, "losses": losses}, indent=0))
         partial.replace(cache)
+    return _without_other_finals(corpus)
+
+
+def _without_other_finals(corpus: Corpus) -> Corpus:
+    """Keep the tunes that do not end on their tonic away from training."""
+    corpus.not_trained = {
+        name: OFF_TONIC for name, text in corpus.texts.items() if not ends_on_tonic(text)
+    }
     return corpus
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
-from scoregate.abc.keys import key_fifths, signature
+from scoregate.abc.keys import LETTERS, SEMITONES, key_fifths, signature
 from scoregate.abc.lexer import split_barline
 from scoregate.convert.bar_events import Event, parse_bar
 
 _BODY = re.compile(r"^(?:\[r:[^\]]*\])?(?=\[V:)")
 _CELL = re.compile(r"\[V:(\d+)\](.*?)(?=\[V:|$)")
+_TONIC = re.compile(r"\s*([A-G])([#b]?)", re.I)
 _MINOR = re.compile(r"\s*[A-G][#b]?\s*(?:m(?!aj|ix)|min|aeo)", re.I)
 
 
@@ -53,6 +55,22 @@ def read_lines(text: str) -> tuple[list[Line], Fraction, Fraction]:
             voices[voice], lengths[voice] = bar.events, bar.duration
         lines.append(Line(voices, lengths, barline, closed))
     return lines, full / length, Fraction(1, 4) / length
+
+
+@lru_cache(maxsize=256)
+def tonic_of(key: str) -> int | None:
+    """Return the pitch class of a key's tonic; None for a key without a letter.
+
+    Examples
+    --------
+    >>> tonic_of("Bb"), tonic_of("F#m"), tonic_of("none")
+    (10, 6, None)
+    """
+    match = _TONIC.match(key)
+    if match is None:
+        return None
+    sign = {"#": 1, "b": -1, "": 0}[match[2]]
+    return (SEMITONES[LETTERS.index(match[1].upper())] + sign) % 12
 
 
 def leading_tone(key: str) -> int:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from itertools import pairwise
 
 from scoregate.abc.reader import read
 from scoregate.abc.score import Bar
+from scoregate.evaluation.lines import tonic_of
 
-_KEY = re.compile(r"\s*([A-G])([#b]?)")
-_CLASSES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _PLAIN = ("", "|")
 
 
@@ -61,10 +59,7 @@ def measure_tune(text: str) -> TuneMeasures | None:
     pitches = [pitch for bar in bars for event in bar.events for pitch in event.pitches]
     if not pitches:
         return None
-    key = _KEY.match(score.key)
-    tonic = None
-    if key is not None:
-        tonic = (_CLASSES[key[1]] + {"#": 1, "b": -1, "": 0}[key[2]]) % 12
+    tonic = tonic_of(score.key)
     inner = [
         bar
         for before, bar in pairwise(bars[:-1])
