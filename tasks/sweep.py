@@ -13,7 +13,7 @@ from prefect.cache_policies import NO_CACHE
 
 from scoregate.archive.atomic import write_file
 from scoregate.experiments.grid import Cell
-from scoregate.generation.judging import Marked, draw_marked, lost_marked
+from scoregate.generation.judging import Marked, draw, draw_marked, lost_marked
 from scoregate.piece import Batch
 from scoregate.pool import Pool
 from scoregate.progress import report
@@ -77,6 +77,25 @@ class Unfinished:
         self._done += len(finished)
         note = f"{len(self.cells) - len(self._rows)} cells finished"
         report("pieces", self._done, self.pieces, note)
+
+
+def estimated_seconds(cells: list[Cell]) -> float:
+    """Return the processor time that cells may take, from two pieces of each kind drawn now.
+
+    A kind is a generator with or without resampled lines; of its cells the hottest is drawn, whose
+    pieces take the longest.
+    """
+    kinds: dict[tuple[str, str | None, bool], list[Cell]] = {}
+    for cell in cells:
+        kinds.setdefault((cell.model, cell.weights, cell.judged), []).append(cell)
+    seconds = 0.0
+    for alike in kinds.values():
+        hottest = max(alike, key=lambda cell: cell.temperature)
+        request = hottest.request().model_dump(mode="json")
+        rows = draw([(request, seed) for seed in hottest.seeds[:2]])
+        a_piece = sum(row["seconds"] for row in rows) / len(rows)
+        seconds += a_piece * sum(cell.count for cell in alike)
+    return seconds
 
 
 @task(name="cells", cache_policy=NO_CACHE)

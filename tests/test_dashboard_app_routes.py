@@ -21,6 +21,7 @@ from scoregate.archive.store import Archive
 from scoregate.dashboard.app.application import create_app
 from scoregate.dashboard.app.figures import Rate
 from scoregate.dashboard.app.filters import PieceFilter
+from scoregate.dashboard.app.jobs import Jobs
 from scoregate.dashboard.app.library import Library
 from scoregate.dashboard.app.routes_review import drawn_pair
 from scoregate.dashboard.app.security import POLICY
@@ -289,7 +290,7 @@ def test_a_damaged_piece_shows_what_is_missing(client, out):
 def test_an_older_catalog_is_made_anew_and_the_reviews_stay(client, out):
     identifier = dashboard_archive.ids(out)[0]
     client.post(f"/pieces/{identifier}/review", data={"rating": "5"}, headers=OURS)
-    path = catalog.path_of(Archive(out))
+    path = catalog.of(Archive(out)).path
     with sqlite3.connect(path) as db:
         db.execute("DROP TABLE pieces")
         db.execute("PRAGMA user_version = 1")
@@ -405,6 +406,18 @@ def test_faults_in_the_form_for_a_run_are_told(client, monkeypatch):
         assert answer.status_code == 422
         assert said in answer.text
         assert "<script>window" not in answer.text
+
+
+def test_a_style_in_another_script_is_started_under_its_name(client, monkeypatch):
+    from scoregate.dashboard.app import routes_start
+
+    started = []
+    monkeypatch.setattr(routes_start, "styles_of", lambda weights: [STYLE])
+    monkeypatch.setattr(Jobs, "start", lambda self, request: started.append(request))
+    for typed in ("巴洛克/巴赫/合唱", "bach/choral"):
+        fields = {"style": typed, "count": "1"}
+        client.post("/start", data=fields, headers=OURS, follow_redirects=False)
+    assert [request.style for request in started] == [STYLE, STYLE]
 
 
 def test_again_with_these_settings(client):

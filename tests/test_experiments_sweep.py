@@ -6,16 +6,21 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from scoregate.cores import cores
 from scoregate.errors import RequestError, UnreadableError
+from scoregate.experiments import grid
 from scoregate.experiments.grid import cells_of
 from scoregate.experiments.page import pooled, write_results
 from scoregate.experiments.statistics import summary
+from scoregate.flows import cli
 from scoregate.flows.typed import command_of
 from scoregate.presets import find_preset, measured_presets, presets
 from scoregate.requests import ProduceRequest, SweepRequest
@@ -42,6 +47,19 @@ def test_a_preset_fills_in_what_is_not_given():
     assert request.key == plain.key
     with pytest.raises(RequestError, match="no sampling preset"):
         find_preset("lizst-showpiece")
+
+
+@pytest.mark.slow
+def test_a_grid_that_explodes_asks_with_its_size_and_time(monkeypatch):
+    monkeypatch.setattr(grid, "LARGEST", 10)
+    wanted = ["sweep", "--temperature", "1", "--temperature", "1.2", "--count", "3600"]
+    with pytest.raises(RequestError) as refused:
+        CliRunner().invoke(cli.app, wanted, catch_exceptions=False)
+    found = re.search(r"2 cells with 7,200 pieces, about ([\d.]+) hours", str(refused.value))
+    # One core and .02 to 10 s a piece, on any machine.
+    assert found
+    assert 0.01 < float(found[1]) * cores() < 20
+    assert "--yes" in refused.value.remedy
 
 
 def test_the_presets_lie_within_what_their_source_says():

@@ -21,6 +21,7 @@ from scoregate.dashboard.app.site import Site, is_htmx, page, see, site_of
 from scoregate.errors import ScoregateError
 from scoregate.presets import presets
 from scoregate.requests import DEFAULT_STYLE, ProduceRequest, checked
+from scoregate.styles import parse, resolve
 
 router = APIRouter()
 _LEFT_OUT = frozenset(
@@ -100,8 +101,10 @@ def _started(request: Request, fields: dict[str, str]) -> Response:
     try:
         wanted = checked(ProduceRequest, **given)
         known = styles_of(wanted.weights or "")
-        if known and wanted.style not in known:
-            raise _unknown_style(wanted.style)
+        if known:
+            # A part of a name, or a name in another script, means what it means on the line.
+            style = resolve(wanted.style, trained=[parse(each) for each in known])
+            wanted = wanted.model_copy(update={"style": str(style)})
         _jobs(request).start(wanted)
     except ScoregateError as error:
         return _form_page(request, given, "", f"{error.problem} {error.remedy}")
@@ -227,8 +230,8 @@ def _bound(info: FieldInfo, kind: str, default: float | None = None) -> float | 
 def _weights_in_use(site: Site) -> list[str]:
     with site.library.opened() as db:
         rows = db.execute(
-            "SELECT DISTINCT json_extract(record, '$.request.weights') FROM "
-            "(SELECT record FROM runs ORDER BY started_utc DESC LIMIT 500)"
+            f"SELECT DISTINCT {db.dialect.json_text('record', 'request', 'weights')} FROM "
+            "(SELECT record FROM runs ORDER BY started_utc DESC LIMIT 500) AS newest"
         ).fetchall()
     return [str(row[0]) for row in rows if row[0]]
 
@@ -243,8 +246,9 @@ def _shown(site: Site, found: Job) -> dict[str, Any]:
     with site.library.opened() as db:
         row = db.execute(
             "SELECT id, passed, rejected, not_judged FROM runs WHERE started_utc >= ? "
-            "AND json_extract(record, '$.request.seed') = ? ORDER BY started_utc LIMIT 1",
-            (found.started[:19], found.request.seed),
+            f"AND {db.dialect.json_text('record', 'request', 'seed')} = ? "
+            "ORDER BY started_utc LIMIT 1",
+            (found.started[:19], str(found.request.seed)),
         ).fetchone()
         pieces = (
             db.execute(
@@ -275,14 +279,6 @@ def _shown(site: Site, found: Job) -> dict[str, Any]:
         "run_id": row["id"] if row else "",
         "pieces": [dict(one) for one in pieces],
     }
-
-
-def _unknown_style(style: str) -> ScoregateError:
-    from scoregate.errors import RequestError
-
-    return RequestError(
-        f"These weights were not trained on the style {style[:100]}.", "Choose one of the list."
-    )
 
 
 def warm(out: Path) -> None:

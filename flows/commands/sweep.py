@@ -12,6 +12,7 @@ from scoregate.flows.options import Verbose, takes
 from scoregate.requests import SweepRequest
 
 if TYPE_CHECKING:
+    from scoregate.experiments.grid import Cell
     from scoregate.flows.sweep import SweepRecord
 
 HELP = """Measure pass rate, reasons, measures and cost over a grid of settings.
@@ -39,16 +40,11 @@ def command(
     from scoregate.flows.launch import check_request, prepare, run_flow
 
     cells = cells_of(request)
-    pieces = sum(cell.count for cell in cells)
-    if pieces > LARGEST and not yes:
-        hours = pieces * SECONDS_A_PIECE / (request.processes or cores()) / 3600
-        text = f"{len(cells)} cells with {pieces:,} pieces, about {hours:.1f} hours"
-        if not sys.stdin.isatty():
-            raise RequestError(f"This grid has {text}.", "Add --yes to run it, or make it smaller.")
-        typer.confirm(f"This grid has {text}. Run it?", abort=True)
-    prepare(verbose)
     for cell in {(cell.style, cell.weights): cell for cell in cells}.values():
         check_request(cell.request())  # an unknown style is told before anything is generated
+    if sum(cell.count for cell in cells) > LARGEST and not yes:
+        _ask(cells, request.processes or cores())
+    prepare(verbose)
     record: SweepRecord = run_flow("scoregate.flows.sweep:sweep", request=request)
     with open(record.paths["table"], encoding="utf-8") as file:
         typer.echo(file.read())
@@ -57,5 +53,14 @@ def command(
         typer.echo(f"{kind:<7} {path}")
 
 
-SECONDS_A_PIECE = 0.5
-"""Processor time of a chorale of the embedded model, raw, on a slow core."""
+def _ask(cells: list[Cell], processes: int) -> None:
+    """Ask whether a large grid is meant; where nobody can answer it needs ``--yes``."""
+    from scoregate.tasks.sweep import estimated_seconds
+
+    pieces = sum(cell.count for cell in cells)
+    typer.echo("Two pieces are drawn to estimate the time ...", err=True)
+    hours = estimated_seconds(cells) / processes / 3600
+    text = f"{len(cells)} cells with {pieces:,} pieces, about {hours:.1f} hours"
+    if not sys.stdin.isatty():
+        raise RequestError(f"This grid has {text}.", "Add --yes to run it, or make it smaller.")
+    typer.confirm(f"This grid has {text}. Run it?", abort=True)
