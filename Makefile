@@ -1,5 +1,5 @@
 # One command for each thing. The environment is built by the first command that needs it, and
-# again when pyproject.toml, constraints.txt or the kernels' sources change.
+# again when pyproject.toml, constraints.txt or the sources in C change.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -15,7 +15,7 @@ help: ## Show this list
 
 setup: $(READY) ## Build the environment in .venv
 
-$(READY): pyproject.toml constraints.txt setup.py $(wildcard notagen/csrc/*)
+$(READY): pyproject.toml constraints.txt setup.py $(wildcard notagen/csrc/* scoregate/csrc/*)
 	@echo "Building the environment in $(VENV) (a few minutes the first time) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
@@ -62,4 +62,4 @@ api: $(READY) ## Write the API reference into build/api
 	@$(BIN)/python tools/link_package.py && $(BIN)/python tools/write_api.py
 
 clean: ## Remove the environment and everything built
-	rm -rf $(VENV) build dist scoregate.egg-info notagen/_kernels*.so
+	rm -rf $(VENV) build dist scoregate.egg-info notagen/_kernels*.so scoregate/_loops*.so

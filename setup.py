@@ -1,4 +1,4 @@
-"""What pyproject.toml can't say: the engine's kernels, compiled where there is a compiler."""
+"""What pyproject.toml can't say: what is compiled where there is a compiler."""
 
 import sys
 
@@ -20,4 +20,13 @@ kernels = Extension(
     optional=True,
 )
 
-setup(ext_modules=[kernels] if sys.platform != "win32" else [])
+loops = Extension(
+    "scoregate._loops",
+    [f"scoregate/csrc/{name}.c" for name in ("module", "read_notes", "collect", "numbers")],
+    depends=["scoregate/csrc/loops.h"],
+    extra_compile_args=["-O3"],
+    # Without it the reader and the gates run the same loops in Python.
+    optional=True,
+)
+
+setup(ext_modules=[kernels, loops] if sys.platform != "win32" else [])

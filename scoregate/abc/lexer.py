@@ -15,8 +15,6 @@ Examples
  'ending multirest spacer tie overlay bar bar mixed')
 >>> [match.lastgroup for match in MUSIC.finditer("2@[")]
 ['error', 'error', 'error']
->>> PLAIN_MUSIC.findall("!p!C2 z|")
-[('!p!', 'C2'), (' ', 'z'), ('', '|')]
 >>> VOICE_MARK.match("[V:2 clef=bass]").groups(), STREAM_MARK.match("[r:3/12]").groups()
 (('2', ' clef=bass'), ('3', '12'))
 """
@@ -56,12 +54,6 @@ MUSIC = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-
-PLAIN_MUSIC = re.compile(
-    rf"((?:[\ \t`$]++|![^!\s|\"\[\]]{{1,40}}!)*+)({_NOTE}|[zx]{_LENGTH}|\|(?![|\]:1-9]))"
-)
-"""A note, a rest or a plain barline, and the spaces and decorations before it, as `MUSIC` has them.
-Most stretches of music are nothing else, and one `findall` takes them apart faster."""
 
 NOTE_PARTS = re.compile(rf"(\^\^?|__?|=)?([A-Ga-g])([,']*+)({_LENGTH})((?:\.?-)?)")
 """Accidental, letter, octave marks, length and tie of a note."""

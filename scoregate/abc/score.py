@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+from scoregate.compiled import loops
 from scoregate.findings import Finding
 
 
@@ -186,3 +187,7 @@ class Score:
     bar_count: int = 0
     findings: list[Finding] = field(default_factory=list)
     derived: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+if loops is not None:
+    loops.bind_score(Event, Bar, Voice, Fraction)

@@ -9,11 +9,12 @@ from scoregate.abc.fields import Metre, Properties
 from scoregate.abc.finding_collector import FindingCollector
 from scoregate.abc.keys import PLAIN, Alterations
 from scoregate.abc.lengths import Ticks, scale, wholes
-from scoregate.abc.lexer import MUSIC, PLAIN_MUSIC
-from scoregate.abc.note_tokens import Chord, Note, tokens_of
+from scoregate.abc.lexer import MUSIC
+from scoregate.abc.note_tokens import Chord, Note, Tokens, tokens_of
 from scoregate.abc.score import Bar, Event
 from scoregate.abc.special_tokens import RARE, read_error
 from scoregate.abc.ties import Tie, Ties, copy_ties, remark_on_tie
+from scoregate.compiled import loops
 from scoregate.findings import Severity
 
 _OTHER_PART = re.compile(r"/(?:3|5|6|7|9|10|12|24)\b")
@@ -164,10 +165,11 @@ class VoiceReader:
 
     def music(self, text: str, start: int, end: int, line: int) -> None:
         """Read ``text[start:end]``, a stretch of music of this voice on one line."""
-        if self._plain(text, start, end, line):
-            return
         position = start
         while position < end:
+            if loops is not None:
+                # Notes, rests and plain barlines, as far as nothing else stands between them.
+                position = loops.read_notes(self, text, position, end, line)
             for match in MUSIC.finditer(text, position, end):
                 kind = match.lastgroup
                 if kind == "space":
@@ -201,61 +203,11 @@ class VoiceReader:
                     rare = RARE.get(kind or "")
                     if rare is not None:
                         rare(self, token, text, at, line)
+                if loops is not None:
+                    position = match.end()
+                    break
             else:
                 return
-
-    def _plain(self, text: str, start: int, end: int, line: int) -> bool:
-        """Read a stretch if it is nothing but notes, rests, decorations and plain barlines.
-
-        What is done here for a note is what :meth:`note` does where nothing is tied and no
-        tuplet is open.
-        """
-        if self.tuplet_left or self.layer or self.broken is not None or self.propagate != "octave":
-            return False
-        found = PLAIN_MUSIC.findall(text, start, end)
-        taken = sum([len(gap) + len(token) for gap, token in found])
-        if taken < end - start and text[start + taken : end].strip(" \t"):
-            return False
-        known = self.tokens.notes
-        column = start + 1
-        for gap, token in found:
-            column += len(gap)
-            if token == "|":
-                self._barline(token, line, column)
-            elif token[0] in "zx":
-                rest = self.tokens.rests.get(token) or self.tokens.rest(token)
-                if rest is None:
-                    self.bad_length(token, line, column)
-                else:
-                    self.rest(rest, token, line, column)
-            elif (note := known.get(token) or self.tokens.note(token)) is None:
-                self.bad_length(token, line, column)
-            elif note.tie or self.ties:
-                self.note(note, token, line, column)
-            else:
-                if not self.opened:
-                    self.open(line, column)
-                ticks, step, letter, alter, natural, _ = note
-                if alter is not None:
-                    self.accidentals[step] = alter
-                elif (alter := self.accidentals.get(step)) is None:
-                    alter = self.alterations[letter]
-                pitch = natural + alter + self.shift
-                if not 0 <= pitch <= 127:
-                    self.beyond = True
-                    pitch = min(max(pitch, 0), 127)
-                event = Event(
-                    wholes[self.position], wholes[ticks], (pitch,), line, column,
-                    False, False, False, True, 0, token,
-                )  # fmt: skip
-                self.events.append(event)
-                self.last = event
-                self.base = self.last_ticks = ticks
-                self.position += ticks
-                if self.beyond:
-                    self.bad_pitch(token, line, column)
-            column += len(token)
-        return True
 
     def open(self, line: int, column: int) -> None:
         """Note where the bar's music begins, and what is in force there."""
@@ -511,3 +463,6 @@ _LASTING = (
 )  # fmt: skip
 """What a copy takes over as it is."""
 _lasting = attrgetter(*_LASTING)
+
+if loops is not None:
+    loops.bind_reader(VoiceReader, Tokens, wholes)

@@ -14,10 +14,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from scoregate.compiled import loops
+
 CHUNK = 2048
 """Pairs that are computed at once, which limits the memory to some tens of megabytes."""
 TABLE = 2048
 """Number of different sets up to which all their distances are computed beforehand."""
+WIDEST = 64
+"""Slices of a bar up to which the compiled loop compares them."""
 _WHOLE = 720720
 """The cost 1 as an integer. All numbers up to 16 divide it, so that the Jaccard distances
 of up to 16 pitches are exact, and rounding does not choose between paths of equal cost."""
@@ -70,6 +74,10 @@ def bar_distances(
     row = column * len(sets)
     small = len(sets) <= TABLE
     table = _keys(slice_costs(sets[:, None], sets[None])).ravel() if small else None
+    if table is not None and loops is not None and width <= WIDEST:
+        total = np.zeros(len(left), dtype=np.int32)
+        loops.warp(table, kind, width, left, right, total)
+        return _divided(total)
     for begin in range(0, len(left), CHUNK):
         one, other = left[begin : begin + CHUNK], right[begin : begin + CHUNK]
         if table is not None:
@@ -126,5 +134,9 @@ def _warp(cost: NDArray[np.int32], width: int) -> NDArray[np.float64]:
         step = width - 1
         best += cost[diagonal + step * low : diagonal + step * high + 1 : step]
         before_last, last, here = last, here, before_last
-    total = last[width]
+    return _divided(last[width])
+
+
+def _divided(total: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Return the costs of paths divided by their lengths; both are in one number."""
     return (total >> _STEPS) / _WHOLE / (total & (2**_STEPS - 1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+from scoregate.compiled import loops
 from scoregate.errors import GateError
 
 
@@ -54,7 +55,8 @@ def tracks(midi: bytes, onsets: bool = False) -> list[Track]:
             end = place + 8 + int.from_bytes(midi[place + 4 : place + 8], "big")
             if end > len(midi):
                 raise IndexError
-            result.append(_track(midi, place + 8, end, whole))
+            counted = None if onsets or loops is None else loops.count_notes(midi, place + 8, end)
+            result.append(Track(*counted) if counted else _track(midi, place + 8, end, whole))
             place = end
     except IndexError:
         raise GateError("abc2midi wrote a MIDI file that breaks off.") from None

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoregate.abc.score import Score
+from scoregate.compiled import loops
 
 SLICES = 16
 """Time slices of a bar, as in the groove measure of Wu and Yang (2020)."""
@@ -60,6 +61,17 @@ def notes(score: Score) -> Notes:
 
 
 def _collect(score: Score) -> Notes:
+    if loops is None:
+        return _walked(score)
+    numbers, flags, lengths = loops.collect(score.voices)
+    voices, bars, pitches, onsets, ends = np.frombuffer(numbers, np.int64).reshape(5, -1)
+    starts, graces = np.frombuffer(flags, np.bool_).reshape(2, -1)
+    times = onsets.view(np.float64), ends.view(np.float64)
+    return _notes((voices, bars, pitches), times, (starts, graces), np.frombuffer(lengths))
+
+
+def _walked(score: Score) -> Notes:
+    """Collect the notes in Python."""
     cells: list[float] = []  # seven for each note
     # The reader has one Fraction for each duration, so few of them are divided.
     floats: dict[int, float] = {}
@@ -85,15 +97,23 @@ def _collect(score: Score) -> Notes:
                 for pitch in event.pitches:
                     cells += (voice_index, index, pitch, onset, end, pitch not in tied, grace)
     table = np.array(cells, dtype=np.float64).reshape(-1, 7).T
-    bar_length = np.array(lengths, np.float64)
-    bar_start = np.zeros(len(lengths))
-    np.cumsum(bar_length[:-1], out=bar_start[1:])
     voices, bars, pitches = table[:3].astype(np.int64)
     starts, graces = table[5:].astype(np.bool_)
-    return Notes(
-        voices, bars, pitches, table[3].copy(), table[4].copy(), starts, graces,
-        bar_length, bar_start, starts & ~graces,
-    )  # fmt: skip
+    times = table[3].copy(), table[4].copy()
+    return _notes((voices, bars, pitches), times, (starts, graces), np.array(lengths, np.float64))
+
+
+def _notes(
+    numbers: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
+    times: tuple[NDArray[np.float64], NDArray[np.float64]],
+    flags: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    bar_length: NDArray[np.float64],
+) -> Notes:
+    """Put together voices, bars and pitches, onsets and ends, beginnings and graces."""
+    bar_start = np.zeros(len(bar_length))
+    np.cumsum(bar_length[:-1], out=bar_start[1:])
+    starts, graces = flags
+    return Notes(*numbers, *times, starts, graces, bar_length, bar_start, starts & ~graces)
 
 
 def melodies(score: Score) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
