@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import secrets
-import sqlite3
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from scoregate.archive import catalog, schema
 from scoregate.archive.atomic import told_as_archive_error, write_folders
+from scoregate.archive.dialects import FAULTS
 from scoregate.archive.integrity import is_sound
 from scoregate.archive.names import name_of_summary
 from scoregate.archive.records import PieceReport, now
@@ -121,10 +121,13 @@ def _place(store: Archive, pieces: list[_Prepared]) -> list[bool]:
     def insert_rows(result: list[bool]) -> None:
         placed.extend(result)
         with catalog.insertion(store) as connection:
-            for piece, new in zip(pieces, result, strict=True):
-                if new and connection is not None:
-                    folder = piece.target.relative_to(store.out)
-                    schema.insert_piece(connection, piece.report, folder)
+            if connection is not None:
+                placed_now = [
+                    (piece.report, piece.target.relative_to(store.out))
+                    for piece, new in zip(pieces, result, strict=True)
+                    if new
+                ]
+                schema.insert_pieces(connection, placed_now)
 
     folders = [piece.target.relative_to(store.out).as_posix() for piece in pieces]
     try:
@@ -134,7 +137,7 @@ def _place(store: Archive, pieces: list[_Prepared]) -> list[bool]:
             manifest=json.dumps({"folders": folders}).encode(),
             on_placed=insert_rows,
         )
-    except sqlite3.Error as error:
+    except FAULTS as error:
         _log.warning(
             "The rows of %d pieces could not be written (%s). The pieces are in the archive, "
             "and the next reader of the catalog inserts their rows.",

@@ -31,7 +31,7 @@ AT_ONCE = 200
 MANIFEST = "backup.json"
 _SAFE = re.compile(r"(?!\.)[A-Za-z0-9_.-]{1,200}")
 _SKIPPED = re.compile(
-    r"archive/(catalog\.sqlite|catalog\.lock|incoming/).*|.*\.sqlite-(wal|shm)|\.[^/]*"
+    r"archive/(catalog\.sqlite|catalog\.lock|catalog\.json|incoming/).*|.*\.sqlite-(wal|shm)|\.[^/]*"
     r"|runs/(opening\.lock|[^/]+/work/.*)"
 )
 _UNCHANGING = re.compile(r"(archive/pieces|archive/judgements|rejected)/.*")

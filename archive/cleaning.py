@@ -117,7 +117,7 @@ def _delete_entry(store: Archive, folder: Path) -> None:
         os.rename(folder, aside)
     with catalog.insertion(store) as connection:
         if connection is not None:
-            schema.delete_piece(connection, f"{folder.name}.{folder.parent.name}")
+            schema.delete_pieces(connection, [f"{folder.name}.{folder.parent.name}"])
     shutil.rmtree(aside, ignore_errors=True)
 
 

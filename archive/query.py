@@ -6,20 +6,23 @@ from an index; none walks the archive's folders.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from scoregate.archive.dialects import Connection, Dialect
 from scoregate.errors import RequestError
 
 SORTS = {
     "newest": "created_utc DESC, number DESC",
     "oldest": "created_utc, number",
     "name": "name, number",
-    "bars": "bars, number",
+    "bars": "bars NULLS FIRST, number",
 }
 """Orders of a list by name; ``measure:<name>`` and ``-measure:<name>`` sort by a measure."""
+
+EVERY = 2**62
+"""A limit that leaves nothing out; both databases need one where there is an offset."""
 
 SHORTEST_TERM = 3
 """Characters that a search term needs: the index holds groups of three."""
@@ -64,7 +67,7 @@ class Filter:
 
 
 def rows(
-    connection: sqlite3.Connection,
+    connection: Connection,
     wanted: Filter | None = None,
     *,
     sort: str = "newest",
@@ -75,7 +78,7 @@ def rows(
 
     Parameters
     ----------
-    connection : sqlite3.Connection
+    connection : Connection
         From :func:`scoregate.archive.catalog.opened`.
     wanted : Filter, optional
     sort : str
@@ -94,24 +97,36 @@ def rows(
         condition.tested if _is_frequent(connection, condition) else condition.listed
         for condition in _conditions(connection, wanted or Filter())
     )
+    given = [*sort_values, *values]
+    if limit is None and not offset:
+        query = f"SELECT pieces.* FROM pieces {joined} WHERE {where} ORDER BY {order}"
+        return [dict(row) for row in connection.execute(query, given)]
     # The page is cut out of the index first; whole rows are read for that page alone.
-    page = f"SELECT number AS wanted FROM pieces {joined} WHERE {where}"
+    page = f"SELECT number FROM pieces {joined} WHERE {where}"
     if joined and not values:
         # Every piece that has the measure: its entries alone are read.
-        page = "SELECT piece AS wanted, piece AS number FROM measures AS sorted WHERE name = ?"
-    query = (
-        f"SELECT pieces.* FROM ({page} ORDER BY {order} LIMIT ? OFFSET ?) "
-        "JOIN pieces ON pieces.number = wanted"
-    )
-    window = (-1 if limit is None else limit, offset)
-    return [dict(row) for row in connection.execute(query, (*sort_values, *values, *window))]
+        page = "SELECT piece AS number FROM measures AS sorted WHERE name = ?"
+    window = (EVERY if limit is None else limit, offset)
+    numbers = connection.execute(f"{page} ORDER BY {order} LIMIT ? OFFSET ?", [*given, *window])
+    return _in_order(connection, [row[0] for row in numbers])
 
 
-def count(connection: sqlite3.Connection, wanted: Filter | None = None) -> int:
+def _in_order(connection: Connection, numbers: Sequence[int]) -> list[dict[str, Any]]:
+    """Return the rows of pieces in the order of their numbers as given."""
+    found: dict[int, dict[str, Any]] = {}
+    for start in range(0, len(numbers), AT_ONCE):
+        part = numbers[start : start + AT_ONCE]
+        query = f"SELECT * FROM pieces WHERE number IN ({', '.join('?' * len(part))})"
+        found |= {row["number"]: dict(row) for row in connection.execute(query, part)}
+    # A piece may be deleted between the two statements.
+    return [found[number] for number in numbers if number in found]
+
+
+def count(connection: Connection, wanted: Filter | None = None) -> int:
     """Return how many pieces meet a filter."""
     found = list(_conditions(connection, wanted or Filter()))
     if len(found) == 1 and found[0].source:
-        query = f"SELECT count(DISTINCT piece) FROM ({found[0].source})"
+        query = f"SELECT count(DISTINCT piece) FROM ({found[0].source}) AS found"
         values = found[0].source_values
     else:
         where, values = _joined(condition.listed for condition in found)
@@ -119,7 +134,7 @@ def count(connection: sqlite3.Connection, wanted: Filter | None = None) -> int:
     return connection.execute(query, values).fetchone()[0]
 
 
-def conditions(connection: sqlite3.Connection, wanted: Filter) -> tuple[str, list[Any]]:
+def conditions(connection: Connection, wanted: Filter) -> tuple[str, list[Any]]:
     """Return the SQL condition on ``pieces`` for a filter, and the values for its marks."""
     return _joined(condition.listed for condition in _conditions(connection, wanted))
 
@@ -159,26 +174,30 @@ class _Condition:
         return self.test, self.values
 
 
+AT_ONCE = 1_000
+"""Rows of pieces that one statement reads."""
+
 FREQUENT = 2_000
 """A condition that more pieces meet is tested piece by piece, in the order of the list."""
 
 
 def _joined(parts: Iterable[tuple[str, list[Any]]]) -> tuple[str, list[Any]]:
-    terms, values = ["1"], []
+    terms, values = ["TRUE"], []
     for term, of_term in parts:
         terms.append(f"({term})")
         values += of_term
     return " AND ".join(terms), values
 
 
-def _is_frequent(connection: sqlite3.Connection, condition: _Condition) -> bool:
+def _is_frequent(connection: Connection, condition: _Condition) -> bool:
     if not condition.source:
         return True
-    query = f"SELECT count(*) FROM (SELECT 1 FROM ({condition.source}) LIMIT {FREQUENT})"
+    some = f"SELECT 1 FROM ({condition.source}) AS found LIMIT {FREQUENT}"
+    query = f"SELECT count(*) FROM ({some}) AS counted"
     return connection.execute(query, condition.source_values).fetchone()[0] == FREQUENT
 
 
-def _conditions(connection: sqlite3.Connection, wanted: Filter) -> Iterator[_Condition]:
+def _conditions(connection: Connection, wanted: Filter) -> Iterator[_Condition]:
     for column, value in (
         ("status", wanted.status),
         ("run_id", wanted.run_id),
@@ -188,12 +207,12 @@ def _conditions(connection: sqlite3.Connection, wanted: Filter) -> Iterator[_Con
             yield _Condition(f"{column} = ?", [value])
     if wanted.style:
         found = [one for one in styles(connection) if wanted.style.lower() in one.lower()]
-        yield _Condition(f"style IN ({', '.join('?' * len(found))})", found)
+        yield _Condition(f"style IN ({', '.join('?' * len(found)) or 'NULL'})", found)
     if wanted.since:
         yield _Condition("created_utc >= ?", [wanted.since])
     if wanted.until:
         yield _Condition("created_utc < ?", [wanted.until])
-    yield from _search(wanted.text)
+    yield from _search(connection.dialect, wanted.text)
     if wanted.finding or wanted.severity:
         yield _has_finding(wanted.finding, wanted.severity)
     for name, (lowest, highest) in wanted.measures.items():
@@ -211,7 +230,7 @@ def _conditions(connection: sqlite3.Connection, wanted: Filter) -> Iterator[_Con
         )
 
 
-def styles(connection: sqlite3.Connection) -> list[str]:
+def styles(connection: Connection) -> list[str]:
     """Return the styles of all pieces, sorted."""
     # One jump in the index per style instead of a walk over all its entries.
     query = """
@@ -235,37 +254,30 @@ def _order(sort: str) -> tuple[str, str, Sequence[Any]]:
             f"Take one of {', '.join(SORTS)}, or measure:NAME.",
         )
     joined = "JOIN measures AS sorted ON sorted.piece = pieces.number AND sorted.name = ?"
-    direction = " DESC" if sort.startswith("-") else ""
-    return joined, f"sorted.value{direction}, number", (name,)
+    direction = "DESC NULLS LAST" if sort.startswith("-") else "ASC NULLS FIRST"
+    return joined, f"sorted.value {direction}, number", (name,)
 
 
-def _search(text: str) -> Iterator[_Condition]:
+def _search(dialect: Dialect, text: str) -> Iterator[_Condition]:
     words = text.split()
     beginning = text.strip().lower()
     if len(words) == 1 and all(digit in "0123456789abcdef" for digit in beginning):
         # The beginning of an id, unless the word stands in a name as well ("bach", "face").
-        named, of_named = _joined(condition.listed for condition in _contains(words))
+        named, of_named = _joined(condition.listed for condition in _contains(dialect, words))
         yield _Condition(
             f"(id >= ? AND id < ?) OR ({named})", [beginning, f"{beginning}g", *of_named]
         )
     else:
-        yield from _contains(words)
+        yield from _contains(dialect, words)
 
 
-def _contains(words: list[str]) -> Iterator[_Condition]:
-    test = "instr(lower(name || ' ' || title || ' ' || style), lower(?))"
+def _contains(dialect: Dialect, words: list[str]) -> Iterator[_Condition]:
+    test = dialect.contains("name || ' ' || title || ' ' || style")
     for word in words:
         if len(word) < SHORTEST_TERM:
             yield _Condition(test, [word])
     if indexed := [word for word in words if len(word) >= SHORTEST_TERM]:
-        # In quotes, so that nothing in a word is an operator of FTS5.
-        quoted = " AND ".join('"{}"'.format(word.replace('"', '""')) for word in indexed)
-        yield _Condition(
-            " AND ".join([test] * len(indexed)),
-            indexed,
-            "SELECT rowid AS piece FROM piece_search WHERE piece_search MATCH ?",
-            [quoted],
-        )
+        yield _Condition(" AND ".join([test] * len(indexed)), indexed, *dialect.search(indexed))
 
 
 def _has_finding(code: str, severity: str) -> _Condition:

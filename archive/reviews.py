@@ -268,6 +268,20 @@ class Reviews:
             for row in db.execute("SELECT * FROM events ORDER BY id"):
                 yield dict(row)
 
+    def last_event(self) -> int:
+        """Return the number of the newest event; 0 where there is none."""
+        with self.reading() as db:
+            return db.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0]
+
+    def tables(self, names: Iterable[str]) -> tuple[int, dict[str, list[tuple[Any, ...]]]]:
+        """Return the newest event's number and all rows of tables, as of one moment."""
+        with self.reading() as db:
+            db.execute("BEGIN")
+            last = db.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0]
+            return last, {
+                name: [tuple(row) for row in db.execute(f"SELECT * FROM {name}")] for name in names
+            }
+
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Open the reviews for reading; where there is no file yet, an empty one in memory."""

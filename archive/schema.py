@@ -45,24 +45,26 @@ without ``pieces`` and ``files``).
 ``judged_utc``, ``gates`` (versions by name, JSON), ``thresholds`` (version), ``reasons`` (JSON):
 verdicts of pieces that were judged again (:mod:`scoregate.archive.verdicts`).
 
-``piece_search``: full-text index (FTS5, trigram tokenizer) over ``name``, ``title`` and
-``style``; its rowid is ``pieces.number``. A term needs at least three characters.
+``piece_search``: index of what ``name``, ``title`` and ``style`` contain, by groups of three
+characters; a term needs three or more. The :class:`~scoregate.archive.dialects.Dialect` of the
+database makes it, and the tables that one of the two databases alone has.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from scoregate.archive.dialects import Connection
 from scoregate.archive.names import name_of_summary
 from scoregate.archive.records import PieceReport, RunRecord, jsonable
 from scoregate.findings import Status
 
 VERSION = 4
-"""Stored as SQLite's ``user_version``; it changes with every change of the statements below."""
+"""Stored with the catalog; it changes with every change of the statements below or of a dialect."""
 
 STATEMENTS = (
     """CREATE TABLE pieces (
@@ -152,19 +154,11 @@ STATEMENTS = (
 ) WITHOUT ROWID""",
     "CREATE INDEX verdicts_by_judgement ON verdicts (judgement, status)",
     "CREATE INDEX runs_by_time ON runs (started_utc)",
-    "CREATE VIRTUAL TABLE piece_search USING fts5 (name, title, style, tokenize = 'trigram')",
 )
-
-INSERT_VERDICT = "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+"""In SQLite's words, which each dialect translates."""
 
 _TEMPO = re.compile(r"(\d{1,4})\s*/\s*(\d{1,4})\s*=\s*(\d{1,4}(?:\.\d{1,4})?)")
 _BARE_TEMPO = re.compile(r"\s*(\d{1,4}(?:\.\d{1,4})?)\s*")
-_INSERT_PIECE = (
-    "INSERT INTO pieces VALUES (NULL, :id, :text_sha256, :status, :name, :title, :style, "
-    ":run_id, :round, :seed, :key, :metre, :bars, :voices, :tempo, :model, :weights, "
-    ":weights_sha256, :temperature, :top_k, :top_p, :resampled_lines, :warnings, "
-    ":created_utc, :folder)"
-)
 
 
 def entry_id(report: PieceReport) -> str:
@@ -174,91 +168,113 @@ def entry_id(report: PieceReport) -> str:
     return f"{report.piece_id}.{report.run_id}"
 
 
-def create(connection: sqlite3.Connection) -> None:
-    """Drop every table that is there and create those of this version, all empty.
+def create(connection: Connection) -> None:
+    """Create the tables of this version, all empty; none of them may be there.
 
     Call it inside a transaction, so that other processes see the old tables or the new.
     """
-    names = connection.execute(
-        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' "
-        # The tables that FTS5 keeps for itself go with `piece_search`.
-        "AND name NOT LIKE 'piece_search_%'"
-    ).fetchall()
-    for (name,) in names:
-        connection.execute('DROP TABLE "{}"'.format(name.replace('"', '""')))
+    dialect = connection.dialect
     for statement in STATEMENTS:
+        connection.execute(dialect.created(statement))
+    for statement in dialect.tables:
         connection.execute(statement)
-    connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
-def insert_piece(connection: sqlite3.Connection, report: PieceReport, folder: Path) -> None:
-    """Insert the rows of a piece; what the catalog holds of the same entry is replaced.
+def insert_pieces(connection: Connection, pieces: Sequence[tuple[PieceReport, Path]]) -> None:
+    """Insert the rows of pieces; what the catalog holds of the same entries is replaced.
 
     Parameters
     ----------
-    connection : sqlite3.Connection
-        Inside a transaction.
-    report : PieceReport
-        As it was stored, with its ``piece_id``.
-    folder : Path
-        Relative to the folder that holds ``archive/``.
+    connection : Connection
+        Inside a transaction of the catalog, which no other writer shares.
+    pieces : sequence of (PieceReport, Path)
+        Each report as it was stored, with its ``piece_id``, and the piece's folder, relative to
+        the folder that holds ``archive/``.
     """
-    row = piece_row(report, folder)
-    delete_piece(connection, row["id"])
-    number = connection.execute(_INSERT_PIECE, row).lastrowid
-    connection.execute(
-        "INSERT INTO piece_search (rowid, name, title, style) VALUES (?, ?, ?, ?)",
-        (number, row["name"], row["title"], row["style"]),
-    )
-    connection.executemany(
-        "INSERT INTO findings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            (number, position, one.gate, one.code or one.gate, one.severity, one.voice,
-             one.bar, one.line, one.column, one.message)
-            for position, one in enumerate(report.findings)
-        ),
-    )  # fmt: skip
-    connection.executemany(
-        "INSERT INTO measures VALUES (?, ?, ?)",
-        ((number, name, value) for name, value in report.measures.items()),
-    )
-
-
-def delete_piece(connection: sqlite3.Connection, identifier: str) -> None:
-    """Delete the rows of an entry, if there are any."""
-    found = connection.execute("SELECT number FROM pieces WHERE id = ?", (identifier,)).fetchone()
-    if found is None:
+    # Of an entry that comes twice, the last counts.
+    rows = {(row := piece_row(*piece))["id"]: (row, piece[0]) for piece in pieces}
+    delete_pieces(connection, list(rows))
+    last = connection.execute("SELECT coalesce(max(number), 0) FROM pieces").fetchone()[0]
+    numbered = [(number, *both) for number, both in enumerate(rows.values(), last + 1)]
+    if not numbered:
         return
-    connection.execute("DELETE FROM pieces WHERE number = ?", (found[0],))
-    connection.execute("DELETE FROM findings WHERE piece = ?", (found[0],))
-    connection.execute("DELETE FROM measures WHERE piece = ?", (found[0],))
-    connection.execute("DELETE FROM piece_search WHERE rowid = ?", (found[0],))
+    dialect = connection.dialect
+    _insert(connection, "pieces", [(number, *row.values()) for number, row, _ in numbered])
+    connection.executemany(
+        dialect.insert_search,
+        [
+            dialect.search_row(number, row["name"], row["title"], row["style"])
+            for number, row, _ in numbered
+        ],
+    )
+    findings = [
+        (number, position, one.gate, one.code or one.gate, str(one.severity), one.voice,
+         one.bar, one.line, one.column, one.message)
+        for number, _, report in numbered
+        for position, one in enumerate(report.findings)
+    ]  # fmt: skip
+    _insert(connection, "findings", findings)
+    measures = [
+        (number, name, value)
+        for number, _, report in numbered
+        for name, value in report.measures.items()
+    ]
+    _insert(connection, "measures", measures)
 
 
-def insert_run(connection: sqlite3.Connection, run: RunRecord) -> None:
+def delete_pieces(connection: Connection, identifiers: Sequence[str]) -> None:
+    """Delete the rows of entries, of those that are there."""
+    marks = ", ".join("?" * len(identifiers)) or "NULL"
+    query = f"SELECT number FROM pieces WHERE id IN ({marks})"
+    numbers = [row[0] for row in connection.execute(query, identifiers)]
+    for table, column in (
+        ("pieces", "number"),
+        ("findings", "piece"),
+        ("measures", "piece"),
+        ("piece_search", connection.dialect.search_key),
+    ):
+        for number in numbers:
+            connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (number,))
+
+
+def _insert(connection: Connection, table: str, rows: Sequence[Sequence[Any]]) -> None:
+    if rows:
+        marks = ", ".join("?" * len(rows[0]))
+        connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
+
+
+def insert_verdicts(connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
+    """Insert rows of ``verdicts``, or replace them; each has all columns in their order."""
+    for judgement, entry, *_ in rows:
+        connection.execute(
+            "DELETE FROM verdicts WHERE judgement = ? AND entry = ?", (judgement, entry)
+        )
+    _insert(connection, "verdicts", rows)
+
+
+def insert_run(connection: Connection, run: RunRecord) -> None:
     """Insert the row of a run, or replace it."""
     record = jsonable(run.model_dump(exclude={"pieces", "files", "seal"}))
     counts = [run.count(status) for status in Status]
     requested, style = run.request.get("count"), run.request.get("style")
-    connection.execute(
-        "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            run.run_id,
-            run.started,
-            run.finished,
-            style if isinstance(style, str) else "",
-            "finished" if run.finished else "unfinished",
-            _integer(requested),
-            *counts,
-            run.missing,
-            run.seconds,
-            json.dumps(record, ensure_ascii=False),
-        ),
+    connection.execute("DELETE FROM runs WHERE id = ?", (run.run_id,))
+    row = (
+        run.run_id,
+        run.started,
+        run.finished,
+        style if isinstance(style, str) else "",
+        "finished" if run.finished else "unfinished",
+        _integer(requested),
+        *counts,
+        run.missing,
+        run.seconds,
+        json.dumps(record, ensure_ascii=False),
     )
+    _insert(connection, "runs", [row])
 
 
 def piece_row(report: PieceReport, folder: Path) -> dict[str, Any]:
-    """Return the row of ``pieces`` for a report, without ``number``."""
+    """Return the row of ``pieces`` for a report, without ``number``, in the order of the table."""
     origin, summary = report.provenance, report.summary
     weights = origin.get("weights")
     weights = weights if isinstance(weights, dict) else {"name": weights}
@@ -316,7 +332,7 @@ def _number(value: object) -> float | None:
 
 
 def _integer(value: object) -> int | None:
-    # SQLite's integers have 64 bits; a larger seed is in the report only.
+    # The databases' integers have 64 bits; a larger seed is in the report only.
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 2**63:
         return None
     return value

@@ -7,6 +7,7 @@
       archive/incoming/                            folders that are being written
       archive/damaged/                             damaged folders that a sound copy replaced
       archive/catalog.sqlite                       can be deleted: it is rebuilt
+      archive/catalog.json                         where the catalog is in PostgreSQL: its schema
       archive/format.json                          version of this layout
       rejected/<run id>/<piece id>/                the same files of pieces that did not pass
       runs/<run id>/                               run.json, report.html, report-2.html ...
@@ -25,7 +26,6 @@ import logging
 import os
 import re
 import secrets
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +33,7 @@ from pathlib import Path
 from scoregate.archive import adding, catalog, schema
 from scoregate.archive.adding import Entry, encoded
 from scoregate.archive.atomic import told_as_archive_error, write_file
+from scoregate.archive.dialects import FAULTS
 from scoregate.archive.integrity import hash_of, read_bytes, read_report
 from scoregate.archive.records import FORMAT, PieceReport, RunRecord, parse_run
 from scoregate.errors import ArchiveError, RequestError
@@ -89,6 +90,7 @@ class Archive:
                 probe.write_bytes(b"scoregate")
             finally:
                 probe.unlink(missing_ok=True)
+        catalog.of(self).check()
 
     def add(self, files: Mapping[str, bytes | str], report: PieceReport) -> Entry:
         """Archive a piece that passed.
@@ -195,7 +197,7 @@ class Archive:
             with catalog.insertion(self) as connection:
                 if connection is not None:
                     schema.insert_run(connection, run)
-        except sqlite3.Error as error:
+        except FAULTS as error:
             _log.warning("The row of run %s could not be written (%s).", run.run_id, error)
         return folder
 

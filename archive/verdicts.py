@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import sqlite3
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +19,7 @@ from pydantic import Field, ValidationError
 
 from scoregate.archive import catalog, schema
 from scoregate.archive.atomic import write_file
+from scoregate.archive.dialects import Connection
 from scoregate.archive.records import FindingRecord, Record
 from scoregate.archive.store import Archive, new_run_id
 from scoregate.errors import CorruptError
@@ -81,16 +81,16 @@ def write_judgement(store: Archive, verdicts: Iterable[LaterVerdict]) -> Path:
 
 
 def insert_verdicts(
-    connection: sqlite3.Connection, judgement: str, verdicts: Iterable[LaterVerdict]
+    connection: Connection, judgement: str, verdicts: Iterable[LaterVerdict]
 ) -> None:
     """Insert the rows of a judgement into the catalog's table ``verdicts``."""
-    connection.executemany(
-        schema.INSERT_VERDICT,
-        (
+    schema.insert_verdicts(
+        connection,
+        [
             (judgement, one.entry, str(one.status), str(one.before), one.judged,
              json.dumps(one.gates), one.thresholds, json.dumps(one.reasons))
             for one in verdicts
-        ),
+        ],
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from scoregate.archive import catalog
 from scoregate.archive.atomic import unfinished_folders
+from scoregate.archive.dialects import DatabaseFault
 from scoregate.archive.integrity import faults_of, hash_of
 from scoregate.archive.store import PIECE_ID, RUN_ID, RUN_PAGE, Archive
 from scoregate.archive.verdicts import damaged_judgements
@@ -112,22 +113,26 @@ def _verify_piece(folder: Path) -> Iterator[Problem]:
 
 
 def _verify_catalog(store: Archive) -> Iterator[Problem]:
-    path = catalog.path_of(store)
-    if not path.exists():
+    place = catalog.of(store)
+    path = place.path
+    if not place.exists():
         return  # It is built when it is next needed.
     try:
-        connection = catalog.existing(store)
+        connection = place.sound()
         if connection is None:
             raise sqlite3.DatabaseError("it is damaged or of an older version")
         try:
-            if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-                raise sqlite3.DatabaseError("it is damaged")
+            if fault := place.faults(connection):
+                raise sqlite3.DatabaseError(fault)
             listed = {row[0] for row in connection.execute("SELECT folder FROM pieces")}
             runs = {row[0] for row in connection.execute("SELECT id FROM runs")}
         finally:
             connection.close()
     except sqlite3.DatabaseError as error:
         yield Problem("catalog", path, f"{path} can't be used: {error}; it is rebuilt on use.")
+        return
+    except DatabaseFault as error:
+        yield Problem("catalog", path, error.problem)
         return
     there = {folder.relative_to(store.out).as_posix() for folder in store.folders()}
     for name in sorted(there - listed):

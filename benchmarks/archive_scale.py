@@ -182,7 +182,7 @@ def measured(store: Archive, pieces: int, file_bytes: int) -> str:
     run = RunRecord(run_id="run-0", request={"style": STYLES[0], "count": 1000})
     lines.append(f"| the record of a run | {timed(lambda: store.write_run(run))[0]} |")
     lines.append(f"| opening the catalog | {timed(lambda: catalog.connect(store).close())[0]} |")
-    size = catalog.path_of(store).stat().st_size
+    size = catalog.of(store).path.stat().st_size
     lines += ["", f"The catalog has {size / 2**20:.0f} MiB, {size / pieces / 1024:.1f} kB a piece.",
               "", *_queries(store)]  # fmt: skip
     return "\n".join(lines)

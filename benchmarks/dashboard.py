@@ -61,7 +61,7 @@ def fill(out: Path, pieces: int) -> None:
     chance = random.Random(1)
     with catalog.opened(Archive(out)) as reading:
         columns = [row[1] for row in reading.execute("PRAGMA table_info(pieces)")]
-    db = sqlite3.connect(catalog.path_of(Archive(out)), isolation_level=None)
+    db = sqlite3.connect(catalog.of(Archive(out)).path, isolation_level=None)
     db.execute("PRAGMA synchronous = OFF")
     db.execute("BEGIN")
     marks = ",".join("?" * len(columns))

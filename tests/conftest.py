@@ -15,7 +15,7 @@ REAL = ROOT.parent / "shared" / "real-notagen"
 # Before anything imports Prefect: a home of the tests' own, and no server of anybody else's.
 _home = tempfile.TemporaryDirectory(prefix="scoregate-tests-")
 os.environ["PREFECT_HOME"] = _home.name
-for _name in ("PREFECT_API_URL", "PREFECT_PROFILE"):
+for _name in ("PREFECT_API_URL", "PREFECT_PROFILE", "SCOREGATE_DATABASE"):
     os.environ.pop(_name, None)
 os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
 
@@ -42,6 +42,15 @@ def real_pieces() -> list[Path]:
     if not files:
         pytest.skip("the published NotaGen pieces are not beside the project")
     return files
+
+
+@pytest.fixture(scope="session")
+def postgresql():
+    """Start a real PostgreSQL server on loopback: tests/postgresql.py."""
+    from postgresql import running
+
+    with running() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,8 @@ import sqlite3
 
 import pytest
 
-from scoregate.archive import catalog, query, schema
+from scoregate.archive import catalog, catalog_file, query, schema
+from scoregate.archive.dialects import FAULTS
 from scoregate.archive.query import Filter
 from scoregate.archive.records import PieceReport, RunRecord
 from scoregate.archive.store import Archive
@@ -51,8 +52,38 @@ FAULT = {
 }
 
 
+BOTH = ("SQLite", pytest.param("PostgreSQL", marks=pytest.mark.server))
+
+
+@pytest.fixture(scope="module", params=BOTH)
+def archive_for_reading(request, tmp_path_factory):
+    """Make an archive that no test changes, with its catalog in either database."""
+    with pytest.MonkeyPatch.context() as patch:
+        choose(patch, request)
+        yield filled(tmp_path_factory.mktemp("archive"))
+
+
+@pytest.fixture(params=BOTH)
+def store(request, tmp_path, monkeypatch):
+    """Make an archive whose catalog is in either database."""
+    choose(monkeypatch, request)
+    return filled(tmp_path)
+
+
 @pytest.fixture
-def store(tmp_path):
+def file_store(tmp_path, monkeypatch):
+    """Make an archive whose catalog is in SQLite."""
+    monkeypatch.delenv("SCOREGATE_DATABASE", raising=False)
+    return filled(tmp_path)
+
+
+def choose(patch, request) -> None:
+    patch.delenv("SCOREGATE_DATABASE", raising=False)
+    if request.param == "PostgreSQL":
+        patch.setenv("SCOREGATE_DATABASE", request.getfixturevalue("postgresql").url)
+
+
+def filled(tmp_path) -> Archive:
     store = Archive(tmp_path)
     for number in range(3):
         store.add({"score.abc": f"{TEXT}% {number}\n"}, report(number))
@@ -78,10 +109,9 @@ def everything(store) -> dict[str, list]:
         }
 
 
-def test_a_piece_has_its_rows_as_soon_as_it_is_added(store):
-    database = sqlite3.connect(catalog.path_of(store))
-    database.row_factory = sqlite3.Row
-    row = dict(database.execute("SELECT * FROM pieces WHERE seed = 2").fetchone())
+def test_a_piece_has_its_rows_as_soon_as_it_is_added(archive_for_reading):
+    with catalog.opened(archive_for_reading) as connection:
+        row = dict(connection.execute("SELECT * FROM pieces WHERE seed = 2").fetchone())
     del row["number"]
     identifier = row["id"]
     assert row == {
@@ -110,19 +140,19 @@ def test_a_piece_has_its_rows_as_soon_as_it_is_added(store):
         "created_utc": "2026-11-22T00:00:00+00:00",
         "folder": f"archive/pieces/{identifier[:2]}/{identifier}",
     }
-    assert store.report(identifier).name == row["name"]
+    assert archive_for_reading.report(identifier).name == row["name"]
 
 
-def test_a_rejected_piece_has_rows_with_its_findings(store):
-    with catalog.opened(store) as connection:
+def test_a_rejected_piece_has_rows_with_its_findings(archive_for_reading):
+    with catalog.opened(archive_for_reading) as connection:
         row = query.rows(connection, Filter(status="rejected"))[0]
         found = connection.execute(
-            "SELECT gate, code, severity, voice, bar, line, [column], message FROM findings "
+            'SELECT gate, code, severity, voice, bar, line, "column", message FROM findings '
             "WHERE piece = ?",
             (row["number"],),
         ).fetchall()
     assert row["id"] == f"{row['text_sha256']}.r"
-    assert (store.out / row["folder"] / "report.json").is_file()
+    assert (archive_for_reading.out / row["folder"] / "report.json").is_file()
     assert [tuple(one) for one in found] == [
         ("bars", "bars.short", "critical", "2", 3, 9, 4, "7/8 found, 3/4 expected")
     ]
@@ -165,13 +195,13 @@ def test_a_run_has_a_row_that_follows_its_record(store):
         (Filter(text="opus AND NOT"), []),
     ],
 )
-def test_filters(store, wanted, expected):
-    assert seeds(store, wanted) == expected
+def test_filters(archive_for_reading, wanted, expected):
+    assert seeds(archive_for_reading, wanted) == expected
 
 
-def test_a_piece_is_found_by_the_beginning_of_its_id(store):
-    identifier = max(store.ids())
-    with catalog.opened(store) as connection:
+def test_a_piece_is_found_by_the_beginning_of_its_id(archive_for_reading):
+    identifier = max(archive_for_reading.ids())
+    with catalog.opened(archive_for_reading) as connection:
         found = query.rows(connection, Filter(text=identifier[:10].upper()))
     assert [row["id"] for row in found] == [identifier]
 
@@ -186,14 +216,14 @@ def test_a_piece_is_found_by_the_beginning_of_its_id(store):
         ("-measure:measures.groove", [5, 2, 1, 0]),
     ],
 )
-def test_orders_and_pages(store, sort, expected):
-    assert seeds(store, sort=sort) == expected
-    assert seeds(store, sort=sort, limit=2, offset=1) == expected[1:3]
+def test_orders_and_pages(archive_for_reading, sort, expected):
+    assert seeds(archive_for_reading, sort=sort) == expected
+    assert seeds(archive_for_reading, sort=sort, limit=2, offset=1) == expected[1:3]
 
 
-def test_an_unknown_order_is_refused(store):
+def test_an_unknown_order_is_refused(archive_for_reading):
     with pytest.raises(RequestError):
-        seeds(store, sort="colour")
+        seeds(archive_for_reading, sort="colour")
 
 
 def test_the_same_piece_twice_is_one_row(store):
@@ -202,9 +232,9 @@ def test_the_same_piece_twice_is_one_row(store):
 
 
 @pytest.mark.parametrize("damage", ["delete", "garbage", "older", "truncate", "flip"])
-def test_the_catalog_is_rebuilt(store, damage):
-    expected = everything(store)
-    path = catalog.path_of(store)
+def test_the_catalog_is_rebuilt(file_store, damage):
+    expected = everything(file_store)
+    path = catalog.of(file_store).path
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
@@ -224,40 +254,42 @@ def test_the_catalog_is_rebuilt(store, damage):
             connection.execute("CREATE TABLE piece (x)")
             connection.execute("PRAGMA user_version = 1")
         connection.close()
-    rebuilt = catalog.answer(store, lambda connection: query.rows(connection))
+    rebuilt = catalog.answer(file_store, lambda connection: query.rows(connection))
     assert [row["seed"] for row in rebuilt] == [5, 2, 1, 0]
-    assert {table: len(rows) for table, rows in everything(store).items()} == {
+    assert {table: len(rows) for table, rows in everything(file_store).items()} == {
         table: len(rows) for table, rows in expected.items()
     }
-    store.add({"score.abc": f"{TEXT}% 6\n"}, report(6))
-    assert seeds(store) == [6, 5, 2, 1, 0]
+    file_store.add({"score.abc": f"{TEXT}% 6\n"}, report(6))
+    assert seeds(file_store) == [6, 5, 2, 1, 0]
 
 
-def test_a_catalog_of_a_newer_version_is_refused_with_a_word(store):
-    with sqlite3.connect(catalog.path_of(store)) as connection:
+def test_a_catalog_of_a_newer_version_is_refused_with_a_word(file_store):
+    with sqlite3.connect(catalog.of(file_store).path) as connection:
         connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
     connection.close()
     with pytest.raises(ArchiveError, match="newer Scoregate") as caught:
-        seeds(store)
+        seeds(file_store)
     assert "reindex" in caught.value.remedy
-    catalog.reindex(store)
-    assert seeds(store) == [5, 2, 1, 0]
+    catalog.reindex(file_store)
+    assert seeds(file_store) == [5, 2, 1, 0]
 
 
-def test_pieces_added_without_a_catalog_are_in_the_next_one(store):
-    catalog.path_of(store).unlink()
-    store.add({"score.abc": f"{TEXT}% 6\n"}, report(6))
-    assert not catalog.path_of(store).exists()
-    assert seeds(store) == [6, 5, 2, 1, 0]
+def test_pieces_added_without_a_catalog_are_in_the_next_one(file_store):
+    catalog.of(file_store).path.unlink()
+    file_store.add({"score.abc": f"{TEXT}% 6\n"}, report(6))
+    assert not catalog.of(file_store).path.exists()
+    assert seeds(file_store) == [6, 5, 2, 1, 0]
 
 
-def test_a_catalog_that_cannot_be_written_is_made_in_memory(store, monkeypatch):
-    catalog.path_of(store).unlink()
+def test_a_catalog_that_cannot_be_written_is_made_in_memory(file_store, monkeypatch):
+    catalog.of(file_store).path.unlink()
     monkeypatch.setattr(
-        catalog.os, "open", lambda *_: (_ for _ in ()).throw(OSError(30, "Read-only file system"))
+        catalog_file.os,
+        "open",
+        lambda *_: (_ for _ in ()).throw(OSError(30, "Read-only file system")),
     )
-    assert seeds(store) == [5, 2, 1, 0]
-    assert not catalog.path_of(store).exists()
+    assert seeds(file_store) == [5, 2, 1, 0]
+    assert not catalog.of(file_store).path.exists()
 
 
 def test_a_damaged_report_is_left_out_of_a_rebuilt_catalog(store):
@@ -266,15 +298,18 @@ def test_a_damaged_report_is_left_out_of_a_rebuilt_catalog(store):
     assert catalog.reindex(store) == 3
 
 
-def test_queries_do_not_read_the_folders(store, monkeypatch):
+def test_queries_do_not_read_the_folders(archive_for_reading, monkeypatch):
     def walked(*_):
         raise AssertionError("a query walked the folders")
 
     for name in ("ids", "folders", "run_ids"):
         monkeypatch.setattr(Archive, name, walked)
-    assert seeds(store, Filter(text="minor", status="passed")) == [2, 1, 0]
+    assert seeds(archive_for_reading, Filter(text="minor", status="passed")) == [2, 1, 0]
 
 
-def test_readers_cannot_write(store):
-    with catalog.opened(store) as connection, pytest.raises(sqlite3.OperationalError):
+def test_readers_cannot_write(archive_for_reading):
+    with (
+        catalog.opened(archive_for_reading) as connection,
+        pytest.raises(FAULTS, match=r"read-?only"),
+    ):
         connection.execute("DELETE FROM pieces")

@@ -112,7 +112,7 @@ def test_an_archive_of_version_0_1_takes_new_pieces(old):
     [
         (lambda store: shutil.rmtree(store.path_of(next(store.ids()))), "in the catalog only"),
         (lambda store: shutil.rmtree(store.runs / "r"), "in the catalog only"),
-        (lambda store: catalog.path_of(store).write_bytes(b"x" * 5000), "can't be used"),
+        (lambda store: catalog.of(store).path.write_bytes(b"x" * 5000), "can't be used"),
     ],
 )
 def test_verify_names_what_the_catalog_gets_wrong(store, damage, said):

@@ -158,7 +158,7 @@ BATCH = [f"{TEXT}% batch {number}\n" for number in range(5)]
 
 
 @pytest.mark.parametrize(
-    ("step", "placed"), [("sync_filesystem", 0), ("_rename_folder", 0), ("insert_piece", 5)]
+    ("step", "placed"), [("sync_filesystem", 0), ("_rename_folder", 0), ("insert_pieces", 5)]
 )
 def test_a_batch_that_is_killed_leaves_whole_pieces_with_their_rows(store, step, placed):
     before = set(store.ids())
@@ -206,13 +206,13 @@ def test_an_archive_of_a_newer_version_is_refused_with_a_word(store):
 
 
 def test_rows_that_could_not_be_written_are_written_by_a_later_reader(store, monkeypatch):
-    killed(store, "insert_piece", BATCH)
+    killed(store, "insert_pieces", BATCH)
     with monkeypatch.context() as full:
 
         def fails(*_):
             raise sqlite3.OperationalError("database or disk is full")
 
-        full.setattr(catalog.schema, "insert_piece", fails)
+        full.setattr(catalog.schema, "insert_pieces", fails)
         with catalog.opened(store) as connection:
             assert query.count(connection) == 4
     with catalog.opened(store) as connection:

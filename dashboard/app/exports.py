@@ -204,8 +204,9 @@ def _cut(library: Library, row: dict[str, Any]) -> tuple[str, str] | None:
 def _reviewed(library: Library) -> list[dict[str, Any]]:
     with library.opened() as db:
         rows = db.execute(
-            "SELECT p.*, r.rating, r.kept, r.discarded FROM reviews.reviewed r "
-            "JOIN pieces p ON p.text_sha256 = r.piece GROUP BY p.text_sha256 ORDER BY p.number"
+            # A text that several runs rejected is there several times.
+            "SELECT p.*, r.rating, r.kept, r.discarded FROM reviewed r JOIN pieces p ON p.number = "
+            "(SELECT min(number) FROM pieces WHERE text_sha256 = r.piece) ORDER BY p.number"
         ).fetchall()
     return [dict(row) for row in rows]
 

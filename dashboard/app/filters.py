@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from urllib.parse import urlencode
 
+from scoregate.archive.dialects import Dialect, like_pattern
 from scoregate.findings import Status
 
 VERDICTS = {
@@ -139,11 +140,15 @@ class PieceFilter:
         """Return the expression that is sorted by and its direction."""
         return SORTS[self.sort]
 
-    def where(self, reviewer: str, *, many: bool = False) -> tuple[str, list[object]]:
+    def where(
+        self, dialect: Dialect, reviewer: str, *, many: bool = False
+    ) -> tuple[str, list[object]]:
         """Return the condition in SQL over ``pieces p LEFT JOIN reviewed r``, and its values.
 
         Parameters
         ----------
+        dialect : Dialect
+            Of the catalog that is asked.
         reviewer : str
             Who "me" is.
         many : bool
@@ -151,7 +156,7 @@ class PieceFilter:
             such that SQLite walks the pieces in their order and tests each, until a page
             is full; otherwise it looks up the few that match and sorts them.
         """
-        walk = "+" if many else ""
+        walk = dialect.unindexed if many else ""
         clauses: list[str] = []
         values: list[object] = []
 
@@ -176,24 +181,24 @@ class PieceFilter:
         if self.finding:
             severities = "('critical', 'warning', 'info')"
             add(
-                "EXISTS (SELECT 1 FROM findings f WHERE f.piece = p.number AND +f.code = ?)"
+                f"EXISTS (SELECT 1 FROM findings f WHERE f.piece = p.number AND {walk}f.code = ?)"
                 if many
                 else f"p.number IN (SELECT piece FROM findings WHERE severity IN {severities} "
                 "AND code = ?)",
                 self.finding,
             )
-        self._add_measure(add, many)
-        self._add_review(add, reviewer)
-        self._add_search(add, many)
-        return " AND ".join(clauses) or "1", values
+        self._add_measure(add, walk, many)
+        self._add_review(add, dialect, reviewer)
+        self._add_search(add, dialect, many)
+        return " AND ".join(clauses) or "TRUE", values
 
-    def _add_measure(self, add, many: bool) -> None:
+    def _add_measure(self, add, walk: str, many: bool) -> None:
         if not self.measure or not (self.low or self.high):
             return
         low, high = _number(self.low), _number(self.high)
         add(
             "EXISTS (SELECT 1 FROM measures m WHERE m.piece = p.number AND m.name = ? "
-            "AND +m.value BETWEEN ? AND ?)"
+            f"AND {walk}m.value BETWEEN ? AND ?)"
             if many
             else "p.number IN (SELECT piece FROM measures WHERE name = ? "
             "AND value BETWEEN ? AND ?)",
@@ -202,11 +207,11 @@ class PieceFilter:
             math.inf if high is None else high,
         )
 
-    def _add_review(self, add, reviewer: str) -> None:
+    def _add_review(self, add, dialect: Dialect, reviewer: str) -> None:
         if self.sort.startswith("rating"):
             add("r.rating IS NOT NULL")
         own = (
-            "EXISTS (SELECT 1 FROM reviews.opinions o WHERE o.piece = p.text_sha256 "
+            "EXISTS (SELECT 1 FROM opinions o WHERE o.piece = p.text_sha256 "
             "AND o.reviewer = ? AND o.rating IS NOT NULL)"
         )
         if self.rating == "none":
@@ -225,41 +230,36 @@ class PieceFilter:
             add("r.discarded > 0")
         if self.tag:
             add(
-                "p.text_sha256 IN (SELECT o.piece FROM reviews.opinions o, json_each(o.tags) t "
-                "WHERE t.value = ?)",
+                "p.text_sha256 IN (SELECT o.piece FROM opinions o WHERE "
+                f"{dialect.json_list_holds('o.tags')})",
                 self.tag,
             )
 
-    def _add_search(self, add, many: bool) -> None:
+    def _add_search(self, add, dialect: Dialect, many: bool) -> None:
         if not self.q:
             return
         if _HEX.fullmatch(self.q.lower()):
             add("p.id >= ? AND p.id < ?", self.q.lower(), self.q.lower() + "g")
         elif len(self.q) >= 3:
-            # Quoted, so that nothing in it is an operator of FTS5.
             words = [word for word in self.q.split() if len(word) >= 3] or [self.q]
             if many:
-                # The trigram index finds what contains a word in any case, as LIKE does.
+                # The index finds what contains a word in any case, as LIKE does.
                 for word in words:
                     columns = " OR ".join(
-                        f"p.{name} LIKE ? ESCAPE '\\'" for name in ("name", "title", "style")
+                        dialect.like(f"p.{name}") for name in ("name", "title", "style")
                     )
-                    add(f"({columns})", *[_like(word)] * 3)
+                    add(f"({columns})", *[like_pattern(word)] * 3)
                 return
-            match = " AND ".join('"' + word.replace('"', '""') + '"' for word in words)
-            add("p.number IN (SELECT rowid FROM piece_search WHERE piece_search MATCH ?)", match)
+            source, given = dialect.search(words)
+            add(f"p.number IN ({source})", *given)
         elif many:
-            add("p.name LIKE ? ESCAPE '\\'", _like(self.q))
+            add(dialect.like("p.name"), like_pattern(self.q))
         else:
             # Read from the index of names, which holds nothing else.
             add(
-                "p.number IN (SELECT n.number FROM pieces n WHERE n.name LIKE ? ESCAPE '\\')",
-                _like(self.q),
+                f"p.number IN (SELECT n.number FROM pieces n WHERE {dialect.like('n.name')})",
+                like_pattern(self.q),
             )
-
-
-def _like(text: str) -> str:
-    return "%" + re.sub(r"([%_\\])", r"\\\1", text) + "%"
 
 
 def _number(text: str) -> float | None:

@@ -1,14 +1,12 @@
 """What the pages ask of the catalog and the reviews.
 
-One SQLite connection sees both: the reviews are attached to the catalog for reading. No
-page walks a folder; what a page shows of one piece beyond its row is read from the piece's
-own folder.
+One connection sees both (:mod:`scoregate.archive.reviewed`). No page walks a folder; what a page
+shows of one piece beyond its row is read from the piece's own folder.
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scoregate.archive import catalog
+from scoregate.archive import catalog, reviewed
+from scoregate.archive.dialects import SQLITE, Connection
 from scoregate.archive.integrity import read_bytes
 from scoregate.archive.records import PieceReport, parse_report
 from scoregate.archive.reviews import Reviews
 from scoregate.archive.store import Archive
 from scoregate.dashboard.app.filters import PieceFilter
-from scoregate.errors import ArchiveError
 
 PAGE = 50
 """Pieces on a page of the table."""
@@ -36,7 +34,7 @@ COUNTED = 10_000
 MANY = 2_000
 """From so many pieces on a filter is asked by walking the pieces in their order."""
 
-_JOINED = "pieces p LEFT JOIN reviews.reviewed r ON r.piece = p.text_sha256"
+_JOINED = "pieces p LEFT JOIN reviewed r ON r.piece = p.text_sha256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,41 +79,18 @@ class Library:
         self._facets: tuple[Any, float, dict[str, list]] | None = None
 
     @contextmanager
-    def opened(self) -> Iterator[sqlite3.Connection]:
+    def opened(self) -> Iterator[Connection]:
         """Open the catalog with the reviews attached, for reading."""
         db = catalog.connect(self.store)
         try:
-            # Several requests are answered at once: each holds little of the file.
-            db.execute("PRAGMA cache_size = -8192")  # 8 MiB
-            db.execute("PRAGMA mmap_size = 67108864")  # 64 MiB
-            self._attach(db)
+            if db.dialect is SQLITE:
+                # Several requests are answered at once: each holds little of the file.
+                db.execute("PRAGMA cache_size = -8192")  # 8 MiB
+                db.execute("PRAGMA mmap_size = 67108864")  # 64 MiB
+            reviewed.join(db, self.store, self.reviews)
             yield db
         finally:
             db.close()
-
-    def _attach(self, db: sqlite3.Connection) -> None:
-        try:
-            if self.store.out.is_dir():
-                self.reviews.make()
-                db.execute("ATTACH DATABASE ? AS reviews", (str(self.reviews.path),))
-                db.execute("SELECT 1 FROM reviews.reviewed LIMIT 1")
-                return
-        except (ArchiveError, sqlite3.DatabaseError):
-            # A folder that can't be written, or a damaged file: the pieces can be browsed
-            # all the same. The error itself is told where a review is read or written.
-            names = [row[1] for row in db.execute("PRAGMA database_list")]
-            if "reviews" in names:
-                db.execute("DETACH DATABASE reviews")
-        db.execute("PRAGMA query_only = 0")
-        db.execute("ATTACH DATABASE ':memory:' AS reviews")
-        db.execute(
-            "CREATE TABLE reviews.reviewed (piece PRIMARY KEY, rating, ratings, kept, "
-            "discarded, tags)"
-        )
-        db.execute(
-            "CREATE TABLE reviews.opinions (piece, reviewer, rating, decision, note, tags, at)"
-        )
-        db.execute("PRAGMA query_only = 1")
 
     def page(self, wanted: PieceFilter, number: int, reviewer: str) -> Page:
         """Return a page of the pieces that a filter lets through."""
@@ -123,8 +98,8 @@ class Library:
         count = self.count(wanted, reviewer)
         last = max(-(-count // PAGE), 1)
         number = min(max(number, 1), last)
-        where, values = wanted.where(reviewer, many=count > MANY)
         with self.opened() as db:
+            where, values = wanted.where(db.dialect, reviewer, many=count > MANY)
             # The keys first, so that no row is read that is not shown.
             keys = db.execute(
                 f"SELECT p.number FROM {_JOINED} WHERE {where} "
@@ -138,11 +113,11 @@ class Library:
 
     def count(self, wanted: PieceFilter, reviewer: str) -> int:
         """Return how many pieces a filter lets through, at most ``COUNTED + 1``."""
-        where, values = wanted.where(reviewer)
-        source = _JOINED if "r." in where else "pieces p"
         with self.opened() as db:
+            where, values = wanted.where(db.dialect, reviewer)
+            source = _JOINED if "r." in where else "pieces p"
             count = db.execute(
-                f"SELECT count(*) FROM (SELECT 1 FROM {source} WHERE {where} LIMIT ?)",
+                f"SELECT count(*) FROM (SELECT 1 FROM {source} WHERE {where} LIMIT ?) AS found",
                 [*values, COUNTED + 1],
             ).fetchone()[0]
         if len(self._counts) > 500:
@@ -163,9 +138,10 @@ class Library:
         The piece itself need not pass the filter any more: in a review of unrated pieces it
         leaves the filter with its rating.
         """
-        where, values = wanted.where(reviewer, many=self._lets_many_through(wanted, reviewer))
+        many = self._lets_many_through(wanted, reviewer)
         column, direction = wanted.order()
         with self.opened() as db:
+            where, values = wanted.where(db.dialect, reviewer, many=many)
             key = db.execute(
                 f"SELECT {column} FROM {_JOINED} WHERE p.number = ?", (row["number"],)
             ).fetchone()[0]
@@ -185,9 +161,9 @@ class Library:
 
     def first(self, wanted: PieceFilter, reviewer: str) -> str:
         """Return the id of the first piece under a filter, or ``""``."""
-        where, values = wanted.where(reviewer)
         column, direction = wanted.order()
         with self.opened() as db:
+            where, values = wanted.where(db.dialect, reviewer)
             found = db.execute(
                 f"SELECT p.id FROM {_JOINED} WHERE {where} "
                 f"ORDER BY {column} {direction}, p.number {direction} LIMIT 1",
@@ -222,9 +198,9 @@ class Library:
 
     def matching(self, wanted: PieceFilter, reviewer: str, limit: int) -> list[dict[str, Any]]:
         """Return at most ``limit`` rows that a filter lets through, in its order."""
-        where, values = wanted.where(reviewer)
         column, direction = wanted.order()
         with self.opened() as db:
+            where, values = wanted.where(db.dialect, reviewer)
             rows = db.execute(
                 f"SELECT p.*, r.rating, r.ratings, r.kept, r.discarded FROM {_JOINED} "
                 f"WHERE {where} ORDER BY {column} {direction}, p.number {direction} LIMIT ?",
@@ -233,13 +209,8 @@ class Library:
         return [dict(row) for row in rows]
 
     def stamp(self) -> tuple[Any, ...]:
-        """Return what changes whenever the catalog does: the state of its files."""
-        path = catalog.path_of(self.store)
-        return tuple(
-            (found.stat().st_mtime_ns, found.stat().st_size)
-            for found in (path, path.with_name(path.name + "-wal"))
-            if found.exists()
-        )
+        """Return what changes whenever the catalog does."""
+        return catalog.of(self.store).stamp()
 
     def facets(self) -> dict[str, list]:
         """Return what can be filtered by: styles, weights, temperatures, codes, measures."""
@@ -282,7 +253,7 @@ class Library:
         return {**dict(row), "record": json.loads(row["record"])} if row else None
 
 
-def _row(db: sqlite3.Connection, number: int) -> dict[str, Any]:
+def _row(db: Connection, number: int) -> dict[str, Any]:
     row = db.execute(
         f"SELECT p.*, r.rating, r.ratings, r.kept, r.discarded FROM {_JOINED} WHERE p.number = ?",
         (number,),
@@ -290,18 +261,19 @@ def _row(db: sqlite3.Connection, number: int) -> dict[str, Any]:
     return dict(row)
 
 
-def _reasons(db: sqlite3.Connection, number: int) -> list[str]:
+def _reasons(db: Connection, number: int) -> list[str]:
     return [
         row[0]
         for row in db.execute(
-            # The plus keeps SQLite from reading all critical findings by their own index.
-            "SELECT DISTINCT code FROM findings WHERE piece = ? AND +severity = 'critical' LIMIT 3",
+            # Not by the index of all critical findings.
+            f"SELECT code FROM findings WHERE piece = ? AND {db.dialect.unindexed}severity = "
+            "'critical' GROUP BY code ORDER BY min(position) LIMIT 3",
             (number,),
         )
     ]
 
 
-def _loose(db: sqlite3.Connection, table: str, column: str) -> list[str]:
+def _loose(db: Connection, table: str, column: str) -> list[str]:
     found: list[str] = []
     value = ""
     while len(found) < 500:
@@ -314,7 +286,7 @@ def _loose(db: sqlite3.Connection, table: str, column: str) -> list[str]:
     return found
 
 
-def _loose_codes(db: sqlite3.Connection, severity: str) -> list[str]:
+def _loose_codes(db: Connection, severity: str) -> list[str]:
     found: list[str] = []
     value = ""
     while len(found) < 500:
@@ -329,11 +301,6 @@ def _loose_codes(db: sqlite3.Connection, severity: str) -> list[str]:
     return found
 
 
-def _distinct(db: sqlite3.Connection, column: str) -> list[Any]:
-    return [
-        row[0]
-        for row in db.execute(
-            f"SELECT DISTINCT {column} FROM pieces WHERE {column} IS NOT NULL "
-            f"AND {column} != '' ORDER BY {column} LIMIT 100"
-        )
-    ]
+def _distinct(db: Connection, column: str) -> list[Any]:
+    query = f"SELECT DISTINCT {column} FROM pieces WHERE {column} IS NOT NULL ORDER BY {column}"
+    return [row[0] for row in db.execute(f"{query} LIMIT 101") if row[0] != ""][:100]

@@ -139,9 +139,9 @@ def _side(site: Site, by: str, value: str, label: str) -> Side:
 def _fill(site: Site, side: Side, take: int) -> None:
     side.rates = rate_rows(side.runs)
     with site.library.opened() as db:
+        newest = f"SELECT 1 FROM pieces p WHERE {side.condition} LIMIT ?"
         side.pieces = db.execute(
-            f"SELECT count(*) FROM (SELECT 1 FROM pieces p WHERE {side.condition} LIMIT ?)",
-            (*side.values, NEWEST),
+            f"SELECT count(*) FROM ({newest}) AS found", (*side.values, NEWEST)
         ).fetchone()[0]
         passed = f"SELECT id, name FROM pieces p WHERE {side.condition} AND p.status = 'passed'"
         row = (

@@ -108,7 +108,7 @@ def rate_rows(runs: list[RunFigures], label: str = "", address: str = "") -> lis
 
 
 def reasons_of(
-    site: Site, condition: str = "1", values: tuple[Any, ...] = (), limit: int = 15
+    site: Site, condition: str = "", values: tuple[Any, ...] = (), limit: int = 15
 ) -> list[tuple[str, int]]:
     """Return codes of rejecting findings with the number of pieces, most frequent first.
 
@@ -116,25 +116,25 @@ def reasons_of(
     ----------
     site : Site
     condition : str
-        In SQL over ``pieces p``.
+        In SQL over ``pieces p``; ``""`` for all pieces.
     values : tuple
         For the condition's question marks.
     limit : int
     """
     with site.library.opened() as db:
-        if condition == "1":
+        dialect = db.dialect
+        if not condition:
             source, severity = "findings f", "f.severity"
         else:
-            # The pieces first, then their findings by key; the plus keeps SQLite from
-            # reading all critical findings by their own index.
+            # The pieces first, then their findings by key, not by the index of all findings.
             source = (
                 f"(SELECT p.number FROM pieces p WHERE {condition} "
-                f"ORDER BY p.number DESC LIMIT {NEWEST}) q CROSS JOIN findings f "
+                f"ORDER BY p.number DESC LIMIT {NEWEST}) q {dialect.ordered_join} findings f "
                 "ON f.piece = q.number"
             )
-            severity = "+f.severity"
+            severity = f"{dialect.unindexed}f.severity"
         rows = db.execute(
-            f"SELECT f.code, count(DISTINCT f.piece) n FROM {source} "
+            f"SELECT f.code, count(DISTINCT f.piece) AS n FROM {source} "
             f"WHERE {severity} = 'critical' GROUP BY f.code ORDER BY n DESC, f.code LIMIT ?",
             (*values, limit),
         ).fetchall()
@@ -221,10 +221,10 @@ def _ordered(stages: set[str]) -> list[str]:
 def _alert(site: Site) -> dict[str, str] | None:
     """Return the last alarm that a run raised; of older archives the newest run that fell short."""
     with site.library.opened() as db:
+        alarm = db.dialect.json_text("record", "alarms", 0)
         row = db.execute(
-            "SELECT id, started_utc, missing, requested, "
-            "json_extract(record, '$.alarms[0]') alarm FROM runs "
-            "WHERE json_extract(record, '$.alarms[0]') IS NOT NULL "
+            f"SELECT id, started_utc, missing, requested, {alarm} AS alarm FROM runs "
+            f"WHERE {alarm} IS NOT NULL "
             "OR (missing > 0 AND status = 'finished') ORDER BY started_utc DESC LIMIT 1"
         ).fetchone()
     if row is None:

@@ -249,7 +249,7 @@ def style_values(site: Site, style: str) -> tuple[dict[str, list[float]], int]:
                 (style, COMPARED),
             ).fetchall()
             count = db.execute(
-                "SELECT count(*) FROM (SELECT 1 FROM pieces WHERE style = ? LIMIT ?)",
+                "SELECT count(*) FROM (SELECT 1 FROM pieces WHERE style = ? LIMIT ?) AS found",
                 (style, COMPARED),
             ).fetchone()[0]
         found: dict[str, list[float]] = {}

@@ -56,7 +56,7 @@ def reindex(out: Out = Path("out")) -> None:
 
     with _progress("reading") as tell:
         count = catalog.reindex(opened(out), lambda done: tell(done, None))
-    typer.echo(f"{count} pieces in {out / 'archive' / catalog.FILE}")
+    typer.echo(f"{count} pieces in {catalog.of(opened(out)).shown}")
 
 
 def delete_old(
