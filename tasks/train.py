@@ -8,12 +8,13 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from scoregate import styles
-from scoregate.errors import ArchiveError
+from scoregate.errors import ArchiveError, RequestError
 from scoregate.notagen.training import project
 from scoregate.notagen.training.project import Evaluation, Prepared
 from scoregate.notagen.training.train import Progress, Run
 from scoregate.progress import report
 from scoregate.requests import TrainRequest
+from scoregate.validators.counterpoint_judge import LINE_TRIES, preference_judge
 
 
 @task(name="collect scores", cache_policy=NO_CACHE)
@@ -62,6 +63,11 @@ def train(request: TrainRequest, prepared: Prepared, seed: int) -> Run:
     else:
         initial = None
         settings = project.named_settings(request.settings or "chorales", seed)
+        if settings.guided:
+            raise RequestError(
+                f"The settings {request.settings} need weights to start from.",
+                "Name them with --from; `--from embedded` are the embedded ones.",
+            )
 
     def tell(progress: Progress) -> None:
         bits = "" if progress.validation is None else f", {progress.validation:.3f} bits/char"
@@ -69,11 +75,24 @@ def train(request: TrainRequest, prepared: Prepared, seed: int) -> Run:
         work = "training" if request.seeds == 1 else f"training, seed {seed}"
         report(work, progress.step, progress.steps, left)
 
+    guidance = None
+    if request.weights:
+        judge = preference_judge("/".join(prepared.style))
+        guidance = project.guidance_for(
+            prepared,
+            settings,
+            Path(request.weights),
+            folder,
+            judge,
+            line_tries=LINE_TRIES,
+            on_piece=lambda done: report("writing", done, None, f"{done} pieces to learn from"),
+        )
     return project.train_model(
         prepared,
         settings,
         folder,
         initial=initial,
+        guidance=guidance,
         device=request.device,
         patience=request.patience,
         threads=request.threads or None,

@@ -107,6 +107,20 @@ CHORAL_RULES = (
 not among them: held to it in a fifth of the places, a piece takes twice the time."""
 
 
+PREFERENCE_RULES = (
+    Rule("parallels", 1.0, "as in production"),
+    Rule("leaps", 1.0, "as in production"),
+    Rule("sevenths", 0.9, "a pair for nearly every seventh that is lost"),
+    Rule("leading tones", 0.9, "a pair for nearly every one that is doubled"),
+    Rule("cadences", 0.6, "76 % of Bach's phrases end authentically, half of the model's", "place"),
+    Rule("ending", 0.9, "90 % of Bach's pieces do", "piece"),
+    Rule("motion", 0.85, "lines without motion break no other rule; see `CHORAL_RULES`"),
+    Rule("suspensions", 0.15, "half of Bach's are missing from what the model writes", "place"),
+)
+"""Strengths for pairs of lines to train on. They are higher than those of production where the
+model is far from Bach, because a part of what is preferred is learnt."""
+
+
 @dataclass(frozen=True, slots=True)
 class CounterpointJudge:
     """Judges lines by the rules of the gates and, beyond them, by those of counterpoint.
@@ -176,6 +190,12 @@ def line_judge(style: str, counterpoint: bool = True) -> AcceptLine:
     if counterpoint and instrumentation == FIDDLE:
         return TuneJudge()
     return accept_line
+
+
+def preference_judge(style: str) -> AcceptLine:
+    """Return the judge of lines that gives pairs of lines to train on; see `PREFERENCE_RULES`."""
+    judge = line_judge(style)
+    return CounterpointJudge(PREFERENCE_RULES) if isinstance(judge, CounterpointJudge) else judge
 
 
 def faults(text_so_far: str, line: str) -> set[str]:

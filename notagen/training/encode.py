@@ -85,7 +85,7 @@ def voices_above(texts: list[str]) -> int:
     return min(max(most - 1, ABOVE), MOST_ABOVE)
 
 
-def encode_example(text: str, above: int = ABOVE) -> Example:
+def encode_example(text: str, above: int = ABOVE, *, exceptions: bool = True) -> Example:
     """Patches and auxiliary labels of one piece in stream form.
 
     Parameters
@@ -94,6 +94,9 @@ def encode_example(text: str, above: int = ABOVE) -> Example:
         From :func:`scoregate.notagen.training.stream.stream_text`.
     above : int
         Earlier voices that labels are made for; see :func:`voices_above`.
+    exceptions : bool
+        Whether a place where the text itself breaks a rule of voice leading has no forbidden
+        letters, as in a master's work. A model's own pieces are no authority.
     """
     rows: list[tuple[int, ...]] = [BOS_PATCH]
     spots: list[tuple[int, int, int] | None] = [None]  # body line, unit in it, offset
@@ -114,7 +117,9 @@ def encode_example(text: str, above: int = ABOVE) -> Example:
     found = re.search(r"^K:(.*)$", text, re.M)
     key = found[1] if found else "C"
     alters, leading, memory = signature(key_fifths(key)), leading_tone(key), Memory()
-    by_line = [line_labels(line, alters, memory, above, leading) for line in lines]
+    by_line = [
+        line_labels(line, alters, memory, above, leading, exceptions=exceptions) for line in lines
+    ]
     example = _empty(rows, above)
     tonic = tonic_of(key)
     example.tonic = IGNORE if tonic is None else tonic

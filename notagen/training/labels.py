@@ -147,6 +147,8 @@ def line_labels(
     memory: Memory,
     above: int,
     leading: int,
+    *,
+    exceptions: bool = True,
 ) -> list[UnitLabels]:
     """Labels of every unit of one line of the body.
 
@@ -162,9 +164,13 @@ def line_labels(
         Earlier voices that are asked for.
     leading : int
         Pitch class of the leading tone, 0..11.
+    exceptions : bool
+        See :func:`scoregate.notagen.training.encode.encode_example`.
     """
     bars = [read_unit(unit, alters, memory) for unit in units]
-    labels = [_unit_labels(bar, bars, alters, memory, above, leading) for bar in bars]
+    labels = [_unit_labels(bar, bars, memory, above) for bar in bars]
+    for found, bar in zip(labels, bars, strict=True):
+        _forbid(found, bar, bars, alters, memory, leading, exceptions)
     present = {bar.voice for bar in bars}
     for voice in list(memory.last):
         if voice not in present:
@@ -175,14 +181,7 @@ def line_labels(
     return labels
 
 
-def _unit_labels(
-    bar: VoiceBar,
-    bars: list[VoiceBar],
-    alters: tuple[int, ...],
-    memory: Memory,
-    above: int,
-    leading: int,
-) -> UnitLabels:
+def _unit_labels(bar: VoiceBar, bars: list[VoiceBar], memory: Memory, above: int) -> UnitLabels:
     size = len(bar.unit)
     found = UnitLabels(
         np.full(size, IGNORE, np.int8),
@@ -213,7 +212,6 @@ def _unit_labels(
                 found.before[at:end, other.voice - 1] = pitch_class_of(was)
             found.chord[at:end] = _bits(other.pitch[tick] for other in bars)
         at = end
-    _forbid(found, bar, bars, alters, memory, leading)
     return found
 
 
@@ -230,6 +228,7 @@ def _bits(pitches) -> int:
     return bits
 
 
+# More than six parameters: what line_labels has, and the bar with its labels.
 def _forbid(
     found: UnitLabels,
     bar: VoiceBar,
@@ -237,6 +236,7 @@ def _forbid(
     alters: tuple[int, ...],
     memory: Memory,
     leading: int,
+    exceptions: bool,
 ) -> None:
     """Mark the note letters that would break a rule where each note of the bar begins."""
     others = [other for other in bars if other.voice < bar.voice]
@@ -263,7 +263,7 @@ def _forbid(
                 bits = forbidden_letters(own, motions, alters, signed, leading)
                 truth = step % 7 + (7 if step >= 7 else 0)
                 # A master's exception is left to the text's own loss.
-                found.forbidden[letter] = 0 if bits >> truth & 1 else bits
+                found.forbidden[letter] = 0 if exceptions and bits >> truth & 1 else bits
             held[step] = alter
 
 

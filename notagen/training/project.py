@@ -21,6 +21,7 @@ from scoregate.convert.files import Loss, tally
 from scoregate.errors import InputError, RequestError, ScoregateError
 from scoregate.generator import Limits
 from scoregate.notagen.engine import load
+from scoregate.notagen.model.network import NotaGen
 from scoregate.notagen.model.shape import shape_of
 from scoregate.notagen.training.baselines import ngram_bits, unigram_bits
 from scoregate.notagen.training.corpus import (
@@ -35,8 +36,10 @@ from scoregate.notagen.training.corpus import (
     split,
 )
 from scoregate.notagen.training.encode import Example, encode_patches
+from scoregate.notagen.training.guidance import Guidance, gather_guidance
 from scoregate.notagen.training.material import Material
 from scoregate.notagen.training.measures import CopyIndex, measure, summary
+from scoregate.notagen.training.preferences import AcceptLine
 from scoregate.notagen.training.stream import prompt_lines, stream_text
 from scoregate.notagen.training.train import (
     Progress,
@@ -266,6 +269,7 @@ def train_model(
     device: str = "cpu",
     patience: int = 0,
     threads: int | None = None,
+    guidance: Guidance | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Run:
     """Train, or go on from the checkpoint in ``folder``.
@@ -275,6 +279,8 @@ def train_model(
     patience : int
         Stop after so many validations without a better one and keep the best; 0 trains to
         the end of the schedule and keeps the last average.
+    guidance : Guidance, optional
+        From :func:`guidance_for`, where the settings ask for it.
 
     Raises
     ------
@@ -299,6 +305,10 @@ def train_model(
     checkpoint = folder / "checkpoint.pt"
     run = Run.load(checkpoint, settings) if checkpoint.exists() else Run(settings, initial)
     run.to(device)
+    if guidance is not None:
+        guidance.teacher.to(device)
+        guidance.above = material.above
+        run.guidance = guidance
     report = max(10, min(500, settings.steps // 20))
     try:
         for progress in train(run, material, held, checkpoint, report, report * 4, patience):
@@ -311,6 +321,37 @@ def train_model(
             "Train on the CPU (device cpu), go on from smaller weights, or shorten the pieces.",
         ) from error
     return run
+
+
+def guidance_for(
+    prepared: Prepared,
+    settings: Settings,
+    weights: str | Path,
+    folder: Path,
+    accept_line: AcceptLine,
+    *,
+    line_tries: int,
+    on_piece: Callable[[int], None] | None = None,
+) -> Guidance | None:
+    """Have the starting weights write what the settings ask for; None where that is nothing.
+
+    Parameters
+    ----------
+    accept_line : callable
+        Judge of lines for the pairs; `line_tries` is how often a line is tried under it.
+    """
+    if not settings.guided:
+        return None
+    initial = read_initial(weights)
+    teacher = NotaGen(shape_of({name: value.shape for name, value in initial.items()}))
+    teacher.load_state_dict(initial)
+    prompts = ["".join(f"%{part}\n" for part in style) for style in prepared.every_style]
+    return gather_guidance(
+        find(weights), teacher, folder, prompts, accept_line,
+        own=settings.own_pieces if settings.own else 0,
+        judged=settings.judged_pieces if settings.pairs else 0,
+        line_tries=line_tries, seed=settings.seed, on_piece=on_piece,
+    )  # fmt: skip
 
 
 def best_of(runs: Sequence[Run]) -> Run:

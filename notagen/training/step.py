@@ -122,13 +122,13 @@ def char_states(
     device = encoded.device
     rows, width = len(lengths), int(lengths.max())
     real = np.arange(width)[None] < lengths[:, None]
-    where = _tensor(np.flatnonzero(real), device)
-    position = _tensor(np.nonzero(real)[1], device)
+    where = as_indices(np.flatnonzero(real), device)
+    position = as_indices(np.nonzero(real)[1], device)
     # The input at position k > 0 is the character before; position 0 is the patch's vector.
     before = np.zeros((rows, width), np.int64)
     before[:, 1:] = targets[:, : width - 1]
-    inputs = F.embedding(_tensor(before[real], device), stack.wte.weight)
-    first = _tensor(np.concatenate([[0], np.cumsum(lengths)[:-1]]), device)
+    inputs = F.embedding(as_indices(before[real], device), stack.wte.weight)
+    first = as_indices(np.concatenate([[0], np.cumsum(lengths)[:-1]]), device)
     inputs = inputs.to(encoded.dtype).index_copy(0, first, encoded)
     x = stack.drop(inputs + F.embedding(position, stack.wpe.weight))
     for block in stack.h:
@@ -139,9 +139,18 @@ def char_states(
     return stack.ln_f(x)
 
 
-def _tensor(values: np.ndarray, device: torch.device) -> Tensor:
-    """Whole numbers as int64 on a device."""
+def as_indices(values: np.ndarray, device: torch.device) -> Tensor:
+    """Return whole numbers as int64 on a device."""
     return torch.from_numpy(values.astype(np.int64)).to(device)
+
+
+def character_logits(model: NotaGen, example: Example) -> Tensor:
+    """Return the logits of each real character of a piece, (characters, 128)."""
+    patches = example.patches[: model.shape.length + 1]
+    device = next(model.parameters()).device
+    encoded = model.encode(as_indices(patches[None, :-1], device))[0]
+    states = char_states(model, encoded, patches[1:], (patches[1:] != 0).sum(1))
+    return model.char_level_decoder.base.lm_head(states)
 
 
 def losses(
@@ -166,11 +175,11 @@ def losses(
     limit = model.shape.length + 1
     patches = example.patches[:limit]
     device = next(model.parameters()).device
-    encoded = model.encode(_tensor(patches[None, :-1], device))[0]
+    encoded = model.encode(as_indices(patches[None, :-1], device))[0]
     targets = patches[1:]
     real = targets != 0
     states = char_states(model, encoded, targets, real.sum(1))
-    gold = _tensor(targets[real], device)
+    gold = as_indices(targets[real], device)
     logits = model.char_level_decoder.base.lm_head(states)
     text = F.cross_entropy(logits.float(), gold)
     none = text.new_zeros(())
@@ -189,10 +198,10 @@ def _unlikelihood(logits: Tensor, forbidden: np.ndarray) -> Tensor:
     if not len(marked):
         return logits.new_zeros((), dtype=torch.float32)
     device = logits.device
-    chances = logits.index_select(0, _tensor(marked, device)).float().softmax(-1)
+    chances = logits.index_select(0, as_indices(marked, device)).float().softmax(-1)
     letters = chances[:, list(LETTER_CODES)]
     bits = (forbidden[marked][:, None].astype(np.int64) >> np.arange(len(LETTER_CODES))) & 1
-    mass = (letters * _tensor(bits, device).float()).sum(-1)
+    mass = (letters * as_indices(bits, device).float()).sum(-1)
     return -torch.log1p(-mass.clamp(max=0.999)).sum() / len(forbidden)
 
 
@@ -218,36 +227,36 @@ def _auxiliary(
     time = example.time[1:limit][real]
     music = np.flatnonzero(time >= 0)
     if len(music):
-        picked = states.index_select(0, _tensor(music, device))
-        reached = _tensor(time[music], device)
+        picked = states.index_select(0, as_indices(music, device))
+        reached = as_indices(time[music], device)
         total = total + 0.3 * F.cross_entropy(heads.time(picked).float(), reached)
         asked = (example.now, example.before, example.own[..., None])
         wanted = np.concatenate([a[1:limit][real][music] for a in asked], axis=1)
-        total = total + _pitches(heads.pitch(picked), _tensor(wanted, device))
+        total = total + _pitches(heads.pitch(picked), as_indices(wanted, device))
         bits = example.chord[1:limit][real][music]
         known = np.flatnonzero(bits >= 0)
         if len(known):
             classes = (bits[known][:, None].astype(np.int64) >> np.arange(12)) & 1
-            guess = heads.chord(picked.index_select(0, _tensor(known, device)))
-            sounds = _tensor(classes, device).float()
+            guess = heads.chord(picked.index_select(0, as_indices(known, device)))
+            sounds = as_indices(classes, device).float()
             total = total + F.binary_cross_entropy_with_logits(guess.float(), sounds)
         if heads.degree is not None and example.tonic >= 0:
             own = example.own[1:limit][real][music].astype(np.int64)
             sung = np.flatnonzero(own > 0)
             if len(sung):
                 degrees = (own[sung] - 1 + LOWEST - example.tonic) % 12
-                guess = heads.degree(picked.index_select(0, _tensor(sung, device)))
-                total = total + F.cross_entropy(guess.float(), _tensor(degrees, device))
+                guess = heads.degree(picked.index_select(0, as_indices(sung, device)))
+                total = total + F.cross_entropy(guess.float(), as_indices(degrees, device))
     grid = example.grid[1:limit]
     wanted = np.concatenate([grid.reshape(len(grid), -1), example.last[1:limit]], axis=1)
     body = np.flatnonzero((wanted >= 0).any(1))
     if len(body):
-        guess = heads.grid(encoded.index_select(0, _tensor(body, device)))
-        total = total + _pitches(guess, _tensor(wanted[body], device))
+        guess = heads.grid(encoded.index_select(0, as_indices(body, device)))
+        total = total + _pitches(guess, as_indices(wanted[body], device))
     bars = np.flatnonzero((example.time[1:limit] >= 0).any(1))
     if heads.tonic is not None and example.tonic >= 0 and len(bars):
-        guess = heads.tonic(encoded.index_select(0, _tensor(bars, device)))
-        wanted = _tensor(np.full(len(bars), example.tonic), device)
+        guess = heads.tonic(encoded.index_select(0, as_indices(bars, device)))
+        wanted = as_indices(np.full(len(bars), example.tonic), device)
         total = total + F.cross_entropy(guess.float(), wanted)
     return total
 

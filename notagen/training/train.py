@@ -25,6 +25,7 @@ from scoregate.notagen.model.shape import ModelShape
 from scoregate.notagen.text.patches import END
 from scoregate.notagen.training.deepen import deepen
 from scoregate.notagen.training.encode import Example
+from scoregate.notagen.training.guidance import Guidance
 from scoregate.notagen.training.material import RARE_KEYS, Material
 from scoregate.notagen.training.optimiser import fast_bfloat16, optimisers
 from scoregate.notagen.training.step import AuxiliaryHeads, losses
@@ -89,6 +90,20 @@ class Settings:
         Least share of a signature there.
     triple : float
         How much more often a piece in triple metre is drawn.
+    own : float
+        Share of the pieces that the starting weights wrote, learnt from the masked teacher (see
+        :mod:`scoregate.notagen.training.guidance`); of the others their own text is learnt.
+    teacher : float
+        Weight of that lesson.
+    own_pieces : int
+        How many pieces they write for it.
+    pairs : int
+        Pairs of lines in each step.
+    judged_pieces : int
+        How many pieces the starting weights write under the judge to give the pairs.
+    preference, beta : float
+        Weight of their loss, and its strength; see
+        :func:`~scoregate.notagen.training.preferences.preference_loss`.
     stages : list of Stage
     """
 
@@ -109,12 +124,24 @@ class Settings:
     corpus_keys: bool = False
     rare_keys: float = RARE_KEYS
     triple: float = 1.0
+    own: float = 0.0
+    teacher: float = 1.0
+    own_pieces: int = 300
+    pairs: int = 0
+    judged_pieces: int = 200
+    preference: float = 0.0
+    beta: float = 0.1
     stages: list[Stage] = field(default_factory=list)
 
     @property
     def steps(self) -> int:
         """Steps of all stages."""
         return sum(stage.steps for stage in self.stages)
+
+    @property
+    def guided(self) -> bool:
+        """Whether pieces or pairs of lines of the starting weights are needed."""
+        return self.own > 0 or self.pairs > 0
 
     @property
     def shape(self) -> ModelShape:
@@ -210,10 +237,17 @@ class Run:
         self.device = "cpu"
         self.best: tuple[float, dict[str, torch.Tensor]] | None = None
         self.worse = 0
-        self.sums = [0.0, 0.0, 0.0]  # losses of train_step since the last report
+        self.sums = [0.0] * 5  # losses of train_step since the last report
+        self.guidance: Guidance | None = None
 
-    def train_step(self, material: Material) -> tuple[float, float, float]:
-        """One update; returns the losses: text in nats, auxiliary, and forbidden letters."""
+    def train_step(self, material: Material) -> tuple[float, ...]:
+        """Make one update.
+
+        Returns
+        -------
+        tuple of float
+            Losses: text in nats, auxiliary, forbidden letters, masked teacher, preferences.
+        """
         settings = self.settings
         rng = np.random.default_rng((settings.seed, self.step))
         torch.manual_seed(settings.seed * 1_000_003 + self.step)
@@ -221,8 +255,14 @@ class Run:
         if dropout != self._dropout:
             set_dropout(self.model, dropout)
             self._dropout = dropout
-        text = auxiliary = forbidden = 0.0
+        text = auxiliary = forbidden = taught = preferred = 0.0
+        guidance = self.guidance
         for _ in range(settings.pieces):
+            if guidance is not None and settings.own and rng.random() < settings.own:
+                lesson = guidance.lesson(self.model, rng)
+                (settings.teacher * lesson / settings.pieces).backward()
+                taught += lesson.item() / settings.pieces
+                continue
             example = material.rule_made(rng) if rng.random() < share else material.draw(rng)
             with torch.autocast(self.device, torch.bfloat16, enabled=fast_bfloat16(self.device)):
                 found = losses(
@@ -236,7 +276,11 @@ class Run:
             auxiliary += found.auxiliary.item() / settings.pieces
             forbidden += found.forbidden.item() / settings.pieces
             self.patches += len(example.patches)
-        if math.isfinite(text):
+        if guidance is not None and settings.pairs:
+            loss = guidance.preference(self.model, rng, settings.pairs, settings.beta)
+            (settings.preference * loss).backward()
+            preferred = loss.item()
+        if math.isfinite(text + taught + preferred):
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
             for optimiser in self.optimisers:
                 for group in optimiser.param_groups:
@@ -247,7 +291,7 @@ class Run:
         self.step += 1
         if self.step % 4 == 0:
             self._update_average()
-        return text, auxiliary, forbidden
+        return text, auxiliary, forbidden, taught, preferred
 
     def note_validation(self, bits: float, patience: int) -> None:
         """Keep the average where it is the best so far, if early stopping is wanted."""
@@ -338,7 +382,7 @@ class Run:
         for optimiser, stored_state in zip(run.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(stored_state)
         run.step, run.patches, run.curve = state["step"], state["patches"], state["curve"]
-        run.sums = [*state.get("sums", []), 0.0, 0.0, 0.0][:3]
+        run.sums = [*state.get("sums", []), *run.sums][: len(run.sums)]
         run.best, run.worse = state.get("best"), state.get("worse", 0)
         return run
 
@@ -376,12 +420,13 @@ def train(
                 bits = bits_per_character(run.averaged(), validation)
                 run.note_validation(bits, patience)
             pace = (now - started) / (run.step - first)
-            text, auxiliary, forbidden = (total / report_every for total in run.sums)
-            run.sums = [0.0, 0.0, 0.0]
-            run.curve.append(
-                {"step": run.step, "loss": text, "auxiliary": auxiliary, "forbidden": forbidden,
-                 "validation": bits, "patches": run.patches}
-            )  # fmt: skip
+            text, auxiliary, forbidden, taught, preferred = (x / report_every for x in run.sums)
+            run.sums = [0.0] * len(run.sums)
+            row = {"step": run.step, "loss": text, "auxiliary": auxiliary, "forbidden": forbidden,
+                   "validation": bits, "patches": run.patches}  # fmt: skip
+            if run.guidance is not None:
+                row |= {"teacher": taught, "preference": preferred}
+            run.curve.append(row)
             yield Progress(
                 run.step, run.settings.steps, text, auxiliary, forbidden, bits,
                 pace * (run.settings.steps - run.step), run.patches,
