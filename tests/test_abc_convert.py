@@ -133,6 +133,24 @@ def test_two_whole_bar_rests_in_a_bar_are_one() -> None:
         aligned(read_abc(f"{head}V:1\nC8|\nV:2\nC8 C8|\n", "a"))
 
 
+@pytest.mark.parametrize(
+    ("music", "bars"),
+    [
+        ("C8|D8\nE8|F8\nG8|]", ["C8|", "D8|", "E8|", "F8|", "G8|]"]),
+        ("C8|D4\nE4|F8|]", ["C8|", "D4 E4|", "F8|]"]),  # the bar is not full yet
+        ("C8|D8\n|E8|]", ["C8|", "D8|", "E8|]"]),  # the barline comes with the next line
+        ("C8|D8\n:|E8|]", ["C8|", "D8:|", "E8|]"]),
+        ("C8|D8\\\nE4|]", ["C8|", "D8 E4|]"]),  # continued
+        ("C8|\nM:3/4\nD6\nE6|]", ["C8|", "[M:3/4] D6|", "E6|]"]),
+        ("C8|\nL:1/4\nD4\nE4|]", ["C8|", "[L:1/4] D4|", "E4|]"]),
+    ],
+)
+def test_the_end_of_a_line_stands_for_the_barline_of_a_full_bar(music, bars) -> None:
+    """As in the reader of the gates; without it two bars were merged to one that is too long."""
+    piece = read_abc(f"X:1\nL:1/8\nM:4/4\nK:C\n{music}\n", "a")
+    assert [bar.text + bar.right for bar in piece.voices["1"]] == bars
+
+
 def test_an_invisible_barline_leaves_no_bracket() -> None:
     bars, before = split_bars("C4[|]|D4 [|]| [CE]4|]")
     assert [(bar.text, bar.right) for bar in bars] == [("C4", "|"), ("D4", "|"), ("[CE]4", "|]")]

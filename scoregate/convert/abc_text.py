@@ -17,6 +17,7 @@ _BARLINE = re.compile(
 _VOICE = re.compile(r"V:\s*(\S+)\s*(.*)")
 _INLINE_VOICE = re.compile(r"\[V:\s*([^\]\s]+)[^\]]*\]")
 _METRE_CHANGE = re.compile(r"\[M:([^\]]*)\]")
+_UNIT_CHANGE = re.compile(r"\[L:([^\]]*)\]")
 _WHOLE_REST = re.compile(r"((?:\[[A-Za-z]:[^\]]*\])*)\s*Z(\d{0,4})")
 _DOUBLE_REST = re.compile(r"((?:\[[A-Za-z]:[^\]]*\])*)\s*([zx]\d*)\s+\2")
 _MOST_RESTS = 1000
@@ -50,7 +51,7 @@ def read_abc(abc: str, name: str) -> Piece:
         raise ConversionError("has no K: line")
     voices: dict[str, list[Bar]] = {}
     for voice, text in music.items():
-        bars, _ = split_bars(text)
+        bars, _ = split_bars(closed_at_line_ends(text, fields))
         if bars:
             voices[voice] = whole_rests(bars, fields)
     order = [v for v in heads if v in voices] + [v for v in voices if v not in heads]
@@ -96,6 +97,36 @@ def split_bars(music: str) -> tuple[list[Bar], str]:
     return bars, head
 
 
+def closed_at_line_ends(music: str, fields: dict[str, str]) -> str:
+    r"""Return a voice's music on one line, a barline where the end of a line stands for one.
+
+    It does where a full bar lacks its barline there, as in :mod:`scoregate.abc.body`, unless a
+    backslash continues the line.
+
+    Examples
+    --------
+    >>> closed_at_line_ends("c8|d8\ne8|f4\ng4|", {"M": "4/4", "L": "1/8"})
+    'c8|d8| e8|f4 g4|'
+    """
+    metre, unit = fields.get("M", "4/4"), fields.get("L", "1/8")
+    out, since = [], ""  # `since`: what stands behind the last barline
+    for line in music.split("\n"):
+        metre = next(reversed(_METRE_CHANGE.findall(line)), metre)
+        unit = next(reversed(_UNIT_CHANGE.findall(line)), unit)
+        goes_on, line = line.endswith("\\"), line.rstrip("\\")
+        since = f"{since} {line}"
+        for match in reversed(list(_BARLINE.finditer(since))):
+            if not match[1]:
+                since = since[match.end() :]
+                break
+        bar = parse_bar(since, _PLAIN) if since.strip() else None
+        full = not goes_on and bar is not None and bar.duration == bar_units(metre, unit)
+        if full:
+            since = ""
+        out.append(line + "|" if full else line)
+    return " ".join(out)
+
+
 def _joined(left: str, right: str) -> str:
     """Return two barlines with nothing between them as one."""
     if ":" in left and ":" in right:
@@ -104,7 +135,7 @@ def _joined(left: str, right: str) -> str:
 
 
 def split_abc(abc: str) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
-    """Return header fields, voice heads and each voice's music.
+    """Return header fields, voice heads and each voice's music with its line ends.
 
     Of several tunes in one text the first is taken.
     """
@@ -112,7 +143,7 @@ def split_abc(abc: str) -> tuple[dict[str, str], dict[str, str], dict[str, str]]
     for raw in abc.splitlines():
         if not parts.take(raw.rstrip()):
             break
-    return parts.fields, parts.heads, {v: " ".join(music) for v, music in parts.music.items()}
+    return parts.fields, parts.heads, {v: "\n".join(music) for v, music in parts.music.items()}
 
 
 class _Parts:
@@ -158,8 +189,7 @@ class _Parts:
         line = re.sub(r"^\[r:[^\]]*\]", "", line)
         marks = [*_INLINE_VOICE.finditer(line)]
         if not marks:
-            plain = line.replace("$", " ").rstrip("\\")
-            self.music.setdefault(self.current, []).append(plain)
+            self.music.setdefault(self.current, []).append(line.replace("$", " "))
         for index, mark in enumerate(marks):
             end = marks[index + 1].start() if index + 1 < len(marks) else len(line)
             self.music.setdefault(mark[1], []).append(line[mark.end() : end])
