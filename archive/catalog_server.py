@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 MARKER = "catalog.json"
 """File in ``archive/`` that names the schema."""
+EXTENSION = "CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public"
 
 
 class ServerCatalog:
@@ -232,7 +233,7 @@ def _index_for_search(connection: Connection) -> None:
     """
     connection.execute("SAVEPOINT search")
     try:
-        connection.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public")
+        connection.execute(EXTENSION)
         connection.execute(
             "CREATE INDEX piece_search_by_text ON piece_search USING gin (searched gin_trgm_ops)"
         )

@@ -7,6 +7,7 @@ The password may stand in it, in ``PGPASSWORD`` or in ``~/.pgpass``. It is never
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ CONNECT_S = 10
 WAIT_S = 30
 """How long a statement waits for another process's transaction."""
 
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*)(:\d{1,5})?")
 _SCHEMES = ("postgresql", "postgres", "postgresql+asyncpg", "postgresql+psycopg")
 
 
@@ -81,7 +83,14 @@ def parse(given: str) -> Address:
             "Write @ as %40, : as %3A, / as %2F, ? as %3F and # as %23; or put the password into "
             "PGPASSWORD or ~/.pgpass.",
         )
-    return Address(f"postgresql://{rest}", place.partition("?")[0])
+    shown = place.partition("?")[0]
+    for host in shown.partition("/")[0].split(","):
+        if not _HOST.fullmatch(host):
+            raise RequestError(
+                f"The host in {SETTING} is no name with a port behind it.",
+                "Write the address like postgresql://user@host:5432/database.",
+            )
+    return Address(f"postgresql://{rest}", shown)
 
 
 class Row(tuple):

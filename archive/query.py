@@ -134,11 +134,6 @@ def count(connection: Connection, wanted: Filter | None = None) -> int:
     return connection.execute(query, values).fetchone()[0]
 
 
-def conditions(connection: Connection, wanted: Filter) -> tuple[str, list[Any]]:
-    """Return the SQL condition on ``pieces`` for a filter, and the values for its marks."""
-    return _joined(condition.listed for condition in _conditions(connection, wanted))
-
-
 @dataclass(frozen=True, slots=True)
 class _Condition:
     """A condition on a row of ``pieces``.
@@ -272,7 +267,7 @@ def _search(dialect: Dialect, text: str) -> Iterator[_Condition]:
 
 
 def _contains(dialect: Dialect, words: list[str]) -> Iterator[_Condition]:
-    test = dialect.contains("name || ' ' || title || ' ' || style")
+    test = dialect.contains("pieces.name || ' ' || pieces.title || ' ' || pieces.style")
     for word in words:
         if len(word) < SHORTEST_TERM:
             yield _Condition(test, [word])
