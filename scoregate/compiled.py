@@ -60,9 +60,9 @@ class Loops(Protocol):
     # Six parameters: arrays that belong together.
     def warp(
         self,
-        table: NDArray[np.int32],
-        kind: NDArray[np.int64],
+        bars: NDArray[np.uint64],
         width: int,
+        words: int,
         left: NDArray[np.int64],
         right: NDArray[np.int64],
         result: NDArray[np.int32],
@@ -70,13 +70,14 @@ class Loops(Protocol):
     ) -> None:
         """Put the key of the cheapest path between each pair of bars into `result`.
 
+        :mod:`scoregate.validators.analysis.dtw` says what the key is.
+
         Parameters
         ----------
-        table : ndarray of int32, shape (kinds * kinds,)
-            Key of each pair of slices (:mod:`scoregate.validators.analysis.dtw`).
-        kind : ndarray of int64, shape (bars, width)
-        width : int
-            Slices of a bar, 64 at most.
+        bars : ndarray of uint64, shape (bars, width, words)
+            What sounds in each slice, as bits.
+        width, words : int
+            Slices of a bar, 64 at most, and words of a slice, 2 at most.
         left, right : ndarray of int64, shape (pairs,)
             Indices of bars.
         result : ndarray of int32, shape (pairs,)

@@ -268,10 +268,13 @@ def _read(texts: Iterable[Text], abc2midi: bool, gates: Sequence[str] | None) ->
     """Finish and read texts; abc2midi, where it is asked, runs once for several of them."""
     from scoregate.validators.gates.syntax import hear_together  # imports numpy
 
+    together = abc2midi and (gates is None or "syntax" in gates)
+    # Where nothing asks for several, a piece is gone from memory before the next one is read.
+    size = _CHUNK if together else 1
     remaining = iter(texts)
-    while chunk := [finish(text) for text in itertools.islice(remaining, _CHUNK)]:
+    while chunk := [finish(text) for text in itertools.islice(remaining, size)]:
         pieces = [(finished, finished.score()) for finished in chunk]
-        if abc2midi and len(pieces) > 1 and (gates is None or "syntax" in gates):
+        if together and len(pieces) > 1:
             hear_together([score for _, score in pieces])
         yield from pieces
 

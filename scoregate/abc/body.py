@@ -287,7 +287,9 @@ class Body:
     def _cell(self, voice: VoiceReader, line: str, start: int, stop: int, number: int) -> None:
         before, events = len(voice.bars), voice.event_count
         voice.row = self.row
-        resting = _RESTING.fullmatch(line, start, stop)
+        resting = (
+            _RESTING.fullmatch(line, start, stop) if line.startswith(("z", "x"), start) else None
+        )
         ticks = voice.tokens.rests.get(resting[1]) if resting is not None else None
         if resting is not None and ticks is not None:
             # Most cells of large scores: spared the way through the lexer.

@@ -170,6 +170,8 @@ class VoiceReader:
             if loops is not None:
                 # Notes, rests and plain barlines, as far as nothing else stands between them.
                 position = loops.read_notes(self, text, position, end, line)
+                if position >= end:
+                    return
             for match in MUSIC.finditer(text, position, end):
                 kind = match.lastgroup
                 if kind == "space":

@@ -3,19 +3,19 @@
 
 #include <stdint.h>
 
-enum { BAR_NUMBER, BAR_DURATION, BAR_EVENTS, BAR_SLOTS };
-static Py_ssize_t bar_slots[BAR_SLOTS];
-static const char *const bar_names[] = {"number", "duration", "events", NULL};
-
 static Py_ssize_t voice_bars;
 static const char *const voice_names[] = {"bars", NULL};
 
 enum { FRACTION_NUMERATOR, FRACTION_DENOMINATOR, FRACTION_SLOTS };
 static Py_ssize_t fraction_slots[FRACTION_SLOTS];
 static const char *const fraction_names[] = {"_numerator", "_denominator", NULL};
-static PyTypeObject *fraction_type, *bar_type, *voice_type;
+static PyTypeObject *fraction_type, *voice_type;
 
-PyTypeObject *event_type;
+PyTypeObject *event_type, *bar_type;
+Py_ssize_t bar_slots[BAR_SLOTS];
+static const char *const bar_names[] = {
+    "number", "duration", "metre", "metre_text", "events", "left", "right", "line", "column",
+    "key", "implied", "ending", "inner", NULL};
 Py_ssize_t event_slots[EVENT_SLOTS];
 static const char *const event_names[] = {
     "onset", "duration", "pitches", "line", "column", "tied_from", "tied_to", "grace", "visible",

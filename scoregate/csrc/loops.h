@@ -28,7 +28,13 @@ enum {
     EVENT_TIED_TO, EVENT_GRACE, EVENT_VISIBLE, EVENT_OVERLAY, EVENT_TEXT, EVENT_TIED_PITCHES,
     EVENT_SLOTS
 };
-extern PyTypeObject *event_type;
+/* Slots of scoregate.abc.score.Bar. */
+enum {
+    BAR_NUMBER, BAR_DURATION, BAR_METRE, BAR_METRE_TEXT, BAR_EVENTS, BAR_LEFT, BAR_RIGHT, BAR_LINE,
+    BAR_COLUMN, BAR_KEY, BAR_IMPLIED, BAR_ENDING, BAR_INNER, BAR_SLOTS
+};
+extern PyTypeObject *event_type, *bar_type;
+extern Py_ssize_t bar_slots[BAR_SLOTS];
 extern Py_ssize_t event_slots[EVENT_SLOTS];
 
 PyObject *loops_bind_reader(PyObject *module, PyObject *args);

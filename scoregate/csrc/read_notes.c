@@ -9,13 +9,16 @@
 enum {
     VOICE_TOKENS, VOICE_ALTERATIONS, VOICE_ACCIDENTALS, VOICE_SHIFT, VOICE_TIES, VOICE_EVENTS,
     VOICE_POSITION, VOICE_LAST, VOICE_LAST_TICKS, VOICE_BASE, VOICE_OPENED, VOICE_TUPLET_LEFT,
-    VOICE_BROKEN, VOICE_LAYER, VOICE_PROPAGATE, VOICE_SLURS, VOICE_SLUR_PLACE, VOICE_SLOTS
+    VOICE_BROKEN, VOICE_LAYER, VOICE_PROPAGATE, VOICE_SLURS, VOICE_SLUR_PLACE, VOICE_ROW,
+    VOICE_BARS, VOICE_START_METRE, VOICE_START_KEY, VOICE_LEFT, VOICE_ENDING, VOICE_PLACE,
+    VOICE_EVENT_COUNT, VOICE_SLOTS
 };
 static Py_ssize_t voice_slots[VOICE_SLOTS];
 static const char *const voice_names[] = {
     "tokens", "alterations", "accidentals", "shift", "ties", "events", "position", "last",
     "last_ticks", "base", "opened", "tuplet_left", "broken", "layer", "propagate", "slurs",
-    "slur_place", NULL};
+    "slur_place", "row", "bars", "start_metre", "start_key", "left", "ending", "place",
+    "event_count", NULL};
 #define VOICE(name) SLOT(voice, voice_slots[VOICE_##name])
 
 enum { TOKENS_NOTES, TOKENS_CHORDS, TOKENS_RESTS, TOKENS_SLOTS };
@@ -25,7 +28,8 @@ static const char *const tokens_names[] = {"notes", "chords", "rests", NULL};
 static PyTypeObject *reader_type;
 static PyObject *wholes;
 static PyObject *name_open, *name_length, *name_meet, *name_hold, *name_drop_ties, *name_bad_pitch,
-    *name_barline, *name_number, *bar_sign, *no_pitches;
+    *name_barline, *name_number, *name_begin, *name_ticks, *name_text, *bar_sign, *no_ending,
+    *no_pitches;
 
 PyObject *loops_bind_reader(PyObject *module, PyObject *args) {
     PyObject *reader, *tokens, *lengths;
@@ -36,7 +40,8 @@ PyObject *loops_bind_reader(PyObject *module, PyObject *args) {
     const struct { PyObject **name; const char *text; } names[] = {
         {&name_open, "open"}, {&name_length, "_length"}, {&name_meet, "_meet"},
         {&name_hold, "hold"}, {&name_drop_ties, "drop_ties"}, {&name_bad_pitch, "bad_pitch"},
-        {&name_barline, "_barline"}, {&name_number, "number"}, {&bar_sign, "|"}};
+        {&name_barline, "_barline"}, {&name_number, "number"}, {&name_begin, "begin"},
+        {&name_ticks, "ticks"}, {&name_text, "text"}, {&bar_sign, "|"}, {&no_ending, ""}};
     for (size_t index = 0; index < sizeof names / sizeof *names; index++)
         if (!*names[index].name &&
             !(*names[index].name = PyUnicode_InternFromString(names[index].text)))
@@ -110,6 +115,8 @@ static int add_event(PyObject *voice, PyObject *ticks, PyObject *pitches, PyObje
     SLOT(event, event_slots[EVENT_TEXT]) = Py_NewRef(place->text);
     SLOT(event, event_slots[EVENT_TIED_PITCHES]) = met;
     met = NULL;
+    /* Numbers and text only: no garbage for the collector to look through. */
+    PyObject_GC_UnTrack(event);
     if (PyList_Append(VOICE(EVENTS), event) < 0 ||
         !(position = PyNumber_Add(VOICE(POSITION), length)))
         goto failed;
@@ -182,6 +189,56 @@ done:
     Py_DECREF(pitches);
     Py_XDECREF(held);
     return result;
+}
+
+/* End a bar at a plain barline: VoiceReader._barline and close where nothing is left open. */
+static int end_bar(PyObject *voice) {
+    PyObject *metre = VOICE(START_METRE), *events = VOICE(EVENTS), *place = VOICE(PLACE);
+    PyObject *bar = bar_type->tp_alloc(bar_type, 0);
+    PyObject *text = bar ? PyObject_GetAttr(metre, name_text) : NULL;
+    PyObject *ticks = text ? PyObject_GetAttr(metre, name_ticks) : NULL;
+    PyObject *full = !ticks ? NULL : ticks == Py_None ? Py_NewRef(Py_None) : whole(ticks);
+    PyObject *length = full ? whole(VOICE(POSITION)) : NULL;
+    PyObject *number = !length ? NULL
+                       : VOICE(ROW) != Py_None
+                           ? Py_NewRef(VOICE(ROW))
+                           : PyLong_FromSsize_t(PyList_GET_SIZE(VOICE(BARS)) + 1);
+    PyObject *count = !number ? NULL
+                              : PyLong_FromSsize_t(PyLong_AsSsize_t(VOICE(EVENT_COUNT)) +
+                                                   PyList_GET_SIZE(events));
+    Py_XDECREF(ticks);
+    if (!count) {
+        PyObject *const unused[] = {bar, text, full, length, number};
+        for (int index = 0; index < 5; index++) Py_XDECREF(unused[index]);
+        return -1;
+    }
+    SLOT(bar, bar_slots[BAR_NUMBER]) = number;
+    SLOT(bar, bar_slots[BAR_DURATION]) = length;
+    SLOT(bar, bar_slots[BAR_METRE]) = full;
+    SLOT(bar, bar_slots[BAR_METRE_TEXT]) = text;
+    SLOT(bar, bar_slots[BAR_EVENTS]) = Py_NewRef(events);
+    SLOT(bar, bar_slots[BAR_LEFT]) = Py_NewRef(VOICE(LEFT));
+    SLOT(bar, bar_slots[BAR_RIGHT]) = Py_NewRef(bar_sign);
+    SLOT(bar, bar_slots[BAR_LINE]) = Py_NewRef(PyTuple_GET_ITEM(place, 0));
+    SLOT(bar, bar_slots[BAR_COLUMN]) = Py_NewRef(PyTuple_GET_ITEM(place, 1));
+    SLOT(bar, bar_slots[BAR_KEY]) = Py_NewRef(VOICE(START_KEY));
+    SLOT(bar, bar_slots[BAR_IMPLIED]) = Py_NewRef(Py_False);
+    SLOT(bar, bar_slots[BAR_ENDING]) = Py_NewRef(VOICE(ENDING));
+    SLOT(bar, bar_slots[BAR_INNER]) = Py_NewRef(no_pitches);
+    put(voice, voice_slots[VOICE_EVENT_COUNT], count);
+    put(voice, voice_slots[VOICE_ENDING], Py_NewRef(no_ending));
+    put(voice, voice_slots[VOICE_LEFT], Py_NewRef(bar_sign));
+    int added = PyList_Append(VOICE(BARS), bar);
+    Py_DECREF(bar);
+    return added < 0 ? -1 : tell(voice, name_begin, NULL, NULL, NULL);
+}
+
+/* Read a plain barline. */
+static int read_barline(PyObject *voice, PyObject *line, PyObject *column) {
+    int open = VOICE(BROKEN) != Py_None || PyObject_IsTrue(VOICE(TUPLET_LEFT)) ||
+               PyObject_IsTrue(VOICE(LAYER));
+    if (VOICE(OPENED) == Py_True && !open) return end_bar(voice);
+    return tell(voice, name_barline, bar_sign, line, column);
 }
 
 typedef struct {
@@ -339,7 +396,7 @@ PyObject *loops_read_notes(PyObject *module, PyObject *args) {
         PyObject *column = PyLong_FromSsize_t(index + 1), *token = NULL;
         int taken = -1;
         if (column && first == '|') {
-            taken = tell(voice, name_barline, bar_sign, line, column) < 0 ? -1 : 1;
+            taken = read_barline(voice, line, column) < 0 ? -1 : 1;
         } else if (column && (token = PyUnicode_Substring(string, index, stop))) {
             const Place place = {token, line, column};
             taken = read_token(voice, first, &place);

@@ -20,8 +20,8 @@ CHUNK = 2048
 """Pairs that are computed at once, which limits the memory to some tens of megabytes."""
 TABLE = 2048
 """Number of different sets up to which all their distances are computed beforehand."""
-WIDEST = 64
-"""Slices of a bar up to which the compiled loop compares them."""
+WIDEST, WORDS = 64, 2
+"""Slices of a bar, and words of a slice, up to which the compiled loop compares them."""
 _WHOLE = 720720
 """The cost 1 as an integer. All numbers up to 16 divide it, so that the Jaccard distances
 of up to 16 pitches are exact, and rounding does not choose between paths of equal cost."""
@@ -68,16 +68,17 @@ def bar_distances(
     distances = np.zeros(len(left))
     if not len(left):
         return distances
-    width = bars.shape[1]
+    width, words = bars.shape[1:]
+    if loops is not None and width <= WIDEST and words <= WORDS:
+        total = np.zeros(len(left), dtype=np.int32)
+        pairs = np.ascontiguousarray(left), np.ascontiguousarray(right)
+        loops.warp(np.ascontiguousarray(bars), width, words, *pairs, total)
+        return _divided(total)
     sets, kind = _different(bars)
     column = np.ascontiguousarray(kind.T)
     row = column * len(sets)
     small = len(sets) <= TABLE
     table = _keys(slice_costs(sets[:, None], sets[None])).ravel() if small else None
-    if table is not None and loops is not None and width <= WIDEST:
-        total = np.zeros(len(left), dtype=np.int32)
-        loops.warp(table, kind, width, left, right, total)
-        return _divided(total)
     for begin in range(0, len(left), CHUNK):
         one, other = left[begin : begin + CHUNK], right[begin : begin + CHUNK]
         if table is not None:

@@ -50,6 +50,12 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
     lengths: list[tuple[Fraction, Bar]] = []
     equal = full = 0
     for cells in columns:
+        if _uniform(cells):
+            model = cells[0][1]
+            lengths.append((model.duration, model))
+            equal += 1
+            full += _same(model.metre, model.duration)
+            continue
         length, alike = _agree(cells, remarks, adapts)
         model = next((bar for _, bar in cells if _same(bar.duration, length)), cells[0][1])
         lengths.append((length, model))
@@ -95,6 +101,9 @@ def _columns(score: Score, voices: list[Voice], remarks: FindingCollector) -> li
                     str(usual),
                 )
     most = max(counts, default=0)
+    if len(counts) == 1:
+        each = zip(*(voice.bars for voice in voices), strict=True)
+        return [list(zip(voices, bars, strict=True)) for bars in each]
     return [
         [(voice, voice.bars[index]) for voice in voices if index < len(voice.bars)]
         for index in range(most)
@@ -126,6 +135,22 @@ def _same(one: Fraction | None, other: Fraction | None) -> bool:
     The reader has one Fraction for each length, and identity is told ten times as fast.
     """
     return one is other or one == other
+
+
+def _uniform(cells: Cells) -> bool:
+    """Return whether nothing has to be asked of a bar: all voices have the same length and barline.
+
+    Most bars are so, and one look at each voice is enough.
+    """
+    first = cells[0][1]
+    length, right = first.duration, first.right
+    for _, bar in cells:
+        events = bar.events
+        if bar.duration is not length or bar.right != right or bar.inner:
+            return False
+        if events and events[-1].overlay:
+            return False
+    return True
 
 
 def _agree(
@@ -242,11 +267,17 @@ def _usual_length(lengths: list[tuple[Fraction, Bar]], remarks: FindingCollector
     4/4 would be excused bar by bar.
     """
     sections: dict[Fraction, list[tuple[Fraction, Bar]]] = {}
+    section: list[tuple[Fraction, Bar]] = []
+    before: Fraction | None = None
     for length, bar in lengths:
-        if bar.metre is not None:
-            sections.setdefault(bar.metre, []).append((length, bar))
+        if bar.metre is None:
+            continue
+        if bar.metre is not before:  # to hash a Fraction takes longer than all else here
+            before = bar.metre
+            section = sections.setdefault(before, [])
+        section.append((length, bar))
     for metre, bars in sections.items():
-        usual, count = Counter(length for length, _ in bars).most_common(1)[0]
+        usual, count = _most_common([length for length, _ in bars])
         if len(bars) >= 4 and usual < metre and 2 * count > len(bars):
             first = next(bar for length, bar in bars if length == usual)
             written = first.metre_text
@@ -261,6 +292,15 @@ def _usual_length(lengths: list[tuple[Fraction, Bar]], remarks: FindingCollector
                 show(usual, written),
                 show(metre, written),
             )
+
+
+def _most_common(lengths: list[Fraction]) -> tuple[Fraction, int]:
+    """Return the length that occurs most often, and how often; the first of several."""
+    by_identity = {id(length): length for length in lengths}
+    counts: Counter[Fraction] = Counter()
+    for number, count in Counter(map(id, lengths)).items():
+        counts[by_identity[number]] += count
+    return counts.most_common(1)[0]
 
 
 def _metre(

@@ -54,7 +54,8 @@ def check(score: Score, *, style: str | None = None) -> Outcome:
     marked = next((it for it in score.voices if any(bar.ending for bar in it.bars)), None)
     voice = marked or score.voices[0]
     converted = _CONVERTED in score.text
-    outcome.findings += _endings(voice, converted)
+    if marked is not None:
+        outcome.findings += _endings(marked, converted)
     outcome.findings += _repeats(voice)
     outcome.findings += _spans(score)
     outcome.findings += _words(score, converted)
@@ -152,6 +153,8 @@ def _open_repeat(voice: Voice, bar: Bar) -> Finding:
 def _spans(score: Score) -> list[Finding]:
     """Report octave signs and hairpins that begin more often than they end."""
     text = score.text
+    if "(!" not in text and "(+" not in text:
+        return []
     if not any(_opens_more(text, sign, mark) for mark in "!+" for sign in _SPANS):
         return []
     marks = list(_SPAN.finditer(text))

@@ -264,10 +264,12 @@ def _sounding(voice: Voice, number: int, pitch: int) -> Event | None:
 
 
 def _first_beyond(voice: Voice, part: Instrument) -> tuple[Bar | None, Event | None]:
+    low, high = part.comfort_low, part.comfort_high
     for bar in voice.bars:
         for event in bar.events:
-            if any(not part.comfort_low <= pitch <= part.comfort_high for pitch in event.pitches):
-                return bar, event
+            for pitch in event.pitches:
+                if not low <= pitch <= high:
+                    return bar, event
     return None, None
 
 
