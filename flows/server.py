@@ -32,6 +32,7 @@ PATIENCE = 30.0
 """Seconds that a Prefect server may take to answer: on a busy machine it takes several."""
 STRANGER_PATIENCE = 3.0
 """Seconds that a program on the default port may take, where no Prefect server is seen."""
+DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 OLDEST_SERVER = (3, 8)
 """Older servers lack the leases of concurrency slots that schedules rely on."""
 
@@ -233,6 +234,7 @@ def _start(say: Callable[[str], None]) -> Server:
         say(f"Another program uses port {DEFAULT_PORT}; the Prefect server takes port {port}.")
     say(f"Starting a Prefect server at http://127.0.0.1:{port} (about 20 s the first time)")
     environment = {key: value for key, value in os.environ.items() if key != "PREFECT_API_URL"}
+    environment |= _database()
     command = (sys.executable, "-m", "prefect", "server", "start")
     # What the server writes, its database included, is for its owner only.
     with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as output:
@@ -261,6 +263,25 @@ def _start(say: Callable[[str], None]) -> Server:
         f"A Prefect server could not be started at {url}:\n{tail}",
         f"The whole log is {log}. Is the port free, and can {prefect_home()} be written?",
     )
+
+
+def _database() -> dict[str, str]:
+    """Return the variable that gives the server the database of ``SCOREGATE_DATABASE``.
+
+    Empty where that is not set, or the server's own variable is.
+
+    Raises
+    ------
+    ScoregateError
+        The database can't be reached: told here in one line, before the server starts.
+    """
+    from scoregate.archive import postgres
+
+    where = postgres.address()
+    if where is None or os.environ.get(DATABASE):
+        return {}
+    postgres.connect(where).close()
+    return {DATABASE: where.of_prefect}
 
 
 def _free_port() -> int:

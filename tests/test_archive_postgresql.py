@@ -26,6 +26,8 @@ from scoregate.archive.store import Archive
 from scoregate.archive.verify import verify
 from scoregate.dashboard.app.application import create_app
 from scoregate.errors import ArchiveError, RequestError, ScoregateError
+from scoregate.flows import server as prefect_server
+from scoregate.flows.operations import doctor
 
 pytestmark = pytest.mark.server
 
@@ -355,6 +357,23 @@ def test_the_address_for_prefect():
     assert "p%40ss" not in repr(given)
     with pytest.raises(RequestError):
         postgres.parse("scores.example.org")
+
+
+def test_prefect_is_given_the_same_database(server, tmp_path, monkeypatch):
+    own = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
+    monkeypatch.delenv(own, raising=False)
+    expected = server.url.replace("postgresql:", "postgresql+asyncpg:")
+    assert prefect_server._database() == {own: expected}
+    check = doctor._catalog(tmp_path)
+    assert (check.level, check.found) == ("ok", f"PostgreSQL, 127.0.0.1:{server.port}/postgres")
+    monkeypatch.setenv(own, "sqlite+aiosqlite:///own.db")
+    assert prefect_server._database() == {}
+    monkeypatch.delenv(own)
+    monkeypatch.setenv(SETTING, wrong_password(server.url))
+    with pytest.raises(DatabaseFault, match="refuses"):
+        prefect_server._database()
+    monkeypatch.delenv(SETTING)
+    assert prefect_server._database() == {}
 
 
 ADDRESSES = (

@@ -62,6 +62,7 @@ def examine(folder: Path) -> Iterator[Check]:
     yield _kernels()
     yield from _renderers()
     out, inbox = plan.folders(planned)
+    yield _guarded("catalog", partial(_catalog, folder / out))
     yield from _folders(folder, out, inbox)
     yield from _backup(folder, out, planned)
     yield _private()
@@ -168,6 +169,16 @@ def _renderers() -> Iterator[Check]:
         program or "fluidsynth is not installed: no audio previews (`--audio`).",
         "" if program else "Install the system's packages fluidsynth and fluid-soundfont-gm.",
     )
+
+
+def _catalog(out: Path) -> Check:
+    from scoregate.archive import catalog, postgres
+    from scoregate.archive.store import Archive
+
+    place = catalog.of(Archive(out))
+    place.check()
+    kind = "PostgreSQL" if postgres.address() else "SQLite"
+    return Check("catalog", "ok", f"{kind}, {place.shown}")
 
 
 def _folders(folder: Path, out: str, inbox: str) -> Iterator[Check]:
