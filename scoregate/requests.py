@@ -515,8 +515,9 @@ class TrainRequest(Request):
 
     source: str = Field(
         default="bach-chorales",
-        description="A folder of scores, `bach-chorales` or `fiddle-tunes`; for the LSTM "
-        "`bach-chorales`, `oneill`, `ryan` and `aird`, and several separated by commas.",
+        description="A folder of scores, `bach-chorales` or `fiddle-tunes`, or several with commas "
+        "and shares: `bach-chorales=0.7,my-scores=0.3`. For the LSTM `bach-chorales`, `oneill`, "
+        "`ryan` and `aird`, and several separated by commas.",
     )
     model: Literal["notagen", "lstm"] = Field(default="notagen", description="Kind of model.")
     folder: PathText = Field(default="training", description="The project's folder.")
@@ -532,7 +533,8 @@ class TrainRequest(Request):
     )
     style: str = Field(
         default="",
-        description="The prompt that will ask for what is learnt. Left out: Bach chorales; for the "
+        description="The prompt that will ask for what is learnt. Pieces below a folder "
+        "`Period_Composer_Instrumentation` have that style. Left out: Bach chorales; for the "
         "LSTM that of a collection, or Unknown/Unknown/Keyboard.",
     )
     settings: str | None = Field(

@@ -7,9 +7,8 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from scoregate import styles
 from scoregate.errors import ArchiveError, RequestError
-from scoregate.notagen.training import project
+from scoregate.notagen.training import mixture, project
 from scoregate.notagen.training.project import Evaluation, Prepared
 from scoregate.notagen.training.train import Progress, Run
 from scoregate.progress import report
@@ -28,7 +27,6 @@ def collect(request: TrainRequest) -> Prepared:
     ArchiveError
         The folder can't be made.
     """
-    style = styles.parse(request.style)
     folder = Path(request.folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -36,12 +34,12 @@ def collect(request: TrainRequest) -> Prepared:
         raise ArchiveError(
             f"The folder {folder} can't be made: {error.strerror}.", "Name another with --folder."
         ) from error
-    corpus = project.collect_scores(
+    return mixture.prepare_sources(
         request.source,
         folder,
+        request.style,
         on_file=lambda done: report("converting", done, None, f"{done} scores"),
     )
-    return project.prepare(corpus, (style.period, style.composer, style.instrumentation))
 
 
 @task(name="train", task_run_name="train with seed {seed}", cache_policy=NO_CACHE)
@@ -123,6 +121,6 @@ def write(
         prepared,
         evaluation,
         request.name,
-        request.trained_on or f"{Path(request.source).name}{start}",
+        request.trained_on or mixture.told(mixture.read_sources(request.source)) + start,
     )
     return {kind: str(path) for kind, path in paths.items()}

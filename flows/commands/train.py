@@ -20,6 +20,8 @@ HELP = """Train on your scores, or fine-tune any NotaGen weights; goes on after 
     scoregate train my-scores/ --from notagenx.pth --style 'Romantic/Chopin, Frederic/Keyboard'
     scoregate train bach-chorales --folder chorales       how the embedded model was made
     scoregate train fiddle-tunes --settings fiddle        three collections, a style each
+    scoregate train bach-chorales=0.7,my-scores=0.3       several corpora with shares
+    scoregate train bach-chorales --from embedded --settings preferences    tuned by a judge
     scoregate train oneill,ryan,aird --model lstm         how the embedded LSTM was made
 
 A folder may hold MusicXML, MXL, ABC and MIDI. What does not convert is named. The project's

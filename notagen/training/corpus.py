@@ -51,6 +51,8 @@ class Corpus:
         By piece, where a corpus has several.
     not_trained : dict of str to str
         Pieces that are left out of the training side alone, with the reason.
+    places : dict of str to str
+        Path of each piece's file, where it came from a folder.
     """
 
     texts: dict[str, str]
@@ -58,6 +60,7 @@ class Corpus:
     style: Style | None = None
     styles: dict[str, Style] = field(default_factory=dict)
     not_trained: dict[str, str] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -129,7 +132,7 @@ def collect(
                 raise ConversionError("the same music as another file")
             seen.add(digest)
             name = path.name if path.name not in corpus.texts else str(path)
-            corpus.texts[name] = text
+            corpus.texts[name], corpus.places[name] = text, str(path)
         except ConversionError as error:
             corpus.losses.append(Loss(path.name, str(error)))
         if on_file:

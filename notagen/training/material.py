@@ -56,9 +56,9 @@ class Material:
         The prompt.
     limit : int
         Most patches of an example.
-    compass : tuple of int or None
-        Lowest and highest MIDI pitch that a transposed piece may reach: keys in which its
-        voices would leave it are not drawn.
+    compasses : dict of str to tuple of int, optional
+        By piece, lowest and highest MIDI pitch that it may reach when it is transposed: keys in
+        which its voices would leave it are not drawn.
     corpus_keys : bool
         Draw key signatures as often as the texts have them; otherwise every signature that a piece
         can reach is as likely.
@@ -70,6 +70,10 @@ class Material:
         Most bytes of encoded pieces that are kept.
     styles : dict of str to tuple of str, optional
         Prompts of the pieces that have another one than ``style``, by name.
+    sources : dict of str to str, optional
+        The corpus of each piece. Keys follow each corpus by itself.
+    shares : dict of str to float, optional
+        How often a piece of each corpus is drawn; without them every piece is as likely.
     """
 
     def __init__(
@@ -77,27 +81,41 @@ class Material:
         texts: dict[str, str],
         style: tuple[str, str, str] | None,
         limit: int = 512,
-        compass: tuple[int, int] | None = None,
         *,
+        compasses: Mapping[str, tuple[int, int]] | None = None,
         corpus_keys: bool = False,
         rare_keys: float = RARE_KEYS,
         triple: float = 1.0,
         cache_bytes: int = CACHE_BYTES,
         styles: Mapping[str, tuple[str, str, str]] | None = None,
+        sources: Mapping[str, str] | None = None,
+        shares: Mapping[str, float] | None = None,
     ) -> None:
         self.limit = limit
-        self.compass = compass
+        self.compasses = compasses or {}
         self.texts = texts
         self.names = sorted(texts)
         self.style = style
         self.styles = styles or {}
         self.above = voices_above(list(texts.values()))
-        self._keys = key_shares(texts.values(), rare_keys) if corpus_keys else None
         self._rare = rare_keys
+        self.sources = sources or {}
+        self._keys: dict[str, dict[int, float]] = {}
+        if corpus_keys:
+            for group in {self._group(name) for name in self.names}:
+                own = [texts[name] for name in self.names if self._group(name) == group]
+                self._keys[group] = key_shares(own, rare_keys)
         chances = np.array([triple if TRIPLE.search(texts[n]) else 1.0 for n in self.names])
+        for group, share in (shares or {}).items():
+            own = np.array([self._group(name) == group for name in self.names])
+            chances[own] *= share / max(chances[own].sum(), 1e-9)
         self._chances = np.cumsum(chances / max(chances.sum(), 1e-9))
         self._encoded = Cache(cache_bytes)
         self._moves: dict[str, list[tuple[int, int]]] = {}
+
+    def _group(self, name: str) -> str:
+        """Return the corpus of a piece."""
+        return self.sources.get(name, "")
 
     def piece(self, name: str, fifths: int = 0, octaves: int = 0) -> Example:
         """Return a piece moved by so many fifths, the nearest way, and by octaves."""
@@ -120,8 +138,9 @@ class Material:
         at = int(np.searchsorted(self._chances, rng.random(), side="right"))
         name = self.names[min(at, len(self.names) - 1)]
         if name not in self._moves:
-            self._moves[name] = moves_within(self.texts[name], self.compass)
-        fifths, octaves = self._choose(self.texts[name], self._moves[name], rng)
+            self._moves[name] = moves_within(self.texts[name], self.compasses.get(name))
+        keys = self._keys.get(self._group(name))
+        fifths, octaves = self._choose(self.texts[name], self._moves[name], rng, keys)
         whole = self.piece(name, fifths, octaves)
         if len(whole.patches) <= self.limit:
             return whole
@@ -136,20 +155,26 @@ class Material:
         def make() -> Example:
             text = chorale(number)
             own = np.random.default_rng((number, 7))
-            move = self._choose(text, moves_within(text, self.compass), own)
+            compass = next(iter(self.compasses.values()), None)
+            keys = next(iter(self._keys.values()), None)
+            move = self._choose(text, moves_within(text, compass), own, keys)
             return self._encode(stream_text(transpose_text(text, *move), self.style))
 
         return self._encoded.get(("rules", number), make)
 
     def _choose(
-        self, text: str, moves: list[tuple[int, int]], rng: np.random.Generator
+        self,
+        text: str,
+        moves: list[tuple[int, int]],
+        rng: np.random.Generator,
+        keys: Mapping[int, float] | None,
     ) -> tuple[int, int]:
         """One of the moves: each as likely, or as the corpus has the keys they lead to."""
-        if self._keys is None:
+        if keys is None:
             return moves[int(rng.integers(len(moves)))]
         home = signature_of(text)
         # A tune whose own key leads out of the compass may only reach keys with a share of 0.
-        shares = (self._keys.get(home + fifths, self._rare) for fifths, _ in moves)
+        shares = (keys.get(home + fifths, self._rare) for fifths, _ in moves)
         chances = np.array([max(share, 1e-9) for share in shares])
         return moves[int(rng.choice(len(moves), p=chances / chances.sum()))]
 

@@ -74,7 +74,8 @@ class Prepared:
 
     ``small`` says that there were too few tunes to hold any back: validation and test then
     repeat the training pieces, and their figures say nothing about new music. ``style`` is that
-    of the pieces that ``styles`` does not name.
+    of the pieces that ``styles`` does not name. ``sources`` names the corpus of each piece and
+    ``shares`` those of the corpora, where there are several.
     """
 
     style: Style
@@ -84,10 +85,20 @@ class Prepared:
     losses: list[Loss] = field(default_factory=list)
     small: bool = False
     styles: dict[str, Style] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+    shares: dict[str, float] = field(default_factory=dict)
 
     def material(self, side: dict[str, str], limit: int, **more: Any) -> Material:
         """Return the pieces of a side as training material; see :class:`Material`."""
-        return Material(side, self.style, limit, styles=self.styles, **more)
+        compasses = {
+            name: COMPASSES[style]
+            for name in side
+            if (style := self.styles.get(name, self.style)) in COMPASSES
+        }
+        return Material(
+            side, self.style, limit, styles=self.styles, compasses=compasses,
+            sources=self.sources, shares=self.shares, **more,
+        )  # fmt: skip
 
     def streams(self, side: dict[str, str]) -> list[str]:
         """Return the pieces of a side as the model is to write them."""
@@ -96,7 +107,9 @@ class Prepared:
     @property
     def every_style(self) -> list[Style]:
         """Each style once."""
-        return sorted(set(self.styles.values())) or [self.style]
+        pieces = {**self.train, **self.validation, **self.test}
+        found = {self.styles.get(name, self.style) for name in pieces}
+        return sorted(found) or [self.style]
 
 
 @dataclass(slots=True)
@@ -297,7 +310,7 @@ def train_model(
         # Small models lose more by waiting for a second thread than it gives.
         torch.set_num_threads(threads or 1)
     material = prepared.material(
-        prepared.train, settings.length, compass=COMPASSES.get(prepared.style),
+        prepared.train, settings.length,
         corpus_keys=settings.corpus_keys, rare_keys=settings.rare_keys, triple=settings.triple,
     )  # fmt: skip
     settings = replace(settings, above=material.above)
