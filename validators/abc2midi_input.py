@@ -178,7 +178,7 @@ def _edits(score: Score) -> tuple[Edits, int]:
             for event in bar.events:
                 if event.grace:
                     continue
-                before = pending.pop(event.overlay, None)
+                before = pending.pop(event.overlay, None) if pending else None
                 if before is not None:
                     untied += before.meet(event, score, edits)
                 if event.tied_to:

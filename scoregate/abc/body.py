@@ -30,7 +30,6 @@ MAX_EVENTS = 400_000
 """Notes, rests and bars of one tune; the largest real pieces have about 30,000."""
 
 
-_RESTING = re.compile(r"([zx]\d{0,3})\|")
 _TRAILING_BAR = re.compile(r"[|:\]]+$")
 
 
@@ -287,16 +286,6 @@ class Body:
     def _cell(self, voice: VoiceReader, line: str, start: int, stop: int, number: int) -> None:
         before, events = len(voice.bars), voice.event_count
         voice.row = self.row
-        resting = (
-            _RESTING.fullmatch(line, start, stop) if line.startswith(("z", "x"), start) else None
-        )
-        ticks = voice.tokens.rests.get(resting[1]) if resting is not None else None
-        if resting is not None and ticks is not None:
-            # Most cells of large scores: spared the way through the lexer.
-            voice.rest(ticks, resting[1], number, start + 1)
-            voice.close("|", number, stop)
-            self.total += 2
-            return
         voice.music(line, start, stop, number)
         if voice.tuplet_left and not voice.opened:
             voice.fault("tuplet-open", "a tuplet without notes", number, stop)
