@@ -2,9 +2,11 @@
 
     python benchmarks/tunes.py --weights FILE [--count 120] > benchmarks/results/tunes.md
 
-Pieces are generated as the model writes them: no line is judged or resampled. Real tunes are those
-of the test side, which training has not seen. The copied run is the longest run of bars, in any
-key, that a training tune has too.
+One set is as the model writes it: no line is judged or resampled. Another one is what
+``scoregate produce`` writes, lines resampled by the judge of tunes. Real tunes are those of the
+test side, which training has not seen. The copied run is the longest run of bars, in any key, that
+a training tune has too. The gates are asked with the profile of ``scoregate produce`` and with that
+of collections of folk tunes.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from scoregate.notagen.training.corpus import CHORALE_STYLE
 from scoregate.notagen.training.measures import CopyIndex, measure
 from scoregate.notagen.training.project import collect_scores, prepare
 from scoregate.sampling import Sampling
+from scoregate.validators.counterpoint_judge import line_judge
 from scoregate.validators.examination import examine
 
 SEEDS = (1, 2, 3)
@@ -44,17 +47,8 @@ def main() -> None:
     copies = CopyIndex(prepared.train.values())
     engine = notagen.load(asked.weights, device="cpu", threads=1)
     styles = [str(style) for style in engine.styles or ()]
-    each = asked.count // len(SEEDS)
-    drawn: list[tuple[str, str]] = []
-    for seed in SEEDS:
-        prompts = [styles[i % len(styles)] for i in range(each)]
-        made = engine.generate(
-            prompts,
-            seeds=[seed * 100_000 + i for i in range(each)],
-            sampling=Sampling(temperature=1.0, top_p=0.9, top_k=9),
-            limits=Limits(max_steps=400),
-        )
-        drawn += list(zip(prompts, (piece.raw for piece in made), strict=True))
+    drawn = generate(engine, styles, asked.count, judged=False)
+    judged = generate(engine, styles, asked.count, judged=True)
     names = sorted(prepared.test)
     random.Random(1).shuffle(names)
     real = [
@@ -66,21 +60,43 @@ def main() -> None:
         f"`python benchmarks/tunes.py --weights {asked.weights} --count {asked.count}` on {head}.\n"
     )
     print(
-        f"{len(drawn)} tunes of the weights, T 1.0, top_k 9, top_p .9, seeds of three thousands, "
+        f"{len(drawn)} tunes of the weights a column, T 1.0, top_k 9, top_p .9, three seeds; "
+        f"{len(real)} real tunes of the test side. Intervals: Wilson's, 95 %.\n"
     )
-    print(f"raw; {len(real)} real tunes of the test side. Intervals: Wilson, 95 %.\n")
-    rows = {"written": _rows(drawn, copies), "real": _rows(real, copies)}
-    print("| measure | written | real |\n|---|---|---|")
+    sets = {"raw": drawn, "with the line judge": judged, "real": real}
+    rows = {name: _rows(pieces, copies) for name, pieces in sets.items()}
+    print("| measure | " + " | ".join(rows) + " |\n" + "|---" * (len(rows) + 1) + "|")
     for name in rows["real"]:
-        print(f"| {name} | {rows['written'][name]} | {rows['real'][name]} |")
+        print(f"| {name} | " + " | ".join(found[name] for found in rows.values()) + " |")
+
+
+def generate(
+    engine: notagen.Engine, styles: list[str], count: int, *, judged: bool
+) -> list[tuple[str, str]]:
+    """Return pieces with their styles, the styles taken in turn."""
+    each = count // len(SEEDS)
+    drawn: list[tuple[str, str]] = []
+    for seed in SEEDS:
+        prompts = [styles[i % len(styles)] for i in range(each)]
+        made = engine.generate(
+            prompts,
+            seeds=[seed * 100_000 + i for i in range(each)],
+            sampling=Sampling(temperature=1.0, top_p=0.9, top_k=9),
+            limits=Limits(max_steps=None if judged else 400),
+            accept_line=line_judge(styles[0]) if judged else None,
+        )
+        drawn += list(zip(prompts, (piece.raw for piece in made), strict=True))
+    return drawn
 
 
 def _rows(pieces: list[tuple[str, str]], copies: CopyIndex) -> dict[str, str]:
     """Return the measures of a set as text."""
-    passed, found, runs, texts = 0, [], [], set()
+    found, runs, texts = [], [], set()
+    passed = dict.fromkeys(("notagen", "folk"), 0)
     for style, text in pieces:
-        seen = examine(text, style=style, profile="folk")
-        passed += seen.verdict().status.value == "passed"
+        for profile in passed:
+            seen = examine(text, style=style, production=True, profile=profile)
+            passed[profile] += seen.verdict().status.value == "passed"
         finished = finish(text).text
         tune: TuneMeasures | None = measure_tune(finished)
         if tune is not None:
@@ -92,7 +108,8 @@ def _rows(pieces: list[tuple[str, str]], copies: CopyIndex) -> dict[str, str]:
     strains = [length for tune in found for length in tune.strains]
     square = sum(length in (4, 8, 16) for length in strains)
     return {
-        "passes the gates (folk)": _share(passed, len(pieces)),
+        "passes the gates of production": _share(passed["notagen"], len(pieces)),
+        "passes the gates, profile folk": _share(passed["folk"], len(pieces)),
         "ends on the tonic": _share(sum(tonic), len(tonic)),
         "bars in metre": f"{statistics.mean(tune.in_metre for tune in found):.3f}",
         "strains of 4, 8 or 16 bars": _share(square, len(strains)),
