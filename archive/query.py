@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from scoregate.archive import measure_order
 from scoregate.archive.dialects import Connection, Dialect
 from scoregate.errors import RequestError
 
@@ -102,13 +103,14 @@ def rows(
         query = f"SELECT pieces.* FROM pieces {joined} WHERE {where} ORDER BY {order}"
         return [dict(row) for row in connection.execute(query, given)]
     # The page is cut out of the index first; whole rows are read for that page alone.
-    page = f"SELECT number FROM pieces {joined} WHERE {where}"
+    window = (EVERY if limit is None else limit, offset)
     if joined and not values:
         # Every piece that has the measure: its entries alone are read.
-        page = "SELECT piece AS number FROM measures AS sorted WHERE name = ?"
-    window = (EVERY if limit is None else limit, offset)
-    numbers = connection.execute(f"{page} ORDER BY {order} LIMIT ? OFFSET ?", [*given, *window])
-    return _in_order(connection, [row[0] for row in numbers])
+        numbers = measure_order.numbers(connection, *sort_values, sort.startswith("-"), *window)
+    else:
+        page = f"SELECT number FROM pieces {joined} WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?"
+        numbers = [row[0] for row in connection.execute(page, [*given, *window])]
+    return _in_order(connection, numbers)
 
 
 def _in_order(connection: Connection, numbers: Sequence[int]) -> list[dict[str, Any]]:
@@ -249,8 +251,7 @@ def _order(sort: str) -> tuple[str, str, Sequence[Any]]:
             f"Take one of {', '.join(SORTS)}, or measure:NAME.",
         )
     joined = "JOIN measures AS sorted ON sorted.piece = pieces.number AND sorted.name = ?"
-    direction = "DESC NULLS LAST" if sort.startswith("-") else "ASC NULLS FIRST"
-    return joined, f"sorted.value {direction}, number", (name,)
+    return joined, measure_order.order_of(sort.startswith("-")), (name,)
 
 
 def _search(dialect: Dialect, text: str) -> Iterator[_Condition]:

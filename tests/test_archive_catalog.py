@@ -1,10 +1,12 @@
 """The catalog: rows come with the pieces, queries answer, and it can be rebuilt."""
 
+import random
 import sqlite3
+from pathlib import Path
 
 import pytest
 
-from scoregate.archive import catalog, catalog_file, query, schema
+from scoregate.archive import catalog, catalog_file, measure_order, query, schema
 from scoregate.archive.dialects import FAULTS
 from scoregate.archive.query import Filter
 from scoregate.archive.records import PieceReport, RunRecord
@@ -313,3 +315,47 @@ def test_readers_cannot_write(archive_for_reading):
         pytest.raises(FAULTS, match=r"read-?only"),
     ):
         connection.execute("DELETE FROM pieces")
+
+
+@pytest.mark.parametrize("values", ["all differ", "many alike", "some undefined"])
+@pytest.mark.parametrize("descending", [True, False])
+def test_a_page_by_a_measure_is_the_same_with_a_bound_from_a_sample(
+    monkeypatch, values, descending
+):
+    chance = random.Random(3)
+    made = {
+        "all differ": lambda: chance.gauss(4, 1),
+        "many alike": lambda: float(chance.randint(0, 3)),
+        "some undefined": lambda: chance.choice((None, chance.random())),
+    }[values]
+    entries = [("groove", number, made()) for number in range(1, 601)]
+
+    def fill(connection) -> int:
+        for _, number, value in entries:
+            row = dict.fromkeys(schema.piece_row(PieceReport(status="passed"), Path()), "")
+            row |= {"id": str(number), "warnings": 0}
+            connection.execute(
+                f"INSERT INTO pieces VALUES ({', '.join('?' * (len(row) + 1))})",
+                (number, *row.values()),
+            )
+            connection.execute("INSERT INTO measures VALUES (?, 'groove', ?)", (number, value))
+        return len(entries)
+
+    monkeypatch.setattr(measure_order, "SAMPLED", 60)
+    lowest = float("-inf")
+    expected = sorted(
+        entries,
+        key=lambda entry: lowest if entry[2] is None else entry[2],
+        reverse=descending,  # a stable sort: alike values stay in the order of their numbers
+    )
+    connection = catalog_file.in_memory(fill)
+    assert measure_order._bound(connection, "groove", descending, 10) is not None
+    sort = f"{'-' * descending}measure:groove"
+    for offset in (0, 7, 590):
+        found = query.rows(connection, sort=sort, limit=10, offset=offset)
+        page = [number for _, number, _ in expected[offset : offset + 10]]
+        assert [row["number"] for row in found] == page
+    # A sample may promise more than there is.
+    monkeypatch.setattr(measure_order, "_bound", lambda *_: (99.0 if descending else -99.0,))
+    found = query.rows(connection, sort=sort, limit=10)
+    assert [row["number"] for row in found] == [number for _, number, _ in expected[:10]]
