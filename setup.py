@@ -20,11 +20,14 @@ kernels = Extension(
     optional=True,
 )
 
+LOOPS = ("module", "read_notes", "collect", "spread", "numbers")
+
 loops = Extension(
     "scoregate._loops",
-    [f"scoregate/csrc/{name}.c" for name in ("module", "read_notes", "collect", "numbers")],
+    [f"scoregate/csrc/{name}.c" for name in LOOPS],
     depends=["scoregate/csrc/loops.h"],
-    extra_compile_args=["-O3"],
+    # Python rounds every product; fused operations would not.
+    extra_compile_args=["-O3", "-ffp-contract=off"],
     # Without it the reader and the gates run the same loops in Python.
     optional=True,
 )

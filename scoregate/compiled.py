@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,6 +54,37 @@ class Loops(Protocol):
             Whether each note begins, then whether it is a grace note.
         lengths : bytearray
             Of the bars, as float64.
+        """
+        ...
+
+    def slices(self, *columns: NDArray[Any]) -> None:
+        """Add notes to the slices of their bars.
+
+        Parameters
+        ----------
+        *columns : ndarray
+            Bar, pitch, onset, end and grace of the notes; the length of each bar; and the
+            slices as uint64, two for each (:func:`scoregate.validators.analysis.sounding.slices`).
+
+        Raises
+        ------
+        ValueError
+            The arrays do not belong together.
+        """
+        ...
+
+    def voice_sets(self, *columns: NDArray[Any]) -> None:
+        """Add notes to the beats on which they sound.
+
+        Parameters
+        ----------
+        *columns : ndarray
+            As ``_spread`` of :mod:`scoregate.validators.analysis.chords` takes them.
+
+        Raises
+        ------
+        ValueError
+            The arrays do not belong together.
         """
         ...
 

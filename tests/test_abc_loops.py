@@ -16,7 +16,7 @@ from scoregate.abc.note_tokens import tokens_of
 from scoregate.abc.reader import read
 from scoregate.abc.score import Event
 from scoregate.compiled import loops
-from scoregate.validators.analysis import dtw, midi_counts, sounding
+from scoregate.validators.analysis import chords, dtw, midi_counts, sounding
 
 needs_loops = pytest.mark.skipif(loops is None, reason="nothing was compiled here")
 
@@ -75,6 +75,23 @@ def test_notes_are_collected_alike(monkeypatch):
 
 
 @needs_loops
+def test_notes_are_spread_alike(monkeypatch):
+    texts = [*SEEDS, *(f"{ORDINARY}{music}\n[M:6/8]{music}\n" for music in MUSIC)]
+    scores = [finish(text).score() for text in texts]
+
+    def spread():
+        for score in scores:
+            score.derived.clear()
+            sets, lows = chords.voice_sets(score)[0], chords.lowest_pitches(score)
+            yield [array.tolist() for array in (sounding.slices(score), sets, lows)]
+
+    compiled = list(spread())
+    monkeypatch.setattr(sounding, "loops", None)
+    monkeypatch.setattr(chords, "loops", None)
+    assert list(spread()) == compiled
+
+
+@needs_loops
 @pytest.mark.parametrize("count", [2, 30])  # few pairs are compared without a table of all kinds
 def test_bars_are_warped_alike(count, monkeypatch):
     rng = np.random.default_rng(3)
@@ -121,6 +138,12 @@ def test_loops_refuse_what_they_were_not_made_for():
     one_bar, pair = np.zeros((1, 16, 2), np.uint64), np.array([7])
     with pytest.raises(ValueError, match="belong together"):
         loops.warp(one_bar, 16, 2, pair, pair, np.zeros(1, np.int32))
+    with pytest.raises(ValueError, match="belong together"):
+        loops.slices(pair, pair, *np.zeros((2, 1)), np.array([False]), np.ones(1), one_bar)
+    with pytest.raises(ValueError, match="belong together"):
+        loops.voice_sets(*[pair] * 3, *np.zeros((2, 1)), np.ones(1), pair, pair, pair)
+    with pytest.raises(TypeError, match="too few"):
+        loops.slices(pair)
 
 
 @needs_loops

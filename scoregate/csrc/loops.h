@@ -41,6 +41,8 @@ PyObject *loops_bind_reader(PyObject *module, PyObject *args);
 PyObject *loops_read_notes(PyObject *module, PyObject *args);
 PyObject *loops_bind_score(PyObject *module, PyObject *args);
 PyObject *loops_collect(PyObject *module, PyObject *args);
+PyObject *loops_slices(PyObject *module, PyObject *args);
+PyObject *loops_voice_sets(PyObject *module, PyObject *args);
 PyObject *loops_warp(PyObject *module, PyObject *args);
 PyObject *loops_count_notes(PyObject *module, PyObject *args);
 

@@ -30,6 +30,8 @@ static PyMethodDef methods[] = {
      "Take the classes Event, Bar, Voice and Fraction."},
     {"collect", loops_collect, METH_VARARGS,
      "Return the notes of voices as arrays of bytes, and the lengths of the bars."},
+    {"slices", loops_slices, METH_VARARGS, "Spread notes over the slices of their bars."},
+    {"voice_sets", loops_voice_sets, METH_VARARGS, "Spread notes over the beats of the piece."},
     {"warp", loops_warp, METH_VARARGS, "Compute the distances of pairs of bars."},
     {"count_notes", loops_count_notes, METH_VARARGS,
      "Return the notes and the ticks of one track of a MIDI file; None where it breaks off."},

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoregate.abc.score import Score
+from scoregate.compiled import loops
 from scoregate.errors import GateError
 from scoregate.theory import SEVENTHS, TRIADS, parts_of_chords
 from scoregate.validators.analysis.sounding import notes
@@ -68,21 +69,50 @@ def voice_sets(score: Score) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
             "Cut it into its movements.",
         )
     sets = np.zeros((voices, beats), dtype=np.int16)
-    real = ~sounding.grace
-    bar = sounding.bar[real]
-    begin = np.ceil(sounding.onset[real] / steps[bar] - 1e-6).astype(np.int64)
-    end = np.minimum(np.ceil(sounding.end[real] / steps[bar] - 1e-6).astype(np.int64), counts[bar])
-    span = np.maximum(end - begin, 0)
-    note = np.repeat(np.arange(len(bar)), span)
-    offset = np.arange(len(note)) - np.repeat(np.cumsum(span) - span, span)
-    bits = np.left_shift(1, sounding.pitch[real] % 12).astype(np.int16)
-    place = (sounding.voice[real][note], first[bar[note]] + begin[note] + offset)
-    np.bitwise_or.at(sets, place, bits[note])
     lows = np.full((voices, beats), SILENT, dtype=np.int16)
-    np.minimum.at(lows, place, sounding.pitch[real][note].astype(np.int16))
+    spread = _spread if loops is None else loops.voice_sets
+    real = ~sounding.grace
+    columns = sounding.voice, sounding.bar, sounding.pitch, sounding.onset, sounding.end
+    spread(*[column[real] for column in columns], steps, first, sets, lows)
     score.derived["voice_lows"] = lows
     known = score.derived["voice_sets"] = sets, np.repeat(np.arange(len(lengths)), counts)
     return known
+
+
+# More than six parameters: five columns of notes, and what belongs to the bars.
+def _spread(
+    voice: NDArray[np.int64],
+    bar: NDArray[np.int64],
+    pitch: NDArray[np.int64],
+    onset: NDArray[np.float64],
+    end: NDArray[np.float64],
+    steps: NDArray[np.float64],
+    first: NDArray[np.int64],
+    sets: NDArray[np.int16],
+    lows: NDArray[np.int16],
+) -> None:
+    """Add notes to the sets and the lowest pitches of the beats on which they sound.
+
+    Parameters
+    ----------
+    voice, bar, pitch, onset, end : ndarray, shape (notes,)
+        As in :class:`scoregate.validators.analysis.sounding.Notes`.
+    steps : ndarray of float64, shape (bars,)
+        Length of a beat.
+    first : ndarray of int64, shape (bars + 1,)
+        Index of the first beat of each bar, and the number of all beats.
+    sets, lows : ndarray of int16, shape (voices, beats)
+    """
+    counts = np.diff(first)
+    begin = np.ceil(onset / steps[bar] - 1e-6).astype(np.int64)
+    stop = np.minimum(np.ceil(end / steps[bar] - 1e-6).astype(np.int64), counts[bar])
+    span = np.maximum(stop - begin, 0)
+    note = np.repeat(np.arange(len(bar)), span)
+    offset = np.arange(len(note)) - np.repeat(np.cumsum(span) - span, span)
+    bits = np.left_shift(1, pitch % 12).astype(np.int16)
+    place = (voice[note], first[bar[note]] + begin[note] + offset)
+    np.bitwise_or.at(sets, place, bits[note])
+    np.minimum.at(lows, place, pitch[note].astype(np.int16))
 
 
 def lowest_pitches(score: Score) -> NDArray[np.int16]:

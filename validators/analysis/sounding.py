@@ -156,6 +156,18 @@ def slices(score: Score) -> NDArray[np.uint64]:
     all_notes = notes(score)
     lengths = all_notes.bar_length
     result = np.zeros((len(lengths) * SLICES, 2), dtype=np.uint64)
+    if loops is not None:
+        times = all_notes.onset, all_notes.end
+        loops.slices(all_notes.bar, all_notes.pitch, *times, all_notes.grace, lengths, result)
+    else:
+        _spread(all_notes, result)
+    known = score.derived["slices"] = result.reshape(len(lengths), SLICES, 2)
+    return known
+
+
+def _spread(all_notes: Notes, result: NDArray[np.uint64]) -> None:
+    """Add the notes to the slices of all bars, in Python."""
+    lengths = all_notes.bar_length
     real = ~all_notes.grace & (all_notes.pitch >= 0) & (all_notes.pitch < 128)
     bar, pitch = all_notes.bar[real], all_notes.pitch[real]
     scale = SLICES / np.maximum(lengths[bar], _NEARLY)
@@ -168,8 +180,6 @@ def slices(score: Score) -> NDArray[np.uint64]:
     row = bar[note] * SLICES + first[note] + step
     bits = np.left_shift(np.uint64(1), (pitch & 63).astype(np.uint64))
     np.bitwise_or.at(result, (row, pitch[note] >> 6), bits[note])
-    known = score.derived["slices"] = result.reshape(len(lengths), SLICES, 2)
-    return known
 
 
 def beginnings(score: Score) -> NDArray[np.uint64]:
