@@ -182,20 +182,21 @@ def by_semitone(score: Score, voices: NDArray[np.bool_]) -> Misfit | None:
     if here is None:
         return None
     sets = here.sets
+    turned = np.stack([(sets << move % 12 | sets >> -move % 12) & 4095 for move in _SEMITONES])
+    moved = _fit(turned | here.others, here.together) / np.maximum(here.count, 1)
+    gain = moved - here.written
+    enough = (here.count >= LEAST) & (gain * here.count >= FEWEST) & (moved >= AGREEING)
+    if not enough.any():
+        return None
     own = np.count_nonzero(sets[:, :, None] >> _CLASSES & 1, axis=1)
     rest = own.sum(axis=0) - own
     log_share = np.log((rest + 0.5) / (rest.sum(axis=1, keepdims=True) + 6))
     size = np.maximum(own.sum(axis=1), 1)
     likely = (own * log_share).sum(axis=1) / size
-    turned = np.stack([(sets << move % 12 | sets >> -move % 12) & 4095 for move in _SEMITONES])
-    moved = _fit(turned | here.others, here.together) / np.maximum(here.count, 1)
-    gain = moved - here.written
     turned_share = log_share[:, _TURNED_CLASSES].swapaxes(0, 1)
     nearer = (own * turned_share).sum(axis=2) / size - likely
-    tonal = (nearer >= LIKENESS) & (moved >= AGREEING)
     clear = (nearer > 0) & (moved >= RESTORED) & (gain >= CLEAR)
-    enough = (here.count >= LEAST) & (gain * here.count >= FEWEST)
-    gain = np.where(enough & (tonal | clear), gain, -1.0)
+    gain = np.where(enough & ((nearer >= LIKENESS) | clear), gain, -1.0)
     best: Misfit | None = None
     for turn, move in enumerate(_SEMITONES):
         row = int(gain[turn].argmax())
