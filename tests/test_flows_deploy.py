@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from scoregate.archive import postgres
+
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "deploy"
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
@@ -103,6 +105,22 @@ def test_the_compose_file_is_read_by_compose():
         env={"PATH": "/usr/bin:/bin", "SCOREGATE_PASSWORD": "p", "SCOREGATE_TOKEN": "t"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+def test_the_postgresql_file_gives_prefect_and_the_catalog_one_database():
+    above = yaml.safe_load((DEPLOY / "compose.postgres.yaml").read_text())
+    services = above["services"]
+    assert set(services) - {"database"} <= set(compose()["services"])
+    assert "ports" not in services["database"]
+    secret = "${SCOREGATE_DATABASE_PASSWORD:?set a password}"
+    filled_in = {
+        name: {key: value.replace(secret, "p") for key, value in each["environment"].items()}
+        for name, each in services.items()
+    }
+    of_server = filled_in["server"]["PREFECT_SERVER_DATABASE_CONNECTION_URL"]
+    for name in ("worker", "dashboard", "monitor"):
+        assert postgres.parse(filled_in[name][postgres.SETTING]).of_prefect == of_server
+    assert of_server.endswith(f"@database/{filled_in['database']['POSTGRES_DB']}")
 
 
 def test_the_container_file_copies_what_is_there_and_runs_as_a_user():

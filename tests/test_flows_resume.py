@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -220,3 +221,50 @@ def test_a_server_that_goes_away_does_not_end_the_run(prefect_server, tmp_path):
     assert len(stderr.splitlines()) < 12, stderr
     assert list(verify(Archive(tmp_path))) == []
     assert not list(tmp_path.glob("runs/*/work"))
+
+
+LIMITED = """
+import signal, sys, time
+from scoregate.flows import produce as line, scheduled, server
+from scoregate.requests import ProduceRequest
+
+line.BATCH = 2
+archive = line.archive_pieces
+
+def archive_until_the_limit(run, number, pieces):
+    run = archive(run, number, pieces)
+    if run.finished >= 2:  # The deployment's six hours end here.
+        signal.setitimer(signal.ITIMER_REAL, 0.001)
+        time.sleep(60)
+    return run
+
+line.archive_pieces = archive_until_the_limit
+request = ProduceRequest(count=int(sys.argv[1]), seed=11, rounds=20, batch=1, out=sys.argv[2])
+state = scheduled.nightly(request, return_state=True)
+print(state.type.value, state.name)
+"""
+
+
+def test_a_run_that_reaches_its_limit_on_time_is_gone_on_with(
+    prefect_server, undisturbed, tmp_path
+):
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(COUNT), str(tmp_path)],
+        env=os.environ | {"PREFECT_API_URL": prefect_server.url},
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert done.stdout.split() == ["FAILED", "TimedOut"], done.stderr
+    store = Archive(tmp_path)
+    kept = {path: path.stat().st_mtime_ns for path in map(store.path_of, store.ids())}
+    assert 2 <= len(kept) < COUNT
+    assert list(verify(store)) == []
+    run = Run(tmp_path, prefect_server.url)
+    _, stderr = run.process.communicate(timeout=400)
+    assert run.process.returncode == 0, stderr
+    assert re.search(f"This resumes run .*: {len(kept)} of {COUNT} are finished", stderr)
+    assert list(store.ids()) == list(undisturbed.ids())
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    (run_id,) = store.run_ids()
+    assert all(row.new for row in store.run(run_id).pieces)
