@@ -14,7 +14,7 @@ from scoregate.errors import ScoregateError
 from scoregate.findings import Finding, Outcome, Status, Verdict
 from scoregate.validators import registry
 from scoregate.validators.conversion_faults import attribute
-from scoregate.validators.examination import examine
+from scoregate.validators.examination import Reading, Terms, examine_finished, read_together
 from scoregate.validators.verdict import profiles, thresholds
 
 
@@ -144,7 +144,7 @@ class Checked:
 # More than six parameters: all but the first two are options.
 def check_bytes(
     name: str,
-    content: str | bytes,
+    content: str | bytes | Reading,
     style: str | None = None,
     novelty: bool = False,
     choice: Choice = GUESSED,
@@ -156,8 +156,8 @@ def check_bytes(
     ----------
     name : str
         Name of the piece in reports.
-    content : str or bytes
-        ABC.
+    content : str or bytes or Reading
+        ABC, or what was read of it before.
     style : str or None
         None takes it from the piece's own prompt lines.
     novelty : bool
@@ -168,8 +168,7 @@ def check_bytes(
     conversion : Conversion, optional
         Where the text was converted from another format: what it was made of.
     """
-    examination = examine(
-        content,
+    terms = Terms(
         style=style,
         production=novelty,
         profile=choice.profile,
@@ -178,6 +177,9 @@ def check_bytes(
         limits=choice.limits(),
         ending=conversion.ending if conversion is not None else "",
     )
+    if not isinstance(content, Reading):
+        (content,) = read_together([content], 1)
+    examination = examine_finished(content, terms)
     score = examination.score
     if conversion is not None:
         attribute(examination.outcomes, score, conversion)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from scoregate.abc.bar_numbers import placed
 from scoregate.abc.finish import Finished, finish
@@ -18,6 +20,83 @@ from scoregate.validators.verdict.profiles import Profile
 from scoregate.validators.verdict.thresholds import SEVERITIES, ThresholdFile
 
 _LEVELS = frozenset((*SEVERITIES, "info"))
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a piece is judged by.
+
+    Attributes
+    ----------
+    style : str or None
+        ``Period/Composer/Instrumentation``, for the gates whose thresholds depend on it.
+        None takes it from the piece's own prompt lines, where it has any.
+    gates : sequence of str or None
+        Names of the gates. None for every registered gate that is not for production only
+        (:func:`scoregate.validators.registry.names`), as far as the profile lets it judge.
+    production : bool
+        Whether the gates for production only judge as well, where `gates` is None.
+    profile : str or Profile or None
+        What kind of music it is (:mod:`scoregate.validators.verdict.profiles`). None guesses
+        it from the text.
+    warn, off : iterable of str
+        Codes of findings, or patterns of them, that only warn, and that are left out.
+    limits : ThresholdFile or None
+        Thresholds to judge by; None for the project's own.
+    ending : str
+        Of the file that the text was converted from (``.mid``), for guessing the profile.
+    """
+
+    style: str | None = None
+    gates: Sequence[str] | None = None
+    production: bool = False
+    profile: str | Profile | None = None
+    warn: Iterable[str] = ()
+    off: Iterable[str] = ()
+    limits: ThresholdFile | None = None
+    ending: str = ""
+
+
+DEFAULT_TERMS = Terms()
+
+
+class Reading(NamedTuple):
+    """A text that was finished and read."""
+
+    finished: Finished
+    score: Score
+
+
+TOGETHER = 16
+"""Texts that are read before the first of them is judged, where abc2midi hears them together."""
+
+
+def read_together(texts: Iterable[str | bytes], size: int = TOGETHER) -> Iterator[Reading]:
+    """Finish and read texts, and let abc2midi hear several of them in one run.
+
+    To start the program takes most of its time. The answer of a common run counts only for a
+    text that it finds nothing wrong with, so that every text is judged as it is by itself.
+
+    Parameters
+    ----------
+    texts : iterable of str or bytes
+        They are taken `size` at a time, so that a book of any size takes no more memory.
+    size : int
+        1 where abc2midi will not be asked: each text is gone before the next one is read.
+
+    Raises
+    ------
+    ToolError
+        When there is no abc2midi.
+    """
+    from scoregate.validators.gates.syntax import hear_together  # imports numpy
+
+    remaining = iter(texts)
+    while chunk := [finish(text) for text in itertools.islice(remaining, size)]:
+        readings = [Reading(finished, finished.score()) for finished in chunk]
+        if len(readings) > 1:
+            hear_together([reading.score for reading in readings])
+        yield from readings
 
 
 @dataclass(slots=True)
@@ -85,7 +164,7 @@ class Examination:
         return verdict
 
 
-# More than six parameters: all but the text are options.
+# More than six parameters: options by name, for people who call this; they make up `Terms`.
 def examine(
     text: str | bytes,
     *,
@@ -104,23 +183,8 @@ def examine(
     ----------
     text : str or bytes
         ABC, as the model writes it or finished.
-    style : str or None
-        ``Period/Composer/Instrumentation``, for the gates whose thresholds depend on it.
-        None takes it from the piece's own prompt lines, where it has any.
-    gates : sequence of str or None
-        Names of the gates. None for every registered gate that is not for production only
-        (:func:`scoregate.validators.registry.names`), as far as the profile lets it judge.
-    production : bool
-        Whether the gates for production only judge as well, where `gates` is None.
-    profile : str or Profile or None
-        What kind of music it is (:mod:`scoregate.validators.verdict.profiles`). None guesses
-        it from the text.
-    warn, off : iterable of str
-        Codes of findings, or patterns of them, that only warn, and that are left out.
-    limits : ThresholdFile or None
-        Thresholds to judge by; None for the project's own.
-    ending : str
-        Of the file that the text was converted from (``.mid``), for guessing the profile.
+    style, gates, production, profile, warn, off, limits, ending
+        As in :class:`Terms`.
 
     Returns
     -------
@@ -132,66 +196,34 @@ def examine(
     RequestError
         No gate has one of the names, there is no such profile, or something is no code.
     """
+    terms = Terms(style, gates, production, profile, warn, off, limits, ending)
     finished = finish(text)
-    return examine_finished(
-        finished,
-        finished.score(),
-        style=style,
-        gates=gates,
-        production=production,
-        profile=profile,
-        warn=warn,
-        off=off,
-        limits=limits,
-        ending=ending,
-    )
+    return examine_finished(Reading(finished, finished.score()), terms)
 
 
-# More than six parameters: all but the first two are options.
-def examine_finished(
-    finished: Finished,
-    score: Score,
-    *,
-    style: str | None = None,
-    gates: Sequence[str] | None = None,
-    production: bool = False,
-    profile: str | Profile | None = None,
-    warn: Iterable[str] = (),
-    off: Iterable[str] = (),
-    limits: ThresholdFile | None = None,
-    ending: str = "",
-) -> Examination:
+def examine_finished(reading: Reading, terms: Terms = DEFAULT_TERMS) -> Examination:
     """Let the gates judge a finished piece that was read.
 
     Parameters
     ----------
-    finished : Finished
-        What :func:`scoregate.abc.finish.finish` returned.
-    score : Score
-        What its method ``score`` returned.
-    style, gates, production, profile, warn, off, limits, ending
-        As :func:`examine` takes them.
+    reading : Reading
+        As :func:`read_together` yields them.
+    terms : Terms
 
     Raises
     ------
     RequestError
         No gate has one of the names, there is no such profile, or something is no code.
     """
-    guessed = profile is None
+    finished, score = reading
+    profile = terms.profile
     if profile is None:
-        profile = profiles.find(guess(score, ending))
+        profile = profiles.find(guess(score, terms.ending))
     elif isinstance(profile, str):
         profile = profiles.find(profile)
-    profile = profiles.with_rules(profile, warn, off)
-    examination = examine_score(
-        score,
-        profile,
-        style=style,
-        gates=gates,
-        production=production,
-        limits=limits,
-    )
-    examination.guessed = guessed
+    profile = profiles.with_rules(profile, terms.warn, terms.off)
+    examination = examine_score(score, profile, terms)
+    examination.guessed = terms.profile is None
     # The gates work on the finished text; the caller knows the one that he handed in.
     for outcome in examination.outcomes.values():
         outcome.findings = [
@@ -200,23 +232,15 @@ def examine_finished(
     return examination
 
 
-def examine_score(
-    score: Score,
-    profile: Profile,
-    *,
-    style: str | None = None,
-    gates: Sequence[str] | None = None,
-    production: bool = False,
-    limits: ThresholdFile | None = None,
-) -> Examination:
+def examine_score(score: Score, profile: Profile, terms: Terms = DEFAULT_TERMS) -> Examination:
     """Let the gates judge a finished text that was read.
 
     Parameters
     ----------
     score : Score
     profile : Profile
-    style, gates, production, limits
-        As :func:`examine` takes them.
+        The one that decides; that of the terms is not looked at.
+    terms : Terms
 
     Returns
     -------
@@ -229,7 +253,8 @@ def examine_score(
     RequestError
         No gate has one of the names.
     """
-    names = names_for(profile, production) if gates is None else gates
+    style, limits = terms.style, terms.limits
+    names = names_for(profile, terms.production) if terms.gates is None else terms.gates
     chosen = [registry.find(name) for name in names]
     if not style and len(score.prompt) == 3:
         style = "/".join(score.prompt)

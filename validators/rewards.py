@@ -30,7 +30,6 @@ Examples
 from __future__ import annotations
 
 import functools
-import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -39,12 +38,19 @@ from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 from scoregate.abc.finding_collector import NOT_MUSIC
-from scoregate.abc.finish import Finished, finish
 from scoregate.abc.score import Score
 from scoregate.abc.source_text import REFUSED
 from scoregate.findings import Finding, Status
 from scoregate.validators import registry
-from scoregate.validators.examination import Examination, examine_finished, examine_score
+from scoregate.validators.examination import (
+    TOGETHER,
+    Examination,
+    Reading,
+    Terms,
+    examine_finished,
+    examine_score,
+    read_together,
+)
 from scoregate.validators.profile_guess import guess
 from scoregate.validators.verdict import profiles
 from scoregate.validators.verdict.profiles import Profile
@@ -129,9 +135,9 @@ def reward(
 
     if isinstance(profile, str):
         profile = profiles.find(profile)
+    terms = Terms(style=style, gates=gates)
     values = [
-        _reward(score, profile, style, abc2midi, gates)
-        for _, score in _read(texts, abc2midi, gates)
+        _reward(score, profile, abc2midi, terms) for _, score in _readings(texts, abc2midi, gates)
     ]
     return np.array(values, dtype=np.float64)
 
@@ -155,9 +161,9 @@ def judge_texts(
         Of the files that the texts were converted from (``.mid``), for guessing the profile.
     """
     chosen = profiles.find(profile) if isinstance(profile, str) else profile
+    terms = Terms(style=style, gates=gates, ending=ending)
     return [
-        _judged(piece, chosen, style, abc2midi, gates, ending)
-        for piece in _read(texts, abc2midi, gates)
+        _judged(reading, chosen, abc2midi, terms) for reading in _readings(texts, abc2midi, gates)
     ]
 
 
@@ -261,52 +267,27 @@ def _changed(profile: Profile, abc2midi: bool, reported: bool) -> Profile:
     return replace(profile, settings=settings)
 
 
-Read = tuple[Finished, Score]
-
-
-def _read(texts: Iterable[Text], abc2midi: bool, gates: Sequence[str] | None) -> Iterator[Read]:
+def _readings(
+    texts: Iterable[Text], abc2midi: bool, gates: Sequence[str] | None
+) -> Iterator[Reading]:
     """Finish and read texts; abc2midi, where it is asked, runs once for several of them."""
-    from scoregate.validators.gates.syntax import hear_together  # imports numpy
-
-    together = abc2midi and (gates is None or "syntax" in gates)
-    # Where nothing asks for several, a piece is gone from memory before the next one is read.
-    size = _CHUNK if together else 1
-    remaining = iter(texts)
-    while chunk := [finish(text) for text in itertools.islice(remaining, size)]:
-        pieces = [(finished, finished.score()) for finished in chunk]
-        if together and len(pieces) > 1:
-            hear_together([score for _, score in pieces])
-        yield from pieces
+    asked = abc2midi and (gates is None or "syntax" in gates)
+    return read_together(texts, TOGETHER if asked else 1)
 
 
-def _reward(
-    score: Score,
-    profile: Profile | None,
-    style: str | None,
-    abc2midi: bool,
-    gates: Sequence[str] | None,
-) -> float:
+def _reward(score: Score, profile: Profile | None, abc2midi: bool, terms: Terms) -> float:
     """Return the reward of a piece: what counts is left of its judgement, and no places."""
     chosen = _changed(profile or profiles.find(guess(score)), abc2midi, reported=False)
-    examination = examine_score(score, chosen, style=style, gates=gates)
+    examination = examine_score(score, chosen, terms)
     return _value(examination, examination.verdict().status)
 
 
-# Six parameters: those of `judge_texts`.
-def _judged(
-    piece: Read,
-    profile: Profile | None,
-    style: str | None,
-    abc2midi: bool,
-    gates: Sequence[str] | None,
-    ending: str,
-) -> Judgement:
-    finished, score = piece
+def _judged(reading: Reading, profile: Profile | None, abc2midi: bool, terms: Terms) -> Judgement:
     if profile is None:
-        profile = profiles.find(guess(score, ending))
+        profile = profiles.find(guess(reading.score, terms.ending))
     if not abc2midi:
         profile = _changed(profile, abc2midi, reported=True)
-    examination = examine_finished(finished, score, style=style, profile=profile, gates=gates)
+    examination = examine_finished(reading, replace(terms, profile=profile))
     status = examination.verdict().status
     findings = examination.findings
     return Judgement(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -21,6 +21,7 @@ from scoregate.sources import MAX_BYTES, pieces_of, read_bytes, read_tune
 from scoregate.tunebooks import tunes_of
 from scoregate.validators import abc2midi
 from scoregate.validators.checking import Checked, Choice, check_bytes, plain_reason, unjudged
+from scoregate.validators.examination import TOGETHER, Reading, read_together
 
 HELP = """Judge pieces of ABC: syntax, bars, ranges, repetition.
 
@@ -108,7 +109,7 @@ def command(
     with Progress(transient=True, disable=hidden) as bar:
         task = bar.add_task("judging", total=len(files))
         for name in files:
-            for piece in _pieces(name):
+            for piece in _pieces(name) if html is not None else _read_ahead(_pieces(name)):
                 pieces += 1
                 content = piece.content
                 if isinstance(content, ScoregateError):
@@ -129,6 +130,7 @@ def command(
                 if html is not None:
                     from scoregate.flows.check_page import write_page
 
+                    assert not isinstance(content, Reading), "for a page nothing is read ahead"
                     write_page(checked, html, content)
                     typer.echo(f"    page: {html}", err=as_json)
             bar.advance(task)
@@ -153,18 +155,42 @@ class _Piece:
     Attributes
     ----------
     name : str
-    content : bytes or str or ScoregateError
-        ABC, or why there is none.
+    content : bytes or str or Reading or ScoregateError
+        ABC, what was read of it, or why there is none.
     conversion : Conversion or None
         What it was made of where it was converted from another format.
     shift : int
         What the lines of findings are to be moved by to be those of the file.
+    is_tune : bool
+        Whether it is one of the tunes of a book.
     """
 
     name: str
-    content: bytes | str | ScoregateError
+    content: bytes | str | Reading | ScoregateError
     conversion: Conversion | None = None
     shift: int = 0
+    is_tune: bool = False
+
+
+def _read_ahead(pieces: Iterable[_Piece]) -> Iterator[_Piece]:
+    """Read the tunes of a book some at a time, so that abc2midi hears them in one run."""
+    waiting: list[_Piece] = []
+    for piece in pieces:
+        if piece.is_tune:
+            waiting.append(piece)
+            if len(waiting) < TOGETHER:
+                continue
+        yield from _heard(waiting)
+        waiting = []
+        if not piece.is_tune:
+            yield piece
+    yield from _heard(waiting)
+
+
+def _heard(tunes: Sequence[_Piece]) -> Iterator[_Piece]:
+    readings = read_together(tune.content for tune in tunes if isinstance(tune.content, bytes))
+    for tune, reading in zip(tunes, readings, strict=True):
+        yield replace(tune, content=reading)
 
 
 def _pieces(name: str) -> Iterator[_Piece]:
@@ -176,7 +202,7 @@ def _pieces(name: str) -> Iterator[_Piece]:
         try:
             if source.tune is not None:
                 content, shift = read_tune(source)
-                yield _Piece(source.name, content, shift=shift)
+                yield _Piece(source.name, content, shift=shift, is_tune=True)
             elif needs_conversion(source.ending):
                 conversion = convert(read_bytes(source), source.ending, name)
                 yield _Piece(name, conversion.abc, conversion)
@@ -195,7 +221,7 @@ def _of_standard_input() -> Iterator[_Piece]:
         return
     tunes = tunes_of(content)
     for number, (shift, tune) in enumerate(tunes, 1):
-        yield _Piece(f"-#{number}", tune, shift=shift)
+        yield _Piece(f"-#{number}", tune, shift=shift, is_tune=True)
     if not tunes:
         yield _Piece("-", content)
 
