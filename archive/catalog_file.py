@@ -8,10 +8,10 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scoregate.archive import schema
 from scoregate.archive.atomic import told_as_archive_error
@@ -34,6 +34,12 @@ class SqliteConnection(sqlite3.Connection):
     """A connection of ``sqlite3`` that says which database it is to."""
 
     dialect = SQLITE
+
+    def insert(self, into: str, rows: Sequence[Sequence[Any]], /) -> None:
+        """Insert rows into a table; ``into`` is its name, or name and columns in brackets."""
+        if rows:
+            marks = ", ".join("?" * len(rows[0]))
+            self.executemany(f"INSERT INTO {into} VALUES ({marks})", rows)
 
 
 class FileCatalog:

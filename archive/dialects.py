@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Protocol
 
 from scoregate.errors import ArchiveError
@@ -54,8 +54,8 @@ class Connection(Protocol):
         """Run a statement; each ``?`` in it stands for a value."""
         ...
 
-    def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> Any:
-        """Run a statement for each row of values."""
+    def insert(self, into: str, rows: Sequence[Sequence[Any]], /) -> None:
+        """Insert rows into a table; ``into`` is its name, or name and columns in brackets."""
 
     def close(self) -> None:
         """Close the connection; an open transaction is rolled back."""
@@ -75,8 +75,8 @@ class Dialect(ABC):
         Statements for the tables and indexes that only this database has.
     search_key : str
         Column of ``piece_search`` that holds ``pieces.number``.
-    insert_search : str
-        Statement that adds a row of ``piece_search``; see :meth:`search_row`.
+    search_table : str
+        ``piece_search`` with the columns of a :meth:`search_row`.
     """
 
     name: ClassVar[str]
@@ -84,7 +84,7 @@ class Dialect(ABC):
     ordered_join: ClassVar[str]
     tables: ClassVar[tuple[str, ...]]
     search_key: ClassVar[str]
-    insert_search: ClassVar[str]
+    search_table: ClassVar[str]
 
     @abstractmethod
     def created(self, statement: str) -> str:
@@ -133,7 +133,7 @@ class _SQLite(Dialect):
         "CREATE VIRTUAL TABLE piece_search USING fts5 (name, title, style, tokenize = 'trigram')",
     )
     search_key = "rowid"
-    insert_search = "INSERT INTO piece_search (rowid, name, title, style) VALUES (?, ?, ?, ?)"
+    search_table = "piece_search (rowid, name, title, style)"
 
     def created(self, statement: str) -> str:
         return statement
@@ -176,7 +176,7 @@ class _PostgreSQL(Dialect):
         "PRIMARY KEY (piece, reviewer))",
     )
     search_key = "number"
-    insert_search = "INSERT INTO piece_search (number, searched) VALUES (?, ?)"
+    search_table = "piece_search (number, searched)"
     _TYPES = (
         (re.compile(r"\bINTEGER\b"), "BIGINT"),
         (re.compile(r"\bREAL\b"), "DOUBLE PRECISION"),

@@ -18,8 +18,7 @@ from scoregate.errors import ArchiveError
 if TYPE_CHECKING:
     from scoregate.archive.store import Archive
 
-_TABLES = {"reviewed": 6, "opinions": 7}
-"""Number of columns by table."""
+_TABLES = ("reviewed", "opinions")
 
 
 def join(connection: Connection, store: Archive, reviews: Reviews) -> None:
@@ -68,9 +67,8 @@ def _copy_if_older(connection: Connection, store: Archive, reviews: Reviews) -> 
     with catalog.insertion(store) as writing:
         if writing is None:
             return
-        last, rows = reviews.tables(tuple(_TABLES))
-        for table, columns in _TABLES.items():
+        last, rows = reviews.tables(_TABLES)
+        for table in _TABLES:
             writing.execute(f"DELETE FROM {table}")
-            marks = ", ".join("?" * columns)
-            writing.executemany(f"INSERT INTO {table} VALUES ({marks})", rows[table])
+            writing.insert(table, rows[table])
         writing.execute("UPDATE catalog_state SET last_review = ?", (last,))

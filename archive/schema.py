@@ -199,27 +199,25 @@ def insert_pieces(connection: Connection, pieces: Sequence[tuple[PieceReport, Pa
     if not numbered:
         return
     dialect = connection.dialect
-    _insert(connection, "pieces", [(number, *row.values()) for number, row, _ in numbered])
-    connection.executemany(
-        dialect.insert_search,
-        [
-            dialect.search_row(number, row["name"], row["title"], row["style"])
-            for number, row, _ in numbered
-        ],
-    )
+    connection.insert("pieces", [(number, *row.values()) for number, row, _ in numbered])
+    searched = [
+        dialect.search_row(number, row["name"], row["title"], row["style"])
+        for number, row, _ in numbered
+    ]
+    connection.insert(dialect.search_table, searched)
     findings = [
         (number, position, one.gate, one.code or one.gate, str(one.severity), one.voice,
          one.bar, one.line, one.column, one.message)
         for number, _, report in numbered
         for position, one in enumerate(report.findings)
     ]  # fmt: skip
-    _insert(connection, "findings", findings)
+    connection.insert("findings", findings)
     measures = [
         (number, name, value)
         for number, _, report in numbered
         for name, value in report.measures.items()
     ]
-    _insert(connection, "measures", measures)
+    connection.insert("measures", measures)
 
 
 def delete_pieces(connection: Connection, identifiers: Sequence[str]) -> None:
@@ -237,19 +235,13 @@ def delete_pieces(connection: Connection, identifiers: Sequence[str]) -> None:
             connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (number,))
 
 
-def _insert(connection: Connection, table: str, rows: Sequence[Sequence[Any]]) -> None:
-    if rows:
-        marks = ", ".join("?" * len(rows[0]))
-        connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
-
-
 def insert_verdicts(connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
     """Insert rows of ``verdicts``, or replace them; each has all columns in their order."""
     for judgement, entry, *_ in rows:
         connection.execute(
             "DELETE FROM verdicts WHERE judgement = ? AND entry = ?", (judgement, entry)
         )
-    _insert(connection, "verdicts", rows)
+    connection.insert("verdicts", rows)
 
 
 def insert_run(connection: Connection, run: RunRecord) -> None:
@@ -270,7 +262,7 @@ def insert_run(connection: Connection, run: RunRecord) -> None:
         run.seconds,
         json.dumps(record, ensure_ascii=False),
     )
-    _insert(connection, "runs", [row])
+    connection.insert("runs", [row])
 
 
 def piece_row(report: PieceReport, folder: Path) -> dict[str, Any]:
