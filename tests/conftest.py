@@ -45,6 +45,16 @@ def real_pieces() -> list[Path]:
 
 
 @pytest.fixture(scope="session")
+def dashboard_folder(tmp_path_factory) -> Path:
+    """Make the archive of tests/dashboard_archive.py once; who changes it takes a copy."""
+    import dashboard_archive
+
+    folder = tmp_path_factory.mktemp("dashboard") / "out"
+    dashboard_archive.fill(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def postgresql():
     """Start a real PostgreSQL server on loopback: tests/postgresql.py."""
     from postgresql import running

@@ -386,13 +386,12 @@ ADDRESSES = (
 )  # fmt: skip
 
 
-def test_the_dashboard_shows_the_same_pages(server, tmp_path, monkeypatch):
-    dashboard_archive.fill(tmp_path / "one")
+def test_the_dashboard_shows_the_same_pages(server, dashboard_folder, tmp_path, monkeypatch):
+    shutil.copytree(dashboard_folder, tmp_path / "one")
     with catalog.opened(Archive(tmp_path / "one")) as connection:
         pieces = [row["id"] for row in query.rows(connection, sort="oldest")]
     shutil.copytree(tmp_path / "one", tmp_path / "two")
     (tmp_path / "two" / "archive" / "catalog.json").unlink()
-    catalog.reindex(Archive(tmp_path / "one"))  # Orders end with the number: see above.
     for folder in ("one", "two"):
         reviews = Reviews(tmp_path / folder)
         for rating, piece in zip((5, 2, 1), pieces, strict=False):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -17,9 +18,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def out(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("archive")
-    dashboard_archive.fill(folder)
+def out(dashboard_folder, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("archive") / "out"
+    shutil.copytree(dashboard_folder, folder)
     return folder
 
 

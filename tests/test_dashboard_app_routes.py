@@ -31,16 +31,9 @@ HOST = "http://127.0.0.1:8765"
 OURS = {"origin": HOST}
 
 
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("archive")
-    dashboard_archive.fill(folder)
-    return folder
-
-
 @pytest.fixture
-def out(filled, tmp_path):
-    shutil.copytree(filled, tmp_path / "out")
+def out(dashboard_folder, tmp_path):
+    shutil.copytree(dashboard_folder, tmp_path / "out")
     return tmp_path / "out"
 
 
