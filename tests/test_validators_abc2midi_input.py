@@ -36,6 +36,9 @@ TAKEN = {
     "a fermata on an invisible rest": "X:1\nM:5/8\nL:1/8\nK:C\nGABcHx|GABcd|]\n",
     "a microtone among grace notes": HEAD + "{_/e}C8|C8|]\n",
     "accidentals glued to the mode": HEAD.replace("K:C", "K:Dm^c") + "cdef g4|[K:Am^g]gabc' d4|]\n",
+    "endings called by names": HEAD + '|:C8|["first"D8:|["2.-3."C8|["^x"CE]8|]\n',
+    "a key of a clef alone": HEAD.replace("K:C", "K:clef=treble") + "CDEF GABc|C8|]\n",
+    "a key of accidentals alone": HEAD.replace("K:C", "K: ^f_B") + "CDEF GABc|C8|]\n",
     "a pickup of a new metre": "X:1\nM:4/4\nL:1/4\nK:C\nCDEF|[M:3/4]G|c2d|c3|]\n",
 }
 

@@ -9,8 +9,8 @@ stops it or makes it play something else, and that is no fault of the piece:
 - Fields that hold words (``P:``, ``N:``, ``S:``, ``w:`` and their like) become comments, and so
   does a line that is left without music: an empty line would end the tune.
 - ``C'`` and ``c,`` are written as ``c`` and ``C``, ``[C2E]`` as ``[CE]2``. Properties of a key
-  or a voice that concern the picture only (``stafflines=``) go, and the accidentals of a key are
-  put apart from its mode (``Dm^c``).
+  or a voice that concern the picture only (``stafflines=``) go, the accidentals of a key are put
+  apart from its mode (``Dm^c``), and a key without a tonic (``K:clef=alto``) gets ``C``.
 - A tie that the reader has judged and that abc2midi could not follow goes: one into a repeat,
   one of which not every note goes on, one that goes on in another voice.
 
@@ -49,6 +49,7 @@ _ANNOTATIONS = frozenset('"' + place for place in "^_<>@")
 _WRITTEN_OUT = re.compile(r"trill|mordent|pralltriller|turn|roll")
 _MARKED = re.compile(
     r"(?P<field>\[[A-Za-z]:[^\]\[]*\])"
+    r"|(?P<volta>\[\"[^\"]*\"(?![^\[\]|]*\]))"  # the beginning of an ending, and of no chord
     r"|(?P<decoration>![^!\s|\"\[\]]{1,40}!)"
     r"|(?P<tuplet>\(\d+:[\d:]*)"
     r"|(?P<octave>[A-G],*'[,']*|[a-g]'*,[,']*)"
@@ -68,6 +69,8 @@ _PROPERTY = re.compile(
 )
 _GLUED = re.compile(r"(K:\s*[A-G][#b]?\s*[A-Za-z]*)(?=[\^_=][A-Ga-g])")
 """A key with accidentals behind its mode and no space between them: ``Dm^c``."""
+_WITHOUT_TONIC = re.compile(r"K:\s*(?=[\^_=]|clef\s*=|(?:treble|bass|alto|tenor)\b)")
+"""A key of accidentals or of a clef alone, which abc2midi does not take for the first one."""
 _INSIDE = re.compile(r"([_=^]*[A-Ga-g][,']*)(\d*/*\d*)(\.?-?)")
 _USERS = re.compile(r"^U:\s*([^\s=])", re.MULTILINE)
 _SPACES = re.compile(r"[^\S\n ]")
@@ -131,7 +134,11 @@ def _field_line(letter: str, line: str) -> str:
         line = line.partition("%")[0].rstrip().replace("\t", " ")
     if letter in "KV" and "=" in line:
         line = _PROPERTY.sub("", line)
-    return _GLUED.sub(r"\1 ", line) if letter == "K" else line
+    if letter == "K":
+        line = _GLUED.sub(r"\1 ", line)
+        if _WITHOUT_TONIC.match(line):
+            line = f"K:C {line[2:].lstrip()}"
+    return line
 
 
 def _unmark(match: re.Match[str], users: set[str]) -> str:
@@ -145,7 +152,7 @@ def _unmark(match: re.Match[str], users: set[str]) -> str:
     """
     token = match[0]
     kind = match.lastgroup
-    if kind is None:
+    if kind is None or kind == "volta":
         return token if token[:2] in _ANNOTATIONS else " " * len(token)
     if kind == "tuplet":
         return token
