@@ -38,7 +38,7 @@ def main() -> None:
     head = describe("prefect", "torch")
     seconds: dict[int, list[float]] = {1: [], 2: []}
     with tempfile.TemporaryDirectory() as folder:
-        server = _server(Path(folder))
+        server = start_server(Path(folder))
         try:
             subprocess.run([SCOREGATE, "deploy"], cwd=folder, check=True, **QUIET)
             for turn in range(options.turns):
@@ -59,7 +59,8 @@ def main() -> None:
     print(f"\nTwo workers are {ratio:.2f} times as fast as one.")
 
 
-def _server(folder: Path) -> subprocess.Popen:
+def start_server(folder: Path) -> subprocess.Popen:
+    """Start a Prefect server with a home of its own, and name it in the environment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

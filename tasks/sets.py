@@ -21,6 +21,7 @@ from scoregate.archive.reviews import Reviews
 from scoregate.archive.store import Archive
 from scoregate.errors import RequestError, UnreadableError
 from scoregate.findings import Status
+from scoregate.progress import report
 from scoregate.sources import ENDINGS, Source, find
 
 CHORALES = "bach-chorales"
@@ -142,7 +143,11 @@ def _of_corpus(name: str, folder: Path) -> tuple[list[Item], list[tuple[str, str
     if name == CHORALES:
         from scoregate.notagen.training.corpus import bach_chorales
 
-        corpus = bach_chorales(folder / f"{CHORALES}.json")
+        # Half a minute on a slow machine: the person who waits sees that it goes on.
+        corpus = bach_chorales(
+            folder / f"{CHORALES}.json",
+            on_file=lambda done: report("converting", done, None, f"{done} chorales"),
+        )
         return (
             [Item(each, text=text) for each, text in corpus.texts.items()],
             [(loss.name, loss.reason) for loss in corpus.losses],

@@ -162,9 +162,11 @@ def test_the_installed_program_judges_and_reads_musicxml(installed, folder_with_
 
 @pytest.mark.slow
 @pytest.mark.server
-def test_the_installed_program_produces(installed, folder_with_namesakes, prefect_server):
+@pytest.mark.parametrize("model", ["notagen", "lstm"])
+def test_the_installed_program_produces(installed, folder_with_namesakes, prefect_server, model):
     done = run(
-        installed / "scoregate", "produce", "--count", "1", "--seed", "11", "--out", "out",
+        installed / "scoregate", "produce", "--model", model, "--count", "1", "--seed", "11",
+        "--rounds", "5", "--out", "out",
         folder=folder_with_namesakes, PREFECT_API_URL=prefect_server.url,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

@@ -140,19 +140,23 @@ def collect(
     return corpus
 
 
-def bach_chorales(cache: Path | None = None) -> Corpus:
+def bach_chorales(
+    cache: Path | None = None, on_file: Callable[[int], None] | None = None
+) -> Corpus:
     """Return the Bach chorales of music21, four singers each; about ten seconds.
 
     Parameters
     ----------
     cache : Path, optional
         A JSON file that is written once and read afterwards.
+    on_file : callable, optional
+        Told how many files are done.
     """
     if cache and cache.exists():
         stored = json.loads(cache.read_text())
         losses = [Loss(**loss) for loss in stored["losses"]]
         return Corpus(stored["texts"], losses, CHORALE_STYLE)
-    corpus = collect(chorale_files(), as_chorale)
+    corpus = collect(chorale_files(), as_chorale, on_file)
     corpus.style = CHORALE_STYLE
     if cache:
         cache.parent.mkdir(parents=True, exist_ok=True)
