@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gzip
 import json
 import math
 import os
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from scoregate.errors import RequestError, RunError
 from scoregate.experiments.comparison import PieceFigures, ShiftFrom
@@ -28,6 +31,8 @@ from scoregate.experiments.search import (
     is_at_edge,
 )
 from scoregate.experiments.search_page import Found, write_search
+from scoregate.flows.commands import search as search_command
+from scoregate.flows.search import SearchRecord, cell_of
 from scoregate.requests import SearchRequest, checked
 from scoregate.tasks.search import (
     note_rating,
@@ -35,6 +40,7 @@ from scoregate.tasks.search import (
     ratings_of,
     reference_name,
 )
+from scoregate.tasks.sweep import path_of
 
 SETTINGS = {"count": 3, "judge": "1"}
 
@@ -293,3 +299,27 @@ def test_a_search_is_run_resumed_and_refused(prefect_server, tmp_path):
     unknown = searched("--style", "Baroque/Nobody/Choral")
     assert unknown.returncode == 2
     assert "Nobody" in unknown.stderr
+
+
+def test_pieces_of_the_best_settings_are_rated_at_the_prompt(tmp_path):
+    request = checked(SearchRequest, folder=str(tmp_path), count=2, lines="raw")
+    setting = Setting(1.0, 0.9)
+    raw = Path(__file__).with_name("pieces").joinpath("chorale.abc").read_text()
+    rows = [{"seed": seed, "raw": raw, "status": "passed"} for seed in (1, 2)]
+    rows.append({"seed": 3, "raw": raw, "status": "rejected"})
+    path = path_of(tmp_path, cell_of(request, setting, 0))
+    path.parent.mkdir()
+    path.write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode()))
+    asking = typer.Typer()
+    record = SearchRecord.model_construct(best=[(1.0, 0.9)])
+    asking.command()(lambda: search_command._ask(request, record))
+    # No rating at all, one too high, one that counts; then Enter for the second piece.
+    asked = CliRunner().invoke(asking, input="x\n7\n 4\n\n")
+    assert asked.exit_code == 0, asked.output
+    assert asked.output.count("is no rating") == 2
+    assert asked.output.count("Piece") == 2
+    assert (tmp_path / "listen" / "1.mid").read_bytes().startswith(b"MThd")
+    (rated,) = [json.loads(line) for line in (tmp_path / "ratings.jsonl").read_text().splitlines()]
+    assert (rated["temperature"], rated["top_p"], rated["rating"]) == (1.0, 0.9, 4)
+    # Asked again, only the piece without a rating is left.
+    assert CliRunner().invoke(asking, input="2\n").output.count("Piece") == 1

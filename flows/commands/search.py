@@ -98,7 +98,18 @@ def _ask(request: SearchRequest, record: SearchRecord) -> None:
         path.with_suffix(".abc").write_text(text, encoding="utf-8")
         path.write_bytes(midi_of(read(text)))
         typer.echo(f"Piece {number} of {len(waiting)}: {path}")
-        answer = typer.prompt("How good is it, from 1 to 5? (Enter for no rating)", default="",
-                              show_default=False)  # fmt: skip
-        if answer.strip() in {"1", "2", "3", "4", "5"}:
-            note_rating(folder, setting, seed, int(answer))
+        rating = _rating()
+        if rating is not None:
+            note_rating(folder, setting, seed, rating)
+
+
+def _rating() -> int | None:
+    """Ask until the answer is a rating, or none is given."""
+    question = "How good is it, from 1 to 5? (Enter for no rating)"
+    while True:
+        answer = typer.prompt(question, default="", show_default=False).strip()
+        if answer in {"1", "2", "3", "4", "5"}:
+            return int(answer)
+        if not answer:
+            return None
+        typer.echo(f"{answer[:40]!r} is no rating.")
