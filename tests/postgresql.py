@@ -67,6 +67,14 @@ class Server:
             self.process.wait(20)
             self.process = None
 
+    def dump(self) -> str:
+        """Return everything that is in the database, as text."""
+        done = subprocess.run(
+            [self.programs / "pg_dump", "--data-only", "--inserts", self.url],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return done.stdout
+
     def execute(self, sql: str, values: tuple = ()) -> list[tuple]:
         import psycopg
 
@@ -78,7 +86,9 @@ class Server:
 @contextmanager
 def running() -> Iterator[Server]:
     """Yield a running server; skip the test with a word where PostgreSQL is not installed."""
-    programs = _programs()
+    folder = programs()
+    if folder is None:
+        pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
     user = None
     if os.geteuid() == 0:
         known = {entry.pw_name for entry in pwd.getpwall()}
@@ -91,11 +101,11 @@ def running() -> Iterator[Server]:
             for path in (Path(parent), data, secret):
                 shutil.chown(path, user)
         subprocess.run(
-            [programs / "initdb", "-D", data, "-U", "tests", "--auth=scram-sha-256",
+            [folder / "initdb", "-D", data, "-U", "tests", "--auth=scram-sha-256",
              f"--pwfile={secret}", "--encoding=UTF8", "--locale=C", "--no-sync"],
             check=True, capture_output=True, user=user,
         )  # fmt: skip
-        server = Server(data, programs, user)
+        server = Server(data, folder, user)
         server.start()
         try:
             yield server
@@ -103,7 +113,8 @@ def running() -> Iterator[Server]:
             server.stop()
 
 
-def _programs() -> Path:
+def programs() -> Path | None:
+    """Return the folder of PostgreSQL's programs; None where it is not installed."""
     found = shutil.which("initdb")
     # Debian keeps the programs of each version in a folder that is not on the PATH.
     folders = [Path(found).resolve().parent] if found else []
@@ -111,4 +122,4 @@ def _programs() -> Path:
     for folder in folders:
         if (folder / "initdb").is_file() and (folder / "postgres").is_file():
             return folder
-    pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
+    return None

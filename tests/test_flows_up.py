@@ -1,4 +1,8 @@
-"""`scoregate up` and what it starts, with a real server, worker, dashboard and monitor."""
+"""`scoregate up` and what it starts, with a real server, worker, dashboard and monitor.
+
+Where PostgreSQL is installed it holds Prefect's state and the catalog, by one address; the other
+tests with a Prefect server have it on SQLite, as it is by default.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +22,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
+import postgresql
 import pytest
 
+from scoregate.archive import catalog_server
 from scoregate.archive.store import Archive
 from scoregate.archive.verify import verify
 from scoregate.errors import ServerError
@@ -138,7 +144,19 @@ class Line:
 
 
 @pytest.fixture(scope="module")
-def line(tmp_path_factory) -> Iterator[Line]:
+def database(request) -> Iterator[postgresql.Server | None]:
+    """Yield the server that ``SCOREGATE_DATABASE`` names; None where there is none."""
+    if postgresql.programs() is None:
+        yield None
+        return
+    server = request.getfixturevalue("postgresql")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SCOREGATE_DATABASE", server.url)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def line(database, tmp_path_factory) -> Iterator[Line]:
     receiver = Receiver()
     line = Line(tmp_path_factory.mktemp("line"), receiver)
     try:
@@ -324,7 +342,21 @@ def test_a_damaged_archive_fails_its_run_and_reaches_the_webhook(line):
     assert line.receiver.wait_for("run-failed")["text"].startswith("Scoregate: the run ")
 
 
-def test_the_secret_of_the_webhook_stands_nowhere(line):
+def test_prefect_and_the_catalog_are_in_one_database(line, database):
+    if database is None:
+        pytest.skip("PostgreSQL is not installed")
+    assert not (line.home / "prefect.db").exists()
+    (passed,) = database.execute("SELECT count(*) FROM flow_run WHERE state_name = 'Completed'")
+    assert passed[0] > 0
+    archive = Archive(line.folder / "out")
+    assert not (archive.root / "catalog.sqlite").exists()
+    (row,) = database.execute(
+        f"SELECT count(*) FROM {catalog_server.schema_name(archive.root / 'catalog.json')}.pieces"
+    )
+    assert row[0] == sum(1 for _ in archive.folders()) > 0
+
+
+def test_the_secrets_stand_nowhere(line, database):
     with supervisor.connected(line.url) as client:
         automations = [each.model_dump_json() for each in client.read_automations()]
     assert len(automations) >= 5
@@ -332,10 +364,13 @@ def test_the_secret_of_the_webhook_stands_nowhere(line):
     notes = [path.read_text() for path in (line.home / "scoregate").rglob("*.json")]
     answers = [json.dumps(api.post(line.url, path, {}))
                for path in ("/logs/filter", "/artifacts/filter", "/events/filter")]  # fmt: skip
+    if database is None:
+        answers.append((line.home / "prefect.db").read_bytes().decode("latin-1"))
+    else:
+        answers.append(database.dump())
     for text in (*automations, *logs, *notes, *answers):
         assert SECRET not in text
-    database = (line.home / "prefect.db").read_bytes()
-    assert SECRET.encode() not in database
+        assert postgresql.PASSWORD not in text
 
 
 def test_overdue_runs_are_skipped_but_for_the_newest(line, monkeypatch):
