@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 # Two processes of tests; a file's tests stay together, because they share what is dear to make.
-PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile
+PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile --durations=30
 
 .PHONY: setup produce dashboard up status down doctor test quick check lint types docs api clean
 .DEFAULT_GOAL := help
