@@ -83,6 +83,7 @@ def write_results(folder: Path, results: Sequence[Result], command: str) -> dict
             ("pieces", f"{sum(cell.count for cell, _ in results):,}"),
             ("cells", str(len(results))),
             ("seeds", ", ".join(str(seed) for seed in sorted({c.seed for c, _ in results}))),
+            *_facts(figures),
         ],
         tables=[_table(figures), *_measures(figures)],
     )
@@ -113,7 +114,7 @@ def _markdown(figures: Sequence[tuple[dict[str, Any], dict[str, Any]]], command:
 
 COLUMNS = (
     "style", "weights", "preset", "T", "top_p", "top_k", "lines", "pieces", "passed", "interval",
-    "why rejected, share of all pieces", "resampled lines a piece", "steps a character",
+    "why rejected, share of all pieces", "resampled lines a piece", "drawn per kept",
     "s a piece", "s a passing piece",
 )  # fmt: skip
 NUMERIC = [3, 4, 5, 7, 8, 11, 12, 13, 14]
@@ -130,7 +131,7 @@ def _rows(figures: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> list[list
             settings["preset"] or "–", f"{settings['temperature']:g}", f"{settings['top_p']:g}",
             settings["top_k"], "judged" if settings["judged"] else "raw", found["pieces"],
             f"{found['rate']:.1%}", f"{found['low']:.1%} to {found['high']:.1%}", why or "–",
-            f"{found['resampled_lines']:.1f}", _number(found["steps_per_character"], 3),
+            f"{found['resampled_lines']:.1f}", _number(found["drawn_per_kept"], 2),
             _number(found["seconds_per_piece"], 2), _number(found["seconds_per_passed"], 2),
         )  # fmt: skip
         rows.append([str(each) for each in cells])
@@ -138,10 +139,26 @@ def _rows(figures: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> list[list
 
 
 def _table(figures: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> Table:
+    """Return the table of the page, without the settings that are the same in all rows."""
+    rows = _rows(figures)
+    kept = [i for i in range(len(COLUMNS)) if i not in _same(rows)]
     return Table(
-        title="Pass rate, reasons and cost", columns=list(COLUMNS), rows=_rows(figures),
-        note=NOTE, numeric=NUMERIC,
-    )  # fmt: skip
+        title="Pass rate, reasons and cost",
+        columns=[COLUMNS[i] for i in kept],
+        rows=[[row[i] for i in kept] for row in rows],
+        note=NOTE,
+        numeric=[place for place, i in enumerate(kept) if i in NUMERIC],
+    )
+
+
+def _facts(figures: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> list[tuple[str, str]]:
+    """Return the settings that are the same in all rows: they belong to the whole."""
+    rows = _rows(figures)
+    return [(COLUMNS[i], rows[0][i]) for i in _same(rows) if rows[0][i] != "–"]
+
+
+def _same(rows: Sequence[Sequence[str]]) -> list[int]:
+    return [i for i in range(len(_SETTINGS)) if len({row[i] for row in rows}) == 1]
 
 
 def _measures(figures: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> list[Table]:

@@ -46,6 +46,8 @@ class Table(_Part):
     rows : list of list of str
     numeric : list of int
         Columns, from 0, that are aligned to the right.
+    runs : list of str
+        Cells that name runs of the archive; the dashboard links them.
     """
 
     title: str
@@ -53,6 +55,7 @@ class Table(_Part):
     rows: list[list[str]]
     note: str = ""
     numeric: list[int] = []
+    runs: list[str] = []
 
 
 class Figure(_Part):

@@ -139,7 +139,7 @@ def _settings(scored: Sequence[Scored]) -> Table:
 
 
 def _rating(one: Scored) -> str:
-    return f"{one.rating:.1f} of {one.ratings}" if one.ratings else "–"
+    return f"{one.rating:.1f} (n {one.ratings})" if one.ratings else "–"
 
 
 def _known(value: float, digits: int) -> str:

@@ -141,6 +141,7 @@ def experiment_of(title: str, results: list[RowResult], command: str) -> Experim
         rows=rows,
         note="A run stops when it has enough pieces, so its pass rate leans high.",
         numeric=[0, 4, 5],
+        runs=[one.run_id for one in finished if one.run_id],
     )  # fmt: skip
     facts = [
         ("requests", str(len(results))),

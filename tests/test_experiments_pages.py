@@ -97,6 +97,16 @@ def test_the_dashboard_lists_experiments_and_shows_one(client):
     assert 'href="/experiments" aria-current="page"' in listing.text
 
 
+def test_runs_that_a_table_names_are_links(tmp_path):
+    table = Table(title="Rows", columns=["run"], rows=[["20261122-1"], ["It broke"]],
+                  runs=["20261122-1"])  # fmt: skip
+    write_experiment(tmp_path / "plan", Experiment(kind="plan", title="Plan", tables=[table]))
+    app = create_app(tmp_path / "out", experiments=tmp_path)
+    page = TestClient(app, base_url=HOST).get("/experiments/page", params={"name": "plan"}).text
+    assert '<a href="/runs/20261122-1">20261122-1</a>' in page
+    assert "<td>It broke</td>" in page
+
+
 def test_a_figure_is_served_so_that_nothing_in_it_runs(client):
     where = {"name": "runs of mine/first", "file": "one.svg"}
     answer = client.get("/experiments/figure", params=where)

@@ -19,6 +19,7 @@ from scoregate.errors import RequestError, UnreadableError
 from scoregate.experiments import grid
 from scoregate.experiments.grid import cells_of
 from scoregate.experiments.page import pooled, write_results
+from scoregate.experiments.record import read_experiment
 from scoregate.experiments.statistics import summary
 from scoregate.flows import cli
 from scoregate.flows.typed import command_of
@@ -107,6 +108,10 @@ def test_the_figures_of_a_cell():
     assert found["seconds_per_piece"] == pytest.approx(2.5 / 4)
     assert found["seconds_per_passed"] == pytest.approx(2.5 / 2)
     assert summary([row("rejected")])["seconds_per_passed"] is None
+    assert found["drawn_per_kept"] is None  # rows of a version that did not count
+    counted = [row(characters_drawn=150, characters_kept=100) for _ in range(2)]
+    assert summary(counted)["drawn_per_kept"] == 1.5
+    assert summary([*counted, row()])["drawn_per_kept"] is None
 
 
 def test_cells_of_one_setting_are_pooled_and_written(tmp_path):
@@ -121,6 +126,12 @@ def test_cells_of_one_setting_are_pooled_and_written(tmp_path):
     rows = list(csv.DictReader(io.StringIO(Path(paths["csv"]).read_text())))
     assert [line["measures.notes"] for line in rows] == ["10.0", "10.0"]
     assert json.loads(Path(paths["json"]).read_text())[1]["settings"]["temperature"] == 2.0
+    # What is the same in all rows stands once, above the table of the page.
+    page = read_experiment(tmp_path)
+    assert ("top_k", "9") in page.facts
+    assert ("lines", "raw") in page.facts
+    assert page.tables[0].columns[:2] == ["T", "pieces"]
+    assert [row[0] for row in page.tables[0].rows] == ["1", "2"]
     figure = Path(paths["figure"]).read_text()
     assert "pass rate" in figure
     write_results(tmp_path, results, command_of("sweep", request))

@@ -284,7 +284,8 @@ def test_the_joint_results_as_table_csv_json_and_page(tmp_path):
         assert json.load(file)[0]["run_id"] == "run-1"
     with open(paths["table"], encoding="utf-8") as file:
         assert "| 1 of 2 | 2 | 50% (9% to 91%) |" in file.read()
-    assert read_experiment(tmp_path / "out/plans/p").kind == "plan"
+    experiment = read_experiment(tmp_path / "out/plans/p")
+    assert (experiment.kind, experiment.tables[0].runs) == ("plan", ["run-1"])
     with open(paths["page"], encoding="utf-8") as file:
         page = file.read()
     assert '<a href="../../runs/run-1/report.html">run-1</a>' in page
