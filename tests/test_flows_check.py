@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,41 @@ def test_files_that_cannot_be_read_do_not_stop_the_others(tmp_path):
     result = check(tmp_path / "none.abc", tmp_path / "pipe.abc", tmp_path, good)
     assert result.exit_code == 2
     assert "1 passed, 3 could not be read" in result.output
+
+
+def test_pieces_within_an_archive_or_a_list_are_judged_one_by_one(tmp_path):
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.writestr("good.abc", GOOD)
+        archive.writestr("more.zip", b"PK")
+    lines = tmp_path / "all.jsonl"
+    lines.write_text(json.dumps({"abc": GOOD}) + "\nnothing\n")
+    for holder, good, bad in (
+        (tmp_path / "all.zip", "!good.abc", "!more.zip"),
+        (lines, ":1", ":2"),
+    ):
+        result = check(holder, "--json")
+        judged = {answer["file"]: answer for answer in map(json.loads, result.stdout.splitlines())}
+        assert judged[f"{holder}{good}"]["passed"] is True
+        assert judged[f"{holder}{bad}"]["status"] == "could not be judged"
+        assert result.exit_code == 2
+
+
+def test_tunes_of_a_book_are_judged_as_each_by_itself(tmp_path):
+    """They are heard by abc2midi together; a tune with a fault costs none of the others."""
+    tunes = [
+        f"X:{number}\nT:{number}\nM:4/4\nL:1/8\nQ:1/4=90\nK:C\n{music}\n"
+        for number, music in enumerate(["CDEF GABc|c8|]", "CDEF [GAB|c8|]", "C-D E6|c8|]"] * 7)
+    ]
+    book = write(tmp_path, "\n".join(tunes), "book.abc")
+    together = [json.loads(line) for line in check(book, "--json").stdout.splitlines()]
+    assert len(together) == len(tunes)
+    for number, tune in enumerate(tunes):
+        alone = json.loads(check(write(tmp_path, tune), "--json").stdout)
+        assert together[number]["status"] == alone["status"]
+        assert together[number]["measures"] == alone["measures"]
+        assert [finding["code"] for finding in together[number]["findings"]] == [
+            finding["code"] for finding in alone["findings"]
+        ]
 
 
 def test_a_file_far_too_large_is_refused_unread(tmp_path, monkeypatch):

@@ -134,6 +134,24 @@ def test_utf_16_is_named(encoding: str) -> None:
     assert "UTF-16" in score.findings[0].message
 
 
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"PK\x03\x04\x14\0", "zip archive"),
+        (b"\x1f\x8b\x08\x08\0", "gzip"),
+        (b"%PDF-1.7\n%\xe2\xe3\n", "PDF"),
+        (b"MThd\0\0\0\6", "MIDI"),
+        (b"\xef\xbb\xbf<?xml version='1.0'?>\n", "XML"),
+        (b"<!DOCTYPE html>\n<pre>X:1\nK:C\nC|]\n</pre>", "web page"),
+    ],
+)
+def test_files_of_other_formats_are_named(content: bytes, what: str) -> None:
+    for text in (content, content.decode("latin-1").removeprefix("ï»¿")):
+        (finding,) = check_bytes("a", text).findings
+        assert finding.code == "syntax.refused"
+        assert what in finding.message
+
+
 def test_lines_of_all_voices_beside_lines_of_one() -> None:
     head = HEAD + "V:1\nV:2\n"
     text = head + "[V:1]GABc|[V:2]G,4|\n[V:1]CDEF|G4|\n[V:2]C,4|C,4|\n[V:1]c4|][V:2]C4|]\n"

@@ -17,7 +17,7 @@ from scoregate.convert import Conversion, convert, needs_conversion
 from scoregate.errors import ScoregateError, UnreadableError
 from scoregate.findings import Status
 from scoregate.flows.printing import printable
-from scoregate.sources import MAX_BYTES, pieces_of, read_bytes, read_tune
+from scoregate.sources import MAX_BYTES, find, pieces_of, read_bytes, read_tune
 from scoregate.tunebooks import tunes_of
 from scoregate.validators import abc2midi
 from scoregate.validators.checking import Checked, Choice, check_bytes, plain_reason, unjudged
@@ -194,20 +194,27 @@ def _heard(tunes: Sequence[_Piece]) -> Iterator[_Piece]:
 
 
 def _pieces(name: str) -> Iterator[_Piece]:
-    """Yield the pieces of a file, one at a time: the tunes of a tunebook, or one."""
+    """Yield the pieces of a file, one at a time: the tunes of a tunebook, or one.
+
+    Those of a zip archive or of a JSONL file are found as by `screen`.
+    """
     if name == "-":
         yield from _of_standard_input()
         return
-    for source in pieces_of(name):
+    holds_several = Path(name).suffix.lower() in (".zip", ".jsonl")
+    for source in find([name]) if holds_several else pieces_of(name):
+        if isinstance(source, UnreadableError):
+            yield _Piece(source.problem.split(": ")[0], source)
+            continue
         try:
             if source.tune is not None:
                 content, shift = read_tune(source)
                 yield _Piece(source.name, content, shift=shift, is_tune=True)
             elif needs_conversion(source.ending):
-                conversion = convert(read_bytes(source), source.ending, name)
-                yield _Piece(name, conversion.abc, conversion)
+                conversion = convert(read_bytes(source), source.ending, source.name)
+                yield _Piece(source.name, conversion.abc, conversion)
             else:
-                yield _Piece(name, read_bytes(source))
+                yield _Piece(source.name, read_bytes(source))
         except ScoregateError as error:
             yield _Piece(source.name, error)
 

@@ -39,11 +39,13 @@ def open_text(text: str | bytes, remarks: FindingCollector) -> tuple[str, list[s
     Raises
     ------
     RefusedError
-        Beyond `MAX_BYTES` or `MAX_LINE`, or UTF-16.
+        Beyond `MAX_BYTES` or `MAX_LINE`, in UTF-16, or of another format.
     """
     if len(text) > MAX_BYTES:
         why = f"{len(text):,} characters are too many; {MAX_BYTES:,} is the limit"
         raise RefusedError(why, remarks)
+    if (other := _other_format(text)) is not None:
+        raise RefusedError(f"this is {other}", remarks)
     if _is_utf16(text):
         raise RefusedError("this is UTF-16; save the file as UTF-8", remarks)
     if isinstance(text, bytes):
@@ -89,6 +91,27 @@ def _decode(data: bytes, remarks: FindingCollector) -> str:
             column=error.start - data.rfind(b"\n", 0, error.start),
         )
         return data.decode("latin-1")
+
+
+_FORMATS = (
+    (b"PK\x03\x04", "a zip archive; call it .mxl or .zip"),
+    (b"\x1f\x8b", "compressed by gzip; unpack it first"),
+    (b"%PDF-", "a PDF; a score has to be exported as MusicXML"),
+    (b"MThd", "MIDI; call the file .mid"),
+    (b"<!DOCTYPE html", "a web page; save the ABC that it shows as a file of its own"),
+    (b"<html", "a web page; save the ABC that it shows as a file of its own"),
+    (b"<?xml", "XML; call the file .musicxml"),
+    (b"<score-partwise", "MusicXML; call the file .musicxml"),
+)
+"""How files of other formats begin, and what to do with them."""
+
+
+def _other_format(text: str | bytes) -> str | None:
+    """Return what a text is that begins like a file of another format; else None."""
+    # A string may be made of bytes one by one.
+    head = text[:64] if isinstance(text, bytes) else text[:64].encode("latin-1", "replace")
+    head = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    return next((what for begin, what in _FORMATS if head.startswith(begin)), None)
 
 
 def _is_utf16(text: str | bytes) -> bool:
