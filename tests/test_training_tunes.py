@@ -23,6 +23,7 @@ def plain(music: str, key: str = "D") -> list[str]:
     ("music", "bars"),
     [
         ('"G"~G3 {cd}(BAG)|!trill!A3 .B2 c|]', ["G3 BAG|", "A3 B2 c|]"]),
+        ('vA2(Ac) u"1"e2|v"0"f6|]', ["A2Ac e2|", "f6|]"]),
         ("(3ABc (3:2:3dBA G>F|G6:|", ["(3ABc (3:2:3dBA G>F|", "G6:|"]),
         ("(A|d2) e f3|[1 g6:|[2 a6|]", ["A|", "d2 e f3|", "[1g6:|", "[2a6|]"]),
     ],
@@ -80,6 +81,15 @@ def test_each_collection_is_a_style_and_no_tune_comes_twice(tmp_path):
     styles = {name.split("/")[0]: style for name, style in corpus.styles.items()}
     assert styles == {name: tunes.FIDDLE_STYLES[name] for name in ("oneills1850", "ryansMammoth")}
     assert tunes.fiddle_tunes(cache) == corpus  # read from the cache
+
+
+def test_a_file_with_a_single_tune_is_read(tmp_path, monkeypatch):
+    """Ryan's collection has a file for each tune; none of them was read, and nothing said so."""
+    (tmp_path / "ryansMammoth").mkdir()
+    file = tmp_path / "ryansMammoth" / "one.abc"
+    file.write_text("X: 1\nT:One\nM:2/4\nL:1/8\nK:D\nABcd|efga|d4|]\n")
+    monkeypatch.setattr(tunes, "_files", lambda: [file])
+    assert list(tunes.fiddle_tunes().texts) == ["ryansMammoth/one-1"]
 
 
 @pytest.mark.usefixtures("books")

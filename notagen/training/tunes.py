@@ -54,7 +54,9 @@ def fiddle_tunes(cache: Path | None = None, on_file: Callable[[int], None] | Non
     seen: set[str] = set()
     for done, path in enumerate(_files(), 1):
         style = FIDDLE_STYLES[path.parent.name]
-        for number, (_, content) in enumerate(tunes_of(path.read_bytes()), 1):
+        data = path.read_bytes()
+        # A file with one tune is no book: Ryan's collection has a file for each tune.
+        for number, (_, content) in enumerate(tunes_of(data) or [(1, data)], 1):
             name = f"{path.parent.name}/{path.stem}-{number}"
             try:
                 text = piece_text(as_tune(aligned(read_abc(decode_abc(content), name))))

@@ -9,9 +9,8 @@ from scoregate.convert.piece import Bar, ConversionError, Piece, bars_of
 TUNE_HEADS = {"1": 'treble nm="Violin"'}
 """The ``V:`` field of a tune."""
 
-_ORNAMENTS = re.compile(
-    r'"[^"]*"|![^!\n]*!|\+[^+\n]*\+|\{[^}]*\}|[~.HJLMOPRSTuv](?=[\[(^_=A-Ga-gz])|`|\\'
-)
+_QUOTED = re.compile(r'"[^"]*"')
+_ORNAMENTS = re.compile(r"![^!\n]*!|\+[^+\n]*\+|\{[^}]*\}|[~.HJLMOPRSTuv](?=[\[(^_=A-Ga-gz])|`|\\")
 # A slur, unless it is the parenthesis of a tuplet.
 _SLUR = re.compile(r"\((?![2-9])|\)")
 _PLAIN = re.compile(r"(?:\[\d|\([2-9](?::\d?){0,2}|[A-Ga-gz^_=,'0-9/<>\- ])*")
@@ -40,7 +39,9 @@ def as_tune(piece: Piece) -> Piece:
     for number, bar in enumerate(bars, 1):
         if _FIELD.search(bar.text):
             raise ConversionError(f"bar {number}: a field in the middle")
-        text = " ".join(_SLUR.sub("", _ORNAMENTS.sub("", bar.text)).split())
+        # Chord symbols and fingerings may stand between a bowing mark and its note.
+        text = _ORNAMENTS.sub("", _QUOTED.sub("", bar.text))
+        text = " ".join(_SLUR.sub("", text).split())
         if _PLAIN.fullmatch(text) is None:
             raise ConversionError(f"bar {number}: more than single notes ({text[:20]})")
         plain.append(Bar(text, bar.right))
