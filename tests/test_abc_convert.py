@@ -46,6 +46,16 @@ def test_a_sound_score_converts(content: bytes, ending: str) -> None:
     assert not needs_conversion(".abc")
 
 
+def test_measures_that_hold_the_parts_are_turned_round() -> None:
+    part = XML.decode().replace("score-partwise", "score-timewise")
+    timewise = part.replace(
+        '<part id="P1"><measure number="1">', '<measure number="1"><part id="P1">'
+    )
+    timewise = timewise.replace("</measure></part>", "</part></measure>")
+    assert timewise.count("<part id=") == 1
+    assert to_abc(timewise.encode(), ".musicxml", "score") == to_abc(XML, ".musicxml", "score")
+
+
 @pytest.mark.parametrize(
     ("content", "ending"),
     [
@@ -54,6 +64,7 @@ def test_a_sound_score_converts(content: bytes, ending: str) -> None:
         (b"PK\x03\x04 damaged", ".mxl"),
         (b"MThd\0\0\0\x06\0\0", ".mid"),
         (b"<!DOCTYPE x [<!ENTITY a 'b'>]><score-partwise/>", ".xml"),
+        (b"<!--" + b"x" * 20_000 + b"--><!DOCTYPE x [<!ENTITY a 'b'>]><score-partwise/>", ".xml"),
         (b"\xff\xfe\0", ".xml"),
     ],
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+import xml.etree.ElementTree as ElementTree
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -138,7 +139,7 @@ def _musicxml_of(path: Path, ending: str) -> str:
             raise ConversionError("it has no spine of **kern")
         return _convert(_music21_kern, data, "music21 (Humdrum)")
     try:
-        return read_musicxml(path)
+        return as_partwise(read_musicxml(path))
     except (zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError, OSError) as error:
         # RuntimeError: the archive needs a password; NotImplementedError: an unknown packing.
         raise ConversionError(f"{type(error).__name__}: {error}"[:160]) from error
@@ -166,6 +167,30 @@ def read_musicxml(path: Path) -> str:
             data = archive.read(inner[0])
     encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     return data.decode(encoding, errors="replace")
+
+
+def as_partwise(text: str) -> str:
+    """Return MusicXML whose measures hold the parts with parts that hold the measures.
+
+    MusicXML has both forms, and every program reads ``score-partwise``. Text of that form, and
+    what can't be read, comes back as it is.
+    """
+    if "<score-timewise" not in text or "<!ENTITY" in text:
+        return text
+    try:
+        root = ElementTree.fromstring(without_declaration(text))
+    except (ElementTree.ParseError, ValueError):
+        return text
+    parts: dict[str, ElementTree.Element] = {}
+    for measure in root.findall("measure"):
+        root.remove(measure)
+        for content in measure.findall("part"):
+            name = content.get("id", "")
+            if name not in parts:
+                parts[name] = ElementTree.SubElement(root, "part", {"id": name})
+            ElementTree.SubElement(parts[name], "measure", measure.attrib).extend(content)
+    root.tag = "score-partwise"
+    return ElementTree.tostring(root, encoding="unicode")
 
 
 def _convert(converter: Callable[[str | bytes], str], content: str | bytes, tool: str) -> str:
@@ -214,7 +239,7 @@ def _xml2abc(text: str | bytes) -> str:
     except ImportError as error:
         raise ToolError(f"The converter xml2abc can't be loaded: {error}.", _REMEDY) from error
     assert isinstance(text, str)
-    if "<!ENTITY" in text[:10_000]:
+    if "<!ENTITY" in text:
         raise ConversionError("declares XML entities")
     text = _PART_NAME.sub(_on_one_line, without_declaration(text))
     abc, said = xml2abc.vertaal(text, d=8)
