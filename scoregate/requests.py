@@ -129,8 +129,8 @@ class ProduceRequest(Request):
     counterpoint: bool = Field(
         default=True,
         description="Where lines are repaired and the style is for a choir: resample a bar also "
-        "for parallels, forbidden leaps, lost sevenths, doubled leading tones and weak cadences; in "
-        "fiddle tunes for bars that do not fill the metre and ends off the tonic.",
+        "for parallels, forbidden leaps, lost sevenths, doubled leading tones and weak cadences. "
+        "In fiddle tunes: for bars that do not fill the metre, and ends off the tonic.",
     )
     allow_untrained: bool = Field(
         default=False,
