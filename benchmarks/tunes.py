@@ -4,9 +4,9 @@
 
 One set is as the model writes it: no line is judged or resampled. Another one is what
 ``scoregate produce`` writes, lines resampled by the judge of tunes. Real tunes are those of the
-test side, which training has not seen. The copied run is the longest run of bars, in any key, that
-a training tune has too. The gates are asked with the profile of ``scoregate produce`` and with that
-of collections of folk tunes.
+test side. The copied run is the longest run of bars, in any key, that a tune of the corpus has too,
+whatever its side; for the real ones, that a tune of the training side has. The gates are asked with
+the profile of ``scoregate produce`` and with that of collections of folk tunes.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def main() -> None:
     head = describe("torch")
     torch.set_num_threads(1)
     prepared = prepare(collect_scores("fiddle-tunes", asked.project), CHORALE_STYLE)
-    copies = CopyIndex(prepared.train.values())
+    every = {**prepared.train, **prepared.validation, **prepared.test}
+    copies = CopyIndex(every.values())
     engine = notagen.load(asked.weights, device="cpu", threads=1)
     styles = [str(style) for style in engine.styles or ()]
     drawn = generate(engine, styles, asked.count, judged=False)
@@ -64,7 +65,8 @@ def main() -> None:
         f"{len(real)} real tunes of the test side. Intervals: Wilson's, 95 %.\n"
     )
     sets = {"raw": drawn, "with the line judge": judged, "real": real}
-    rows = {name: _rows(pieces, copies) for name, pieces in sets.items()}
+    rows = {name: _rows(pieces, copies) for name, pieces in sets.items() if name != "real"}
+    rows["real"] = _rows(real, CopyIndex(prepared.train.values()))
     print("| measure | " + " | ".join(rows) + " |\n" + "|---" * (len(rows) + 1) + "|")
     for name in rows["real"]:
         print(f"| {name} | " + " | ".join(found[name] for found in rows.values()) + " |")
