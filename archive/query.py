@@ -25,6 +25,9 @@ SORTS = {
 EVERY = 2**62
 """A limit that leaves nothing out; both databases need one where there is an offset."""
 
+ALL = "TRUE"
+"""The condition that leaves nothing out."""
+
 SHORTEST_TERM = 3
 """Characters that a search term needs: the index holds groups of three."""
 
@@ -104,9 +107,10 @@ def rows(
         return [dict(row) for row in connection.execute(query, given)]
     # The page is cut out of the index first; whole rows are read for that page alone.
     window = (EVERY if limit is None else limit, offset)
-    if joined and not values:
+    if joined and where == ALL:
         # Every piece that has the measure: its entries alone are read.
-        numbers = measure_order.numbers(connection, *sort_values, sort.startswith("-"), *window)
+        descending = sort.startswith("-")
+        numbers = measure_order.numbers(connection, sort_values[0], descending, *window)
     else:
         page = f"SELECT number FROM pieces {joined} WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?"
         numbers = [row[0] for row in connection.execute(page, [*given, *window])]
@@ -179,7 +183,7 @@ FREQUENT = 2_000
 
 
 def _joined(parts: Iterable[tuple[str, list[Any]]]) -> tuple[str, list[Any]]:
-    terms, values = ["TRUE"], []
+    terms, values = [ALL], []
     for term, of_term in parts:
         terms.append(f"({term})")
         values += of_term

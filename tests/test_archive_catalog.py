@@ -223,6 +223,12 @@ def test_orders_and_pages(archive_for_reading, sort, expected):
     assert seeds(archive_for_reading, sort=sort, limit=2, offset=1) == expected[1:3]
 
 
+def test_nothing_found_is_nothing_in_every_order(archive_for_reading):
+    for sort in (*query.SORTS, "measure:measures.groove", "-measure:measures.groove"):
+        assert seeds(archive_for_reading, Filter(style="no such style"), sort=sort) == []
+        assert seeds(archive_for_reading, Filter(text="q" * 9), sort=sort, limit=9) == []
+
+
 def test_an_unknown_order_is_refused(archive_for_reading):
     with pytest.raises(RequestError):
         seeds(archive_for_reading, sort="colour")
