@@ -7,7 +7,8 @@ files of a chorale, in batches of a hundred, and times adding at the beginning a
 the queries that lists and the dashboard ask. Pieces between the timed blocks have no rendered
 files. ``--file-bytes`` sets the size of the rendered files; the default is small, because the
 number of files and not their size is what is measured. With ``SCOREGATE_DATABASE`` set, the catalog
-is in PostgreSQL.
+is in PostgreSQL. ``--catalog-only`` inserts rows without any folders, which takes a minute or two
+instead of ten, and times the queries alone.
 
 Each time is given twice, by the clock and as processor time of this process: on a machine that
 does other work as well, the second is what a quiet machine would need.
@@ -28,9 +29,9 @@ from pathlib import Path
 
 from machine import describe
 
-from scoregate.archive import catalog, postgres, query
+from scoregate.archive import catalog, postgres, query, schema
 from scoregate.archive.query import Filter
-from scoregate.archive.records import FindingRecord, PieceReport, RunRecord
+from scoregate.archive.records import FindingRecord, PieceReport, RunRecord, now
 from scoregate.archive.store import Archive
 
 BATCH = 100
@@ -137,12 +138,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--pieces", type=int, default=100_000)
     parser.add_argument("--file-bytes", type=int, default=2_048)
+    parser.add_argument("--catalog-only", action="store_true")
     parser.add_argument("--folder", help="where to make the archive; the temporary folder else")
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="scoregate-archive-", dir=arguments.folder))
     try:
-        report = measured(Archive(folder), arguments.pieces, arguments.file_bytes)
+        store = Archive(folder)
+        if arguments.catalog_only:
+            report = measured_catalog(store, arguments.pieces)
+        else:
+            report = measured(store, arguments.pieces, arguments.file_bytes)
     finally:
         shutil.rmtree(folder)
     print(report)
@@ -188,6 +194,43 @@ def measured(store: Archive, pieces: int, file_bytes: int) -> str:
     lines += ["", f"The catalog has {size / 2**20:.0f} MiB, {size / pieces / 1024:.1f} kB a piece.",
               "", *_queries(store)]  # fmt: skip
     return "\n".join(lines)
+
+
+def measured_catalog(store: Archive, pieces: int) -> str:
+    """Fill a catalog alone, time its queries, and return the report in Markdown."""
+    began = time.perf_counter(), time.process_time()
+    store.begin_writing()
+    rng = random.Random(1)
+    for start in range(0, pieces, catalog.AT_ONCE):
+        batch = [_bare_report(n, rng) for n in range(start, min(start + catalog.AT_ONCE, pieces))]
+        with catalog.insertion(store) as connection:
+            assert connection is not None, "the catalog was just made"
+            schema.insert_pieces(connection, [(report, Path()) for report in batch])
+    clock, processor = time.perf_counter() - began[0], time.process_time() - began[1]
+    server = os.environ.get(postgres.SETTING)
+    kind = "PostgreSQL" if server else "SQLite"
+    if server:
+        with catalog.insertion(store) as connection:
+            assert connection is not None, "the catalog was just made"
+            connection.execute("ANALYZE")
+    lines = [
+        f"# The catalog in {kind}",
+        "",
+        f"`python benchmarks/archive_scale.py --pieces {pieces} --catalog-only`",
+        "",
+        describe(),
+        "",
+        f"Made and inserted in {clock:.0f} s, {processor:.0f} s of processor time of this process.",
+        f"{_size(store) / 2**20:.0f} MiB, {_size(store) / pieces / 1024:.1f} kB a piece. Opening",
+        f"it takes {timed(lambda: catalog.connect(store).close())[0]} ms (clock, processor).",
+        "",
+    ]
+    return "\n".join([*lines, *_queries(store)])
+
+
+def _bare_report(number: int, rng: random.Random) -> PieceReport:
+    identifier = hashlib.sha256(b"%d" % number).hexdigest()
+    return piece(number, rng, 0)[1].model_copy(update={"piece_id": identifier, "created": now()})
 
 
 def _size(store: Archive) -> int:
