@@ -8,13 +8,19 @@ import pytest
 import torch
 
 from scoregate import notagen
+from scoregate.abc.finish import finish
 from scoregate.errors import RequestError
+from scoregate.evaluation.tunes import measure_tune
+from scoregate.findings import Status
 from scoregate.flows.launch import check_request
 from scoregate.generator import with_weights
 from scoregate.notagen.model.network import NotaGen
 from scoregate.notagen.model.shape import ModelShape
 from scoregate.notagen.weights import registry, write_safetensors
 from scoregate.requests import ProduceRequest
+from scoregate.validators.checking import reasons
+from scoregate.validators.counterpoint_judge import line_judge
+from scoregate.validators.examination import examine
 
 CHORAL = "Baroque/Bach, Johann Sebastian/Choral"
 JIGS = ["Folk/One/Fiddle", "Folk/Two/Fiddle"]
@@ -73,3 +79,26 @@ def test_the_styles_are_loaded_from_their_file():
     engine = notagen.load("tunes")
     assert engine.name == "tunes"
     assert [str(style) for style in engine.styles or ()] == JIGS
+
+
+def test_the_embedded_models_are_named_by_the_styles_they_write():
+    assert registry.weights_for(CHORAL) is None
+    assert registry.weights_for("Folk/O'Neill, Francis/Fiddle") == "fiddle"
+    listed = [str(style) for style in notagen.trained_styles(None) or ()]
+    assert listed[0] == CHORAL
+    assert [style for style in listed if style.startswith("Folk/")] == [
+        f"Folk/{name}/Fiddle"
+        for name in ("Aird, James", "O'Neill, Francis", "Ryan, William Bradbury")
+    ]
+
+
+def test_the_embedded_fiddle_tunes_pass_the_gates_under_the_judge_of_lines():
+    style = "Folk/Ryan, William Bradbury/Fiddle"
+    engine = notagen.load("fiddle", device="cpu", threads=1)
+    drawn = engine.generate([style] * 4, seeds=range(4), accept_line=line_judge(style))
+    for piece in drawn:
+        seen = examine(piece.raw, style=style, production=True, profile="notagen")
+        assert seen.verdict().status is Status.PASSED, reasons(seen.verdict(), seen.outcomes)
+        tune = measure_tune(finish(piece.raw).text)
+        assert tune is not None
+        assert tune.in_metre == 1

@@ -9,7 +9,7 @@ import typer
 
 HELP = """List the styles that weights were trained on.
 
-    scoregate styles                      what the embedded model writes
+    scoregate styles                      what the embedded models write
     scoregate styles --all                NotaGen-X's 112 combinations, marked
     scoregate styles --all --find chopin
     scoregate styles --model lstm         what the embedded LSTM writes

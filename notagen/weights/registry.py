@@ -24,7 +24,7 @@ EMBEDDED = "chorales"
 """The embedded model that is meant where neither weights nor a style are named."""
 _ENDINGS = (".pth", ".pt", ".bin", ".ckpt", ".safetensors")
 _X_FILE = re.compile(r"notagen[-_ ]?x(?![a-z])", re.IGNORECASE)
-EMBEDDED_NAMES = (EMBEDDED,)
+EMBEDDED_NAMES = (EMBEDDED, "fiddle")
 _EMBEDDED_FILES = {name: Path(__file__).parent / f"{name}.safetensors" for name in EMBEDDED_NAMES}
 
 
