@@ -1,10 +1,11 @@
 """What each profile rejects of each collection, and for what.
 
-    python benchmarks/profiles.py NAME=FOLDER ... [--most 100] > benchmarks/results/profiles.md
+    python benchmarks/profiles.py NAME=FOLDER ... [--most 100] [--profiles NAME ...]
 
 Every piece of a folder of ABC is judged by every profile, whatever it would be guessed for, so that
-the table shows what a profile forgives and what it asks for. abc2midi does not run: it adds hardly
-anything to what the reader finds. Of a larger folder a sample is taken, by the hash of the names.
+the table shows what a profile forgives and what it asks for; and by the one that is guessed.
+abc2midi does not run: it adds hardly anything to what the reader finds. Of a larger folder a sample
+is taken, by the hash of the names.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from machine import describe
 from scoregate.findings import Status
 from scoregate.validators.rewards import Judgement, judge_texts
 from scoregate.validators.verdict import profiles
+
+GUESSED = "guessed"
+"""Stands for the profile that is guessed for each piece."""
 
 
 def sample(folder: Path, most: int) -> list[str]:
@@ -40,8 +44,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("collections", nargs="+", help="NAME=FOLDER")
     parser.add_argument("--most", type=int, default=100)
+    parser.add_argument("--profiles", nargs="+", default=[*profiles.names(), GUESSED])
     options = parser.parse_args()
-    names = profiles.names()
+    names = options.profiles
     print("# What each profile rejects\n")
     print(f"`python benchmarks/profiles.py ... --most {options.most}`\n")
     print(describe("numpy") + "\n")
@@ -54,7 +59,8 @@ def main() -> None:
         texts = sample(Path(folder), options.most)
         cells = []
         for profile in names:
-            judgements = judge_texts(texts, profile=profile, abc2midi=False)
+            named = None if profile == GUESSED else profile
+            judgements = judge_texts(texts, profile=named, abc2midi=False)
             failed = [each for each in judgements if each.status is not Status.PASSED]
             cells.append(f"{len(failed) / max(len(texts), 1):.0%}")
             counts = rejecting(failed).most_common(5)

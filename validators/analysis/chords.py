@@ -70,10 +70,13 @@ def voice_sets(score: Score) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
         )
     sets = np.zeros((voices, beats), dtype=np.int16)
     lows = np.full((voices, beats), SILENT, dtype=np.int16)
-    spread = _spread if loops is None else loops.voice_sets
     real = ~sounding.grace
-    columns = sounding.voice, sounding.bar, sounding.pitch, sounding.onset, sounding.end
-    spread(*[column[real] for column in columns], steps, first, sets, lows)
+    notes_of = sounding.voice[real], sounding.bar[real], sounding.pitch[real]
+    times = sounding.onset[real], sounding.end[real]
+    if loops is None:
+        _spread(*notes_of, *times, steps, first, sets, lows)
+    else:
+        loops.voice_sets(*notes_of, *times, steps, first, sets, lows)
     score.derived["voice_lows"] = lows
     known = score.derived["voice_sets"] = sets, np.repeat(np.arange(len(lengths)), counts)
     return known
