@@ -263,9 +263,16 @@ def _search(dialect: Dialect, text: str) -> Iterator[_Condition]:
     beginning = text.strip().lower()
     if len(words) == 1 and all(digit in "0123456789abcdef" for digit in beginning):
         # The beginning of an id, unless the word stands in a name as well ("bach", "face").
-        named, of_named = _joined(condition.listed for condition in _contains(dialect, words))
+        (named,) = _contains(dialect, words)
+        given = [beginning, f"{beginning}g"]
+        source = "SELECT number AS piece FROM pieces WHERE id >= ? AND id < ?"
+        # A short word has no index of names: every piece is tested, in its order.
+        both = f"{source} UNION ALL {named.source}" if named.source else ""
         yield _Condition(
-            f"(id >= ? AND id < ?) OR ({named})", [beginning, f"{beginning}g", *of_named]
+            f"(id >= ? AND id < ?) OR ({named.test})",
+            [*given, *named.values],
+            both,
+            [*given, *named.source_values],
         )
     else:
         yield from _contains(dialect, words)
