@@ -16,8 +16,8 @@ from scoregate.validators.line_state import LineState
 FIDDLE = "Fiddle"
 """Instrumentation of the styles whose lines are judged so."""
 FINAL = 0.8
-"""Share of the pieces that must end on their tonic: 82 % of the tunes of the corpus do, a tenth of
-which may be due to what the model writes by itself."""
+"""Share of the pieces that must end on their tonic. Raw, .85 of the embedded model's tunes do; of
+the real ones .83, and in a part of the others the key field is inexact."""
 
 
 @dataclass(frozen=True, slots=True)
