@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import pwd
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -51,7 +53,9 @@ class Server:
         options = [word for setting in settings for word in ("-c", setting)]
         command = [self.programs / "postgres", "-D", self.folder, "-p", str(self.port), *options]
         with open(self.folder.parent / "log", "ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, user=self.user)
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=log, user=self.user, preexec_fn=_end_with_the_tests
+            )
         for _ in range(200):
             try:
                 psycopg.connect(self.url).close()
@@ -81,6 +85,12 @@ class Server:
         with psycopg.connect(self.url, autocommit=True) as connection:
             found = connection.execute(sql, values)
             return found.fetchall() if found.description else []
+
+
+def _end_with_the_tests() -> None:
+    """Let Linux stop this process when the tests are killed before they can."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGINT)  # PR_SET_PDEATHSIG
 
 
 @contextmanager
