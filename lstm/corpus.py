@@ -81,6 +81,7 @@ def collect(
     folder: Path,
     style: str | None = None,
     on_file: Callable[[int, int], None] | None = None,
+    most_files: int = 0,
 ) -> Corpus:
     """Parse scores, or read what an earlier call has parsed.
 
@@ -94,6 +95,8 @@ def collect(
         Style of the pieces of a folder: ``Period/Composer/Instrumentation``.
     on_file : callable, optional
         Called with the number of files done and of all.
+    most_files : int
+        Files that are read at most, evenly drawn from all; 0 for all of them.
 
     Raises
     ------
@@ -104,10 +107,13 @@ def collect(
     """
     names = sorted(sources)
     kept = folder / "pieces.jsonl"
-    wanted = json.dumps({"sources": names, "style": style})
+    drawn = {"most_files": most_files} if most_files else {}
+    wanted = json.dumps({"sources": names, "style": style} | drawn)
     corpus = _read(kept, wanted)
     if corpus is None:
         files = [entry for name in names for entry in _files(name, style)]
+        if 0 < most_files < len(files):
+            files = [files[number * len(files) // most_files] for number in range(most_files)]
         corpus = _parse_all(files, on_file)
         _write(kept, wanted, corpus)
     _check(corpus, names)

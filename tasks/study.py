@@ -54,6 +54,7 @@ def prepare(plan: Plan, folder: Path) -> tuple[Prepared, Reference, list[tuple[s
         plan.sources,
         folder,
         on_file=lambda done, total: report("reading scores", done, total, f"{done} of {total}"),
+        most_files=plan.most_files,
     )
     sides = split(corpus)
     prepared = project.encode(corpus)

@@ -15,6 +15,7 @@ from scoregate import lstm
 from scoregate.abc.reader import read
 from scoregate.errors import InputError, RequestError, ScoregateError, UnreadableError, WeightsError
 from scoregate.generator import Generator, Limits, find_generator
+from scoregate.lstm import corpus
 from scoregate.lstm.corpus import Corpus, Loss, collect, parse_file, split
 from scoregate.lstm.events import Event, Piece
 from scoregate.lstm.model import LstmModel, LstmShape, loss_of, nats_per_word
@@ -419,3 +420,22 @@ def test_a_tuplet_is_completed_before_anything_else_follows(trained):
                         assert duration.denominator % odd == 0
                 time += duration
         assert time.denominator in (1, 2)
+
+
+def test_some_files_are_drawn_evenly_and_kept_apart_from_all(tmp_path, monkeypatch):
+    every = tunes(40)
+    files = [(Path(piece.name), STYLE) for piece in every]
+    parsed: list[list[str]] = []
+
+    def parse(chosen, on_file):
+        names = [path.name for path, _ in chosen]
+        parsed.append(names)
+        return Corpus([(STYLE, piece) for piece in every if piece.name in names])
+
+    monkeypatch.setattr(corpus, "_files", lambda name, style: files)
+    monkeypatch.setattr(corpus, "_parse_all", parse)
+    assert len(collect(["a"], tmp_path, most_files=10).pieces) == 10
+    assert parsed == [[f"tune {number}" for number in range(0, 40, 4)]]
+    assert len(collect(["a"], tmp_path, most_files=10).pieces) == 10
+    assert len(parsed) == 1  # what was kept is read
+    assert len(collect(["a"], tmp_path).pieces) == 40

@@ -49,6 +49,8 @@ class Plan:
         Sets of other pieces to measure beside the arms, by their names in ``tasks/study.py``.
     embedding, layers : int
     dropout : float
+    most_files : int
+        Files of the sources that are read at most; 0 for all of them.
     """
 
     original: dict[str, float]
@@ -68,6 +70,7 @@ class Plan:
     embedding: int
     layers: int
     dropout: float
+    most_files: int = 0
 
 
 @dataclass(frozen=True, slots=True)
