@@ -43,7 +43,7 @@ def spelt_alike(text: str) -> str:
     M:2/4
     K:D
     V:1
-    [V:1]f/g/ a3/b/|
+    [V:1]f/g/a3/2b/|
     [V:1]g2 (3fed|
     <BLANKLINE>
     """
