@@ -169,8 +169,8 @@ def joined(sources: Sequence[Source], parts: Sequence[Prepared]) -> Prepared:
     Where shares are given they are kept: see :class:`~scoregate.notagen.training.material.Material`
     for what they do.
     """
-    sides: list[dict[str, str]] = [{}, {}, {}]
-    whole = Prepared(parts[0].style, *sides, small=any(part.small for part in parts))
+    whole = Prepared(parts[0].style, {}, {}, {}, small=any(part.small for part in parts))
+    sides = (whole.train, whole.validation, whole.test)
     for source, part in zip(sources, parts, strict=True):
         for side, pieces in zip(sides, (part.train, part.validation, part.test), strict=True):
             for name, text in pieces.items():

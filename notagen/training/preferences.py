@@ -101,7 +101,8 @@ def read_pairs(path: Path) -> list[Pair]:
     """
     try:
         with path.open(encoding="utf-8") as stream:
-            return [Pair(*map(str, json.loads(line))) for line in stream]
+            found = [json.loads(line) for line in stream]
+            return [Pair(text, accepted, refused) for text, accepted, refused in found]
     except (OSError, ValueError, TypeError) as error:
         raise UnreadableError(
             f"The pairs of lines in {path} can't be read: {error}.",
