@@ -55,6 +55,7 @@ def prepare(verbose: bool) -> None:
         # These are not below Prefect's own loggers.
         for name in ("EventsWorker", "APILogWorker"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
+        quiet_lost_events()
 
 
 def quiet_lost_events() -> None:

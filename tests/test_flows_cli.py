@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 from commands import scoregate
 
 from scoregate.errors import RequestError
-from scoregate.flows import cli
+from scoregate.flows import cli, launch
 
 
 def test_a_fault_of_our_own_is_no_rejection(monkeypatch, capsys):
@@ -60,3 +62,12 @@ def test_a_corpus_is_written_by_side(tmp_path):
     assert written == {"train", "validation", "test"}
     assert len(list((tmp_path / "out").rglob("*.abc"))) == 4
     assert "lost       1 scores" in done.stdout
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_events_that_a_lost_server_did_not_take_are_dumped_only_when_asked(monkeypatch, verbose):
+    logger = logging.getLogger("prefect._internal.concurrency")
+    monkeypatch.setattr(logger, "disabled", False)
+    monkeypatch.setattr("scoregate.flows.launch.json_is_wanted", lambda: False)
+    launch.prepare(verbose)
+    assert logger.disabled is not verbose
