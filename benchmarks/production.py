@@ -1,6 +1,10 @@
 """What a long production run costs: time, processor time, memory, database, page.
 
     python benchmarks/production.py [--count 1000] > benchmarks/results/production.md
+    python benchmarks/production.py --model lstm [--count 10000]
+
+The small LSTM shows what the line itself costs a piece, where the number of pieces matters and not
+who writes them.
 
 The run is a command of its own, as a user starts it, in an empty folder and against a server of its
 own with an empty database. Memory is that of the command and the processes it started, each page
@@ -62,6 +66,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--model", default="notagen")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home, socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -78,21 +83,21 @@ def main() -> None:
         try:
             while not is_healthy(os.environ["PREFECT_API_URL"], timeout=5):
                 time.sleep(1)
-            _measure(options.count, options.seed, Path(home))
+            _measure(options.count, options.seed, options.model, Path(home))
         finally:
             os.killpg(server.pid, signal.SIGTERM)
             server.wait()
 
 
-def _measure(count: int, seed: int, home: Path) -> None:
+def _measure(count: int, seed: int, model: str, home: Path) -> None:
     before = _database(home)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
-        words = ("produce", "--count", str(count), "--seed", str(seed), "--rounds", "30")
+        wanted = ("--count", str(count), "--seed", str(seed), "--rounds", "30")
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         began = time.perf_counter()
         process = subprocess.Popen(
-            [SCOREGATE, *words, "--out", folder],
+            [SCOREGATE, "produce", "--model", model, *wanted, "--out", folder],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -113,14 +118,15 @@ def _measure(count: int, seed: int, home: Path) -> None:
         pages = {
             path.name: path.stat().st_size for path in sorted(record.parent.glob("report*.html"))
         }
-    _print(count, seed, run, wall, processor, grown, pages, memory.samples)
+    words = f"--count {count} --seed {seed} --model {model}"
+    _print(words, count, run, wall, processor, grown, pages, memory.samples)
 
 
-def _print(count, seed, run, wall, processor, grown, pages, samples) -> None:
+def _print(words, count, run, wall, processor, grown, pages, samples) -> None:
     # More parameters than six: every figure of the two tables.
     drawn = sum(each["drawn"] for each in run["rounds"])
     print("# A long production run\n")
-    print(f"`python benchmarks/production.py --count {count} --seed {seed}`\n")
+    print(f"`python benchmarks/production.py {words}`\n")
     print(describe("prefect", "torch", "great-expectations", "pyparsing") + "\n")
     print("| | |\n|---|---:|")
     print(f"| pieces generated, passed | {drawn}, {count - run['missing']} |")
