@@ -75,7 +75,7 @@ def test_the_curve_continues_across_a_kill(tmp_path, monkeypatch):
             first.sums[i] += loss
         if first.step == 4:
             first.curve.append(dict(whole.curve[0]))
-            first.sums = [0.0, 0.0, 0.0]
+            first.sums = [0.0] * len(first.sums)
     first.save(tmp_path / "c.pt")
     again = Run.load(tmp_path / "c.pt")
     run_to_end(again, tmp_path, every=4)
