@@ -70,7 +70,7 @@ class FileCatalog:
         writable = os.access(path.parent, os.W_OK) and os.access(path, os.W_OK)
         connection = None
         try:
-            connection = _opened_file(path) if writable else _opened_unchanging(path)
+            connection = _opened(path if writable else _unchanging(path))
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if version == schema.VERSION:
                 return _configured(connection) if writable else connection
@@ -153,7 +153,7 @@ class FileCatalog:
         """Create an empty catalog, unless another process was quicker."""
         with told_as_archive_error(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-        connection = _configured(_opened_file(self.path))
+        connection = _configured(_opened(self.path))
         try:
             with _transaction(connection):
                 if connection.execute("PRAGMA user_version").fetchone()[0] != schema.VERSION:
@@ -163,7 +163,7 @@ class FileCatalog:
             connection.close()
 
     def _filled(self, fill: Callable[[Connection], int]) -> int:
-        connection = _configured(_opened_file(self.path))
+        connection = _configured(_opened(self.path))
         try:
             with _transaction(connection):
                 _drop_tables(connection)
@@ -175,9 +175,7 @@ class FileCatalog:
 
 def in_memory(fill: Callable[[Connection], int]) -> SqliteConnection:
     """Return a connection to a catalog that is built in memory."""
-    connection = _configured(
-        sqlite3.connect(":memory:", check_same_thread=False, factory=SqliteConnection)
-    )
+    connection = _configured(_opened(":memory:"))
     with _transaction(connection):
         _create(connection)
         fill(connection)
@@ -220,11 +218,16 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _opened_file(path: Path) -> SqliteConnection:
+def _opened(where: Path | str) -> SqliteConnection:
+    """Open a file, or what an address as SQLite understands it (``file:...``, ``:memory:``) names.
+
+    Its transactions are begun by hand.
+    """
     connection = sqlite3.connect(
-        path,
+        where,
         timeout=WAIT_S,
         isolation_level=None,
+        uri=isinstance(where, str),
         check_same_thread=False,
         factory=SqliteConnection,
     )
@@ -232,21 +235,13 @@ def _opened_file(path: Path) -> SqliteConnection:
     return connection
 
 
-def _opened_unchanging(path: Path) -> SqliteConnection:
+def _unchanging(path: Path) -> str:
+    """Return the address of a file that is only read."""
     # WAL needs a file beside the database, which a read-only folder can't take.
-    connection = sqlite3.connect(
-        f"{path.resolve().as_uri()}?immutable=1",
-        uri=True,
-        check_same_thread=False,
-        factory=SqliteConnection,
-    )
-    connection.row_factory = sqlite3.Row
-    return connection
+    return f"{path.resolve().as_uri()}?immutable=1"
 
 
 def _configured(connection: SqliteConnection) -> SqliteConnection:
-    connection.isolation_level = None
-    connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA cache_size = -65536")  # 64 MiB
     connection.execute("PRAGMA mmap_size = 268435456")  # 256 MiB
