@@ -6,22 +6,11 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from training_runs import CHORAL, STYLE, write_chorales, write_tunebook
 
 from scoregate.errors import RequestError
 from scoregate.notagen.training.mixture import Source, prepare_sources, read_sources, told
 from scoregate.notagen.training.project import CHORALE_COMPASS
-from scoregate.notagen.training.synthetic import chorale
-
-CHORAL = "Baroque/Bach, Johann Sebastian/Choral"
-TUNE = "X:1\nT:T\nM:2/4\nL:1/8\nK:{}\n{}\n"
-
-
-def fill(folder, count, first=0):
-    """Write short chorales."""
-    folder.mkdir(parents=True)
-    for number in range(first, first + count):
-        (folder / f"{number}.abc").write_text("X:1\n" + chorale(number))
-    return folder
 
 
 @pytest.mark.parametrize(
@@ -74,7 +63,7 @@ def test_the_card_names_sources_and_shares():
 @pytest.fixture
 def two(tmp_path):
     """Prepare pieces of two folders, six of one and three of the other."""
-    many, few = fill(tmp_path / "many", 6), fill(tmp_path / "few", 3, first=10)
+    many, few = write_chorales(tmp_path / "many", 6), write_chorales(tmp_path / "few", 3, first=10)
 
     def made(shares=("", "")):
         text = ",".join(f"{f}{share}" for f, share in zip((many, few), shares, strict=True))
@@ -116,12 +105,12 @@ def test_each_corpus_is_split_by_itself(two):
 
 def test_styles_are_read_off_the_folders(tmp_path):
     root = tmp_path / "scores"
-    fill(root / "Romantic_Chopin, Frederic_Keyboard", 2)
-    fill(root / "Classical" / "Haydn, Joseph" / "Chamber", 2, first=2)
-    fill(root / "others", 2, first=4)
+    write_chorales(root / "Romantic_Chopin, Frederic_Keyboard", 2)
+    write_chorales(root / "Classical" / "Haydn, Joseph" / "Chamber", 2, first=2)
+    write_chorales(root / "others", 2, first=4)
     prepared = prepare_sources(str(root), tmp_path / "work", CHORAL)
     assert prepared.every_style == [
-        ("Baroque", "Bach, Johann Sebastian", "Choral"),
+        STYLE,
         ("Classical", "Haydn, Joseph", "Chamber"),
         ("Romantic", "Chopin, Frederic", "Keyboard"),
     ]
@@ -133,12 +122,12 @@ def test_styles_are_read_off_the_folders(tmp_path):
 
 def test_a_style_that_no_piece_has_is_refused(tmp_path):
     root = tmp_path / "scores"
-    fill(root / "Romantic_Chopin, Frederic_Keyboard", 3)
+    write_chorales(root / "Romantic_Chopin, Frederic_Keyboard", 3)
     with pytest.raises(RequestError, match=r"No piece of .* has the style Folk/A/B") as raised:
         prepare_sources(str(root), tmp_path / "work", "Folk/A/B")
     assert "Romantic/Chopin, Frederic/Keyboard" in (str(raised.value.remedy))
     # Pieces without a style of their own take the one that is asked for.
-    fill(root / "others", 3, first=4)
+    write_chorales(root / "others", 3, first=4)
     found = prepare_sources(str(root), tmp_path / "work", "Folk/A/B").every_style
     assert ("Folk", "A", "B") in found
 
@@ -146,18 +135,14 @@ def test_a_style_that_no_piece_has_is_refused(tmp_path):
 def test_a_named_corpus_keeps_its_split_and_its_styles_beside_another(tmp_path, monkeypatch):
     from scoregate.notagen.training import tunes
 
-    (tmp_path / "oneills1850").mkdir()
     bars = ["ABcd|efga|d4|]", "dcBA|GFED|D4|]", "DFAd|fdAF|d4|]", "d2fa|gfed|D4|]"]
-    text = "\n".join(TUNE.format("D", each) for each in bars)
-    (tmp_path / "oneills1850" / "book.abc").write_text(text)
-    monkeypatch.setattr(tunes, "_files", lambda: [tmp_path / "oneills1850" / "book.abc"])
-    own = fill(tmp_path / "own", 3)
+    book = write_tunebook(tmp_path / "oneills1850", bars)
+    monkeypatch.setattr(tunes, "_files", lambda: [book])
+    own = write_chorales(tmp_path / "own", 3)
     alone = prepare_sources("fiddle-tunes", tmp_path / "alone", CHORAL)
     both = prepare_sources(f"fiddle-tunes=0.5,{own}=0.5", tmp_path / "work", CHORAL)
     assert {f"fiddle-tunes/{name}" for name in alone.test} <= set(both.test)
-    assert set(both.every_style) == {
-        tunes.FIDDLE_STYLES["oneills1850"], ("Baroque", "Bach, Johann Sebastian", "Choral"),
-    }  # fmt: skip
+    assert set(both.every_style) == {tunes.FIDDLE_STYLES["oneills1850"], STYLE}
     # Tunes are moved within a fiddle's compass, chorales within that of singers.
     assert set(both.material(both.train, 128).compasses.values()) == {
         tunes.FIDDLE_COMPASS, CHORALE_COMPASS,

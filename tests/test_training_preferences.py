@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 import torch
+from training_runs import STYLE, tiny
 
 from scoregate.errors import UnreadableError
 from scoregate.notagen.model.network import NotaGen
-from scoregate.notagen.model.shape import ModelShape
 from scoregate.notagen.training import guidance as guiding
 from scoregate.notagen.training import project
 from scoregate.notagen.training.encode import encode_example
@@ -28,8 +28,7 @@ from scoregate.notagen.training.train import Run, Settings, Stage
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-STYLE = ("Baroque", "Bach, Johann Sebastian", "Choral")
-SHAPE = ModelShape(hidden=64, patch_layers=1, char_layers=1, length=256)
+SHAPE = tiny(length=256).shape
 TEXT = stream_text(chorale(3), STYLE)
 LINES = TEXT.splitlines(keepends=True)
 BODY = next(i for i, line in enumerate(LINES) if line.startswith("[r:"))
@@ -166,10 +165,8 @@ def test_where_only_forbidden_letters_are_left_the_teacher_is_not_masked():
 
 
 def settings(**changes) -> Settings:
-    return Settings(
-        hidden=64, patch_layers=1, char_layers=1, length=256, auxiliary=0.0, warmup=2,
-        stages=[Stage(6, 0.0, 0.0, 1e-3, 0.0)], **changes,
-    )  # fmt: skip
+    stage = Stage(6, 0.0, 0.0, 1e-3, 0.0)
+    return tiny(stage, length=256, auxiliary=0.0, warmup=2, **changes)
 
 
 def test_a_guided_run_learns_from_own_pieces_and_pairs(tmp_path):

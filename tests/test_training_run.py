@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from training_runs import STYLE, TEXTS, prepared_pieces, tiny
 
 from scoregate.convert.bar_events import midi_pitch
 from scoregate.errors import RequestError, ScoregateError, WeightsError
@@ -24,21 +25,14 @@ from scoregate.notagen.training.material import (
 )
 from scoregate.notagen.training.stream import stream_text, transpose_text
 from scoregate.notagen.training.synthetic import chorale
-from scoregate.notagen.training.train import Run, Settings, Stage, place_in_schedule, train
+from scoregate.notagen.training.train import Run, Stage, place_in_schedule, train
 from scoregate.notagen.weights import open_checkpoint
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-STYLE = ("Baroque", "Bach, Johann Sebastian", "Choral")
-TEXTS = {f"piece {i}": chorale(i) for i in range(3)}
 
-
-def tiny(steps=12, **changes):
-    stage = Stage(steps, 0.3, 0.0, 1e-3, 0.0, 0.1)
-    return Settings(
-        hidden=64, patch_layers=1, char_layers=1, length=128, muon=True, warmup=3, stages=[stage],
-        **changes,
-    )  # fmt: skip
+def short(steps=12):
+    return tiny(Stage(steps, 0.3, 0.0, 1e-3, 0.0, 0.1), muon=True, warmup=3)
 
 
 def run_to_end(run, folder, every=2):
@@ -49,10 +43,10 @@ def run_to_end(run, folder, every=2):
 
 @pytest.mark.slow
 def test_a_killed_run_goes_on_with_the_same_curve(tmp_path, monkeypatch):
-    whole = Run(tiny())
+    whole = Run(short())
     run_to_end(whole, tmp_path)
 
-    killed = Run(tiny())
+    killed = Run(short())
     material = Material(TEXTS, STYLE, 128)
     monkeypatch.setattr("scoregate.notagen.training.train.CHECKPOINT_EVERY", 0.0)
     for progress in train(killed, material, [], tmp_path / "killed.pt", 1, 100):
@@ -66,10 +60,10 @@ def test_a_killed_run_goes_on_with_the_same_curve(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_the_curve_continues_across_a_kill(tmp_path, monkeypatch):
-    whole = Run(tiny())
+    whole = Run(short())
     run_to_end(whole, tmp_path, every=4)
     monkeypatch.setattr("scoregate.notagen.training.train.CHECKPOINT_EVERY", 0.0)
-    first = Run(tiny())
+    first = Run(short())
     for _ in range(6):
         for i, loss in enumerate(first.train_step(Material(TEXTS, STYLE, 128))):
             first.sums[i] += loss
@@ -83,8 +77,8 @@ def test_the_curve_continues_across_a_kill(tmp_path, monkeypatch):
 
 
 def test_another_shape_is_refused(tmp_path):
-    Run(tiny()).save(tmp_path / "c.pt")
-    other = tiny()
+    Run(short()).save(tmp_path / "c.pt")
+    other = short()
     other.hidden = 128
     with pytest.raises(WeightsError, match="has the shape"):
         Run.load(tmp_path / "c.pt", other)
@@ -97,7 +91,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
 
 
 def test_a_full_disk_keeps_the_checkpoint_before(tmp_path, monkeypatch):
-    run = Run(tiny())
+    run = Run(short())
     run.save(tmp_path / "c.pt")
 
     def full(*_):
@@ -112,7 +106,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(tmp_path, monkeypatch):
 
 
 def test_the_schedule_goes_through_its_stages():
-    settings = tiny(steps=10)
+    settings = short(steps=10)
     settings.stages.append(Stage(10, 0.0, 0.0, 5e-4, 0.0))
     assert place_in_schedule(settings, 5) == (pytest.approx(5e-4), pytest.approx(0.15), 0.1)
     assert place_in_schedule(settings, 15) == (pytest.approx(2.5e-4), 0.0, 0.0)
@@ -124,7 +118,7 @@ def test_early_stopping_keeps_the_best(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "scoregate.notagen.training.train.bits_per_character", lambda *_: next(found)
     )
-    run = Run(tiny(steps=40))
+    run = Run(short(steps=40))
     list(train(run, Material(TEXTS, STYLE, 128), [], tmp_path / "c.pt", 2, 2, patience=2))
     assert run.step == 8
     assert run.best is not None
@@ -132,9 +126,8 @@ def test_early_stopping_keeps_the_best(tmp_path, monkeypatch):
 
 
 def test_a_device_that_is_not_there_is_refused(tmp_path):
-    prepared = project.Prepared(STYLE, TEXTS, TEXTS, TEXTS)
     with pytest.raises(RequestError, match="no device 'tpu'"):
-        project.train_model(prepared, tiny(), tmp_path, device="tpu")
+        project.train_model(prepared_pieces(), short(), tmp_path, device="tpu")
 
 
 def test_memory_used_up_is_said_plainly(tmp_path, monkeypatch):
@@ -142,9 +135,8 @@ def test_memory_used_up_is_said_plainly(tmp_path, monkeypatch):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr("scoregate.notagen.training.train.losses", full)
-    prepared = project.Prepared(STYLE, TEXTS, TEXTS, TEXTS)
     with pytest.raises(ScoregateError, match="memory of cpu is used up"):
-        project.train_model(prepared, tiny(), tmp_path)
+        project.train_model(prepared_pieces(), short(), tmp_path)
 
 
 def test_settings_of_the_embedded_model_are_readable():
@@ -155,7 +147,7 @@ def test_settings_of_the_embedded_model_are_readable():
 
 
 def test_fine_tuning_takes_its_shape_from_the_weights(tmp_path):
-    run = Run(tiny())
+    run = Run(short())
     project.write_weights(tmp_path / "w.safetensors", run, "x", [STYLE], "nothing", {})
     initial = project.read_initial(tmp_path / "w.safetensors")
     settings = project.fine_tuning(initial, pieces=10)
@@ -167,7 +159,7 @@ def test_fine_tuning_takes_its_shape_from_the_weights(tmp_path):
 def test_ten_scores_end_in_a_usable_model(tmp_path):
     texts = {f"{i}.abc": chorale(i) for i in range(10)}
     prepared = project.prepare(Corpus(texts), STYLE)
-    base = Run(tiny())
+    base = Run(short())
     project.write_weights(tmp_path / "base.safetensors", base, "base", [STYLE], "nothing", {})
     initial = project.read_initial(tmp_path / "base.safetensors")
     settings = project.fine_tuning(initial, 10, steps=60)
@@ -254,11 +246,11 @@ def test_settings_for_voice_leading_go_on_from_the_embedded_shape():
 
 def test_weights_of_another_shape_are_refused_before_training():
     with pytest.raises(RequestError, match="cannot become"):
-        Run(tiny(), Run(replace(tiny(), length=64)).average)
+        Run(short(), Run(replace(short(), length=64)).average)
 
 
 def test_a_run_may_be_deeper_than_the_weights_it_goes_on_from():
-    shallow = Run(tiny()).average
-    deeper = Run(replace(tiny(), char_layers=2), shallow)
+    shallow = Run(short()).average
+    deeper = Run(replace(short(), char_layers=2), shallow)
     name = "char_level_decoder.base.transformer.h.0.attn.c_attn.weight"
     assert torch.equal(deeper.average[name], shallow[name])

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from training_runs import STYLE
 
 from scoregate.errors import RequestError
 from scoregate.notagen.model.network import NotaGen
@@ -17,7 +18,6 @@ from scoregate.notagen.training.synthetic import chorale
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 SHAPE = ModelShape(hidden=64, patch_layers=2, char_layers=2, length=256)
-STYLE = ("Baroque", "Bach, Johann Sebastian", "Choral")
 LINE = "%%score [ 1 2 ]\nL:1/8\nM:4/4\nK:G\nV:1\nV:2\n[V:1]G4 F2 z2|[V:2]E2 D2 C4|\n"
 
 

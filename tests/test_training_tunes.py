@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from training_runs import write_tunebook
 
 from scoregate.convert.abc_text import read_abc
 from scoregate.convert.piece import ConversionError, piece_text
@@ -58,15 +59,11 @@ def test_what_is_no_tune_is_named(music, said):
 @pytest.fixture
 def books(tmp_path, monkeypatch):
     """Two small tunebooks in the place of music21's."""
-    tune = "X:{}\nT:T\nM:2/4\nL:1/8\nK:D\n{}\n\n"
     scales = ["ABcd|efga|", "dcBA|GFED|", "DFAd|fdAF|", "[ac]3 d|"]
-    for folder in ("oneills1850", "ryansMammoth"):
-        (tmp_path / folder).mkdir()
-        # The second book repeats the first tune and has others an octave higher.
-        bars = scales if folder == "oneills1850" else [scales[0], *("d2fa|gfed|", "a2gf|edcd|")]
-        text = "".join(tune.format(n, each) for n, each in enumerate(bars, 1))
-        (tmp_path / folder / "book.abc").write_text(text)
-    files = sorted(tmp_path.glob("*/book.abc"))
+    # The second book repeats the first tune and has others an octave higher.
+    others = [scales[0], "d2fa|gfed|", "a2gf|edcd|"]
+    books = {"oneills1850": scales, "ryansMammoth": others}
+    files = [write_tunebook(tmp_path / name, bars) for name, bars in books.items()]
     monkeypatch.setattr(tunes, "_files", lambda: files)
 
 
