@@ -54,7 +54,7 @@ def produce(request: ProduceRequest) -> RunRecord:
         As written to ``runs/<run id>/run.json``; ``missing`` says how many pieces it is
         short of.
     """
-    quiet_lost_events()
+    quiet_lost_events()  # A worker runs the flow without `launch.prepare`, which calls it too.
     request = with_weights(request)
     record = _produce_shards(request) if request.shards > 1 else _produce_here(request)
     keep(record)
