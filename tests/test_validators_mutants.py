@@ -6,7 +6,8 @@ import random
 from pathlib import Path
 
 import pytest
-from mutants import FAULTS, Piece, Tally, good_pieces, judge
+from mutants import Tally, good_pieces, judge
+from text_mutants import FAULTS, Piece
 
 from scoregate.abc.reader import read
 
