@@ -8,11 +8,13 @@ same size is not copied again. The catalog is not copied: it is rebuilt after re
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,8 +63,9 @@ class Copied:
 def backup(store: Archive, destination: str, progress: Progress | None = None) -> Copied:
     """Copy an archive, its rejected pieces, runs and reviews to a destination.
 
-    What was deleted here since the last backup stays there. A backup that is interrupted leaves
-    the one before it usable; the next copies what is missing.
+    Runs may go on meanwhile: what they had finished when the backup began is in it. What was
+    deleted here since the last backup stays there. A backup that is interrupted leaves the one
+    before it usable; the next copies what is missing.
 
     Parameters
     ----------
@@ -78,26 +81,34 @@ def backup(store: Archive, destination: str, progress: Progress | None = None) -
         The destination can't be written, or was written by a newer Scoregate.
     """
     store.check_version()
-    with _reached(destination) as (system, root):
+    with (
+        _reached(destination) as (system, root),
+        tempfile.TemporaryDirectory(prefix="scoregate-") as scratch,
+    ):
         _manifest(system, root)
         there = dict(_remote_files(system, root))
-        local = dict(_local_files(store))
+        records = _copied_records(store, Path(scratch))
+        local = dict(_local_files(store, records))
         needed = [
             name
             for name, size in local.items()
             if there.get(name) != size or not _UNCHANGING.fullmatch(name)
         ]
-        # A report vouches for the files beside it, so it is copied after them.
-        needed.sort(key=lambda name: (name.endswith("report.json"), name))
-        with tempfile.TemporaryDirectory(prefix="scoregate-") as scratch:
-            for done in range(0, len(needed), AT_ONCE):
-                part = needed[done : done + AT_ONCE]
+        # A report or record vouches for the files beside it, so it is copied after them.
+        needed.sort(key=lambda name: (name in records, name.endswith("report.json"), name))
+        for done in range(0, len(needed), AT_ONCE):
+            part = {
+                name: records.get(name) or _snapshot(store.out / name, Path(scratch))
+                for name in needed[done : done + AT_ONCE]
+            }
+            for name in [name for name, path in part.items() if not path.is_file()]:
+                del part[name], local[name]  # `archive gc` has deleted it since.
+            if part:
                 system.put(
-                    [str(_snapshot(store.out / name, Path(scratch))) for name in part],
-                    [f"{root}/{name}" for name in part],
+                    [str(path) for path in part.values()], [f"{root}/{name}" for name in part]
                 )
-                if progress is not None:
-                    progress(done + len(part), len(needed))
+            if progress is not None:
+                progress(min(done + AT_ONCE, len(needed)), len(needed))
         if _is_local(system):
             # The summary must not reach the disk before what it sums up.
             sync_filesystem([Path(root)])
@@ -109,7 +120,8 @@ def backup(store: Archive, destination: str, progress: Progress | None = None) -
             "bytes": sum(local.values()),
         }
         system.pipe_file(f"{root}/{MANIFEST}", json.dumps(summary, indent=1).encode() + b"\n")
-    return Copied(len(local), len(needed), sum(local[name] for name in needed))
+    copied = [name for name in needed if name in local]
+    return Copied(len(local), len(copied), sum(local[name] for name in copied))
 
 
 def restore(source: str, store: Archive, progress: Progress | None = None) -> Copied:
@@ -149,7 +161,7 @@ def restore(source: str, store: Archive, progress: Progress | None = None) -> Co
                 f"{source} has {len(remote)} files; {summary['files']} were backed up.",
                 "Restore an older backup, or back the archive up again.",
             )
-        local = dict(_local_files(store))
+        local = dict(_local_files(store, None))
         needed = [name for name, size in remote.items() if local.get(name) != size]
         for done in range(0, len(needed), AT_ONCE):
             part = needed[done : done + AT_ONCE]
@@ -241,13 +253,63 @@ def _remote_files(system: Any, root: str) -> Iterator[tuple[str, int]]:
         yield name, details["size"]
 
 
-def _local_files(store: Archive) -> Iterator[tuple[str, int]]:
-    for path in sorted(store.out.rglob("*")):
+def _copied_records(store: Archive, scratch: Path) -> dict[str, Path]:
+    """Copy the records of all runs as they are now; return the copies by their name in the backup.
+
+    A run may go on while the archive is copied. Its pages and pieces are in place before its
+    record names them, so what is listed after this belongs to these records, if not to later ones.
+    """
+    folder = scratch / "records"
+    folder.mkdir()
+    copies = {}
+    for run_id in store.run_ids():
+        target = folder / f"{run_id}.json"
+        shutil.copyfile(store.run_folder(run_id) / "run.json", target)
+        copies[f"runs/{run_id}/run.json"] = target
+    return copies
+
+
+def _local_files(store: Archive, records: Mapping[str, Path] | None) -> Iterator[tuple[str, int]]:
+    """Yield the files of an archive that belong in a backup, with their sizes.
+
+    Parameters
+    ----------
+    store : Archive
+    records : mapping of str to Path or None
+        The copied records; of runs that are not among them nothing is taken. None takes all.
+    """
+    for path in _below(store.out):
         name = path.relative_to(store.out).as_posix()
-        if _SKIPPED.fullmatch(name) or path.is_symlink() or not path.is_file():
+        parts = name.split("/")
+        if _SKIPPED.fullmatch(name) or not all(_SAFE.fullmatch(part) for part in parts):
             continue
-        if all(_SAFE.fullmatch(part) for part in name.split("/")):
+        if records is not None and parts[0] == "runs" and len(parts) > 2:
+            if f"runs/{parts[1]}/run.json" not in records:
+                continue
+            path = records.get(name, path)
+        with suppress(FileNotFoundError):  # It was deleted since the folder was listed.
             yield name, path.stat().st_size
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder, sorted; folders that vanish meanwhile are left out.
+
+    Raises
+    ------
+    OSError
+        A folder can't be read.
+    """
+
+    def told(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise error
+
+    for parent, folders, names in os.walk(folder, onerror=told):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(parent, name)
+            if path.is_file() and not path.is_symlink():
+                yield path
 
 
 def _snapshot(path: Path, scratch: Path) -> Path:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from scoregate.archive import catalog
-from scoregate.archive.atomic import unfinished_folders
-from scoregate.archive.dialects import DatabaseFault
+from scoregate.archive.atomic import MANIFEST, unfinished_folders
+from scoregate.archive.dialects import Connection, DatabaseFault
 from scoregate.archive.integrity import faults_of, hash_of
 from scoregate.archive.store import PIECE_ID, RUN_ID, RUN_PAGE, Archive
 from scoregate.archive.verdicts import damaged_judgements
 from scoregate.errors import CorruptError
+
+SETTLED_S = 1.0
+"""A difference between catalog and folders is one if it is there after so long: a run that goes on
+meanwhile puts a folder in place and inserts its row a moment later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,10 @@ def verify(store: Archive) -> Iterator[Problem]:
     for path, message in damaged_judgements(store):
         yield Problem("damaged", path, message)
     for folder in unfinished_folders(store.incoming):
-        yield Problem("unfinished", folder, f"{folder} was never finished; it can be deleted.")
+        what = "it can be deleted"
+        if (folder / MANIFEST).exists():
+            what = "the next reader of the catalog looks which of its pieces are in the archive"
+        yield Problem("unfinished", folder, f"{folder} was never finished; {what}.")
     yield from _verify_catalog(store)
 
 
@@ -108,7 +117,13 @@ def _verify_run(store: Archive, run_id: str) -> Iterator[Problem]:
 
 
 def _verify_piece(folder: Path) -> Iterator[Problem]:
-    for kind, message in faults_of(folder, folder.name):
+    try:
+        faults = list(faults_of(folder, folder.name))
+    except FileNotFoundError:
+        faults = []
+    if faults and not folder.exists():
+        return  # `archive gc` has deleted it since the folders were listed.
+    for kind, message in faults:
         yield Problem(kind, folder, message)
 
 
@@ -124,25 +139,56 @@ def _verify_catalog(store: Archive) -> Iterator[Problem]:
         try:
             if fault := place.faults(connection):
                 raise sqlite3.DatabaseError(fault)
-            listed = {row[0] for row in connection.execute("SELECT folder FROM pieces")}
-            runs = {row[0] for row in connection.execute("SELECT id FROM runs")}
+            yield from _differences(store, connection)
         finally:
             connection.close()
     except sqlite3.DatabaseError as error:
         yield Problem("catalog", path, f"{path} can't be used: {error}; it is rebuilt on use.")
-        return
     except DatabaseFault as error:
         yield Problem("catalog", path, error.problem)
+
+
+def _differences(store: Archive, connection: Connection) -> Iterator[Problem]:
+    """Yield what catalog and folders do not have in common, and go on not to have."""
+    first = _compared(store, connection)
+    if not first:
         return
+    # Between the two looks: a batch that is no longer named here has its rows by now.
+    written = _being_written(store)
+    time.sleep(SETTLED_S)
+    again = _compared(store, connection)
+    for name, message in first.items():
+        if name in again and name not in written:
+            yield Problem("catalog", store.out / name, message)
+
+
+def _compared(store: Archive, connection: Connection) -> dict[str, str]:
+    """Return what is in the catalog or in the folders only, by its name below ``out``."""
+    listed = {row[0] for row in connection.execute("SELECT folder FROM pieces")}
+    runs = {row[0] for row in connection.execute("SELECT id FROM runs")}
     there = {folder.relative_to(store.out).as_posix() for folder in store.folders()}
+    found = {}
     for name in sorted(there - listed):
         if (store.out / name / "report.json").is_file():
-            yield Problem("catalog", store.out / name, f"{store.out / name} is not in the catalog.")
+            found[name] = f"{store.out / name} is not in the catalog."
     for name in sorted(listed - there):
-        yield Problem("catalog", store.out / name, f"{store.out / name} is in the catalog only.")
+        found[name] = f"{store.out / name} is in the catalog only."
     for run_id in sorted(runs ^ set(store.run_ids())):
         where = "in the catalog only" if run_id in runs else "not in the catalog"
-        yield Problem("catalog", store.run_folder(run_id), f"The run {run_id} is {where}.")
+        name = store.run_folder(run_id).relative_to(store.out).as_posix()
+        found[name] = f"The run {run_id} is {where}."
+    return found
+
+
+def _being_written(store: Archive) -> set[str]:
+    """Return the folders of the batches that a writer has in hand, or had when it died."""
+    names: set[str] = set()
+    for path in store.incoming.glob(f"*/{MANIFEST}"):
+        try:
+            names.update(json.loads(path.read_bytes())["folders"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # It is finished by now, or its writer died before anything was in place.
+    return names
 
 
 def _foreign(path: Path) -> Problem:

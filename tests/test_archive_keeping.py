@@ -321,6 +321,43 @@ def test_an_interrupted_backup_is_completed_by_the_next(store, destination, tmp_
     assert content(tmp_path / "copy") == content(store.out)
 
 
+def test_a_backup_during_a_run_is_one_state_that_can_be_restored(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(backups, "AT_ONCE", 3)
+    begun = RunRecord(run_id="s", started=now())
+    store.write_run(begun)
+    left = [0]
+
+    def go_on(done: int, total: int) -> None:
+        if left[0] == 0:
+            store.add({"score.abc": tune(50)}, PieceReport(status="passed", run_id="s"))
+            store.write_run(begun.model_copy(update={"finished": now()}), {"report.html": "<p>"})
+            store.write_run(RunRecord(run_id="t", started=now()), {"report.html": "<b>"})
+            shutil.rmtree(store.rejected)
+        left[0] = total - done
+
+    backup(store, str(tmp_path / "backup"), go_on)
+    assert left == [0]
+    copy = Archive(tmp_path / "copy")
+    restore(str(tmp_path / "backup"), copy)
+    assert list(verify(copy)) == []
+    assert copy.run_ids() == ["r", "s"]
+    assert not copy.run("s").finished
+
+
+def test_a_folder_that_cannot_be_read_stops_a_backup(store, tmp_path, monkeypatch):
+    real = os.scandir
+
+    def refused(path):
+        if str(path).endswith("reviews"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    (store.out / "reviews").mkdir()
+    monkeypatch.setattr(os, "scandir", refused)
+    with pytest.raises(ArchiveError, match="Permission denied"):
+        backup(store, str(tmp_path / "backup"))
+
+
 def test_a_restore_goes_into_a_new_folder_only(store, tmp_path):
     backup(store, str(tmp_path / "backup"))
     with pytest.raises(ArchiveError, match="not empty"):

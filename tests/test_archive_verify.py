@@ -1,11 +1,13 @@
 """Verification, tried by damaging an archive on purpose."""
 
 import os
+import shutil
 import sqlite3
 
 import pytest
 
 from scoregate.archive import catalog, query
+from scoregate.archive import verify as verify_module
 from scoregate.archive.records import PieceReport, RunRecord
 from scoregate.archive.store import Archive
 from scoregate.archive.verify import verify
@@ -171,6 +173,34 @@ def test_a_batch_that_is_killed_leaves_whole_pieces_with_their_rows(store, step,
     assert [entry.new for entry in entries] == [not placed] * 5
     with catalog.opened(store) as connection:
         assert query.count(connection, query.Filter(status="passed")) == 8
+
+
+def test_what_goes_on_meanwhile_is_no_damage(store, monkeypatch):
+    """A run, a killed writer and `archive gc` are between two of their steps."""
+    killed(store, "insert_pieces", BATCH)
+    assert kinds(store) == ["unfinished"]
+    with catalog.opened(store):  # It inserts the rows.
+        pass
+    assert kinds(store) == []
+    real = verify_module._compared
+
+    def before_the_row(store, connection):
+        found = real(store, connection)
+        monkeypatch.setattr(verify_module, "_compared", real)
+        return {**found, "runs/s": "The run s is not in the catalog."}
+
+    monkeypatch.setattr(verify_module, "_compared", before_the_row)
+    assert kinds(store) == []
+    (rejected,) = (store.rejected / "r").iterdir()
+    monkeypatch.setattr(verify_module, "faults_of", lambda folder, _: deleted(folder, rejected))
+    assert kinds(store) == ["catalog"]  # without its row's deletion, which `gc` makes at once
+
+
+def deleted(folder, which):
+    """Yield what `verify` finds in a folder that is deleted while it looks."""
+    if folder == which:
+        shutil.rmtree(folder)
+        yield "missing", f"{folder / 'report.json'} is missing."
 
 
 def test_a_piece_twice_in_a_batch_is_one_entry(store):
