@@ -4,8 +4,10 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-# Two processes of tests; a file's tests stay together, because they share what is dear to make.
-PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile --durations=30
+# A file's tests stay together, because they share what is dear to make; tests/conftest.py puts the
+# longest files first. Tests with a server wait as much as they compute: three processes of tests
+# for two cores.
+PYTEST := $(BIN)/python -m pytest -q --dist loadfile --no-loadscope-reorder --durations=30
 
 .PHONY: setup produce dashboard up status down doctor test quick check lint types docs api clean
 .DEFAULT_GOAL := help
@@ -41,10 +43,10 @@ doctor: $(READY) ## Check everything that a production needs
 	@$(BIN)/scoregate doctor
 
 test: $(READY) ## Run every test
-	@$(PYTEST)
+	@$(PYTEST) -n 3
 
 quick: $(READY) ## Run the quick tests (under a minute)
-	@$(PYTEST) -m 'not slow and not server'
+	@$(PYTEST) -n 2 -m 'not slow and not server'
 
 lint: $(READY) ## Check style
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
