@@ -201,6 +201,15 @@ class ProductionRun:
             [(index, {"generation": generation_line(each)}) for index, each in generations],
         )
 
+    def record_drafts(self, drafts: Iterable[tuple[int, int, Generation]]) -> None:
+        """Record drafts as they are drawn, by the index of their piece and their number."""
+        assert self.work is not None, "a round is under way"
+        self._journal(
+            "draft",
+            [(i, {"draft": number, "generation": generation_line(each)})
+             for i, number, each in drafts],
+        )  # fmt: skip
+
     def record_judged(self, pieces: Sequence[Piece]) -> None:
         """Record the verdicts of pieces, where they are not recorded."""
         assert self.work is not None, "a round is under way"
@@ -346,6 +355,8 @@ class ProductionRun:
         self.record.pieces.append(row)
 
     def _row(self, piece: Piece, entry: Entry) -> tuple[Piece, PieceRow]:
+        # The record of a run has no place for the details of all drafts: the piece's report has.
+        choice = {k: v for k, v in (piece.generation.choice or {}).items() if k != "drafts"}
         return piece, PieceRow(
             piece_id=entry.piece_id,
             status=piece.status or Status.NOT_JUDGED,
@@ -356,6 +367,7 @@ class ProductionRun:
             bars=piece.summary.get("bars"),
             reasons=piece.reasons,
             new=entry.new or self._is_own(piece, entry),
+            **({"choice": choice} if choice else {}),
         )
 
     def _is_own(self, piece: Piece, entry: Entry) -> bool:

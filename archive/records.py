@@ -209,6 +209,8 @@ class PieceRow(Record):
         False where the archive had the piece before.
 
     A row in the record of a run that joins shards also has ``run_id``: the shard that made it.
+    One of a piece that was chosen among drafts has ``choice``, as in its provenance but without
+    the list of the drafts.
     """
 
     piece_id: str

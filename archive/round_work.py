@@ -10,6 +10,7 @@ from scoregate.archive.records import PieceRow
 from scoregate.findings import Finding, Outcome, Status
 from scoregate.generator import Generation
 from scoregate.piece import Piece
+from scoregate.seeds import seeds_of_drafts
 
 
 @dataclass(slots=True)
@@ -22,6 +23,9 @@ class RoundWork:
         Counted from 1.
     seeds : list of int
         One for each piece.
+    drafts : dict of int to dict of int to dict
+        Drafts that are on the disk, by piece and number of the draft, of pieces that are not yet
+        chosen among them; as :func:`generation_line` gives them.
     generated : dict of int to dict
         Generations that are on the disk and not archived, as :func:`generation_line` gives them.
     judged : dict of int to dict
@@ -34,6 +38,7 @@ class RoundWork:
 
     number: int
     seeds: list[int] = field(default_factory=list)
+    drafts: dict[int, dict[int, dict[str, Any]]] = field(default_factory=dict)
     generated: dict[int, dict[str, Any]] = field(default_factory=dict)
     judged: dict[int, dict[str, Any]] = field(default_factory=dict)
     rendered: dict[int, list[str]] = field(default_factory=dict)
@@ -48,8 +53,11 @@ class RoundWork:
         """Take in a line of the journal about a piece of this round."""
         index = line["index"]
         match line["event"]:
+            case "draft":
+                self.drafts.setdefault(index, {})[line["draft"]] = line["generation"]
             case "generated":
                 self.generated[index] = line["generation"]
+                self.drafts.pop(index, None)
             case "judged":
                 self.judged[index] = line["verdict"]
             case "rendered":
@@ -62,6 +70,23 @@ class RoundWork:
     def ungenerated(self, indexes: Sequence[int]) -> list[int]:
         """Return those of the indexes whose piece is neither generated nor archived."""
         return [each for each in indexes if each not in self.generated and each not in self.rows]
+
+    def undrawn(self, indexes: Sequence[int], count: int) -> list[tuple[int, int]]:
+        """Return key and seed of the drafts that are still to be drawn for these pieces.
+
+        Parameters
+        ----------
+        indexes : sequence of int
+        count : int
+            Drafts of a piece. The key of a draft is ``index * count`` and its number; with one
+            draft a piece keys are indexes, and seeds those of the pieces.
+        """
+        return [
+            (index * count + number, seed)
+            for index in self.ungenerated(indexes)
+            for number, seed in enumerate(seeds_of_drafts(self.seeds[index], count))
+            if number not in self.drafts.get(index, {})
+        ]
 
     def piece(self, index: int, style: str, origin: Mapping[str, Any]) -> Piece:
         """Return a piece that is generated, with its verdict where it has one."""

@@ -16,7 +16,9 @@ event        further fields
 begun        ``format``, ``key`` of the request, ``identity`` of program and weights
 taken up     ``pid``, ``host``, ``time``: a process began to work on the run
 round        ``round``, ``size``: number of pieces of the round
-generated    ``round``, ``index`` of the piece in its round, ``generation``
+draft        ``round``, ``index`` of the piece in its round, ``draft`` (its number),
+             ``generation``: a draft that the piece may be chosen from
+generated    ``round``, ``index``, ``generation``
 judged       ``round``, ``index``, ``verdict``
 rendered     ``round``, ``index``, ``notes``
 archived     ``round``, ``index``, ``row`` of the run's record
@@ -49,7 +51,9 @@ FOLDER = "work"
 MOST_ATTEMPTS = 3
 """A run is taken up so often without finishing anything before it is given up."""
 
-_PROGRESS = frozenset(("generated", "judged", "rendered", "archived", "round ended", "shard"))
+_PROGRESS = frozenset(
+    ("draft", "generated", "judged", "rendered", "archived", "round ended", "shard")
+)
 
 
 class RunJournal:

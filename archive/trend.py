@@ -2,8 +2,8 @@
 
 A run stops when it has enough pieces, so its pooled pass rate leans high. The first round is
 sampled before anything is known of its outcome: its rate has no such bias, and it alone is used
-here. Runs are compared with runs of the same kind only: generator, weights, style, sampling
-and whether lines are resampled.
+here. Runs are compared with runs of the same kind only: generator, weights, style, sampling,
+whether lines are resampled, and among how many drafts a piece is chosen.
 
 The chart is a p-chart (Shewhart) whose band comes from the Beta-binomial predictive distribution:
 with the pieces of the earlier runs pooled and Jeffreys' prior, it gives the number of passing
@@ -141,8 +141,14 @@ def figures_of(record: RunRecord) -> RunFigures:
 
 
 def kind_of(request: dict[str, Any]) -> str:
-    """Return the part of a request that runs must share to be compared, as JSON."""
-    return json.dumps({name: request.get(name) for name in _KIND}, sort_keys=True)
+    """Return the part of a request that runs must share to be compared, as JSON.
+
+    Runs whose pieces are chosen among drafts are compared with runs of as many drafts only.
+    """
+    kind = {name: request.get(name) for name in _KIND}
+    if request.get("quality") == "best":
+        kind["drafts"] = request.get("drafts")
+    return json.dumps(kind, sort_keys=True)
 
 
 def run_trend(store: Archive, record: RunRecord) -> Trend:

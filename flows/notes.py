@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from scoregate.archive.records import RunRecord
+
 SERVER_GONE = (
     "The Prefect server does not answer any more. The run is archived; the server's pages do not "
     "show its end."
@@ -37,3 +41,38 @@ def cut_off(count: int) -> str:
         f"{count} cut off by max-steps or max-minutes: allow more, or take a lower precision or "
         "a faster machine."
     )
+
+
+def chosen(record: RunRecord) -> list[str]:
+    """Say how the pieces of a run were chosen among drafts, and what it took; empty where not."""
+    rows = [row.model_extra or {} for row in record.pieces]
+    choices: list[dict[str, Any]] = [row["choice"] for row in rows if row.get("choice")]
+    if not choices:
+        return []
+    drawn, passing = (sum(each[name] for each in choices) for name in ("drawn", "passing"))
+    seconds = sum(each["processor_seconds"] for each in choices)
+    said = [
+        f"{len(choices)} pieces were chosen among {drawn} drafts. Pass rates of this run are those "
+        f"of chosen pieces; of all drafts {passing} ({passing / drawn:.0%}) would pass the gates. "
+        f"The drafts took {seconds:.0f} s of processor time, {seconds / len(choices):.1f} s a "
+        "piece."
+    ]
+    scores = [(each["score"], each["scores"]) for each in choices if each["score"] is not None]
+    critic = next((each["critic"] for each in choices if each["critic"]), None)
+    if critic is None:
+        style = record.request.get("style", "")
+        said.append(
+            f"No critic knows the style {style}: drafts were chosen by the gates, the rules of "
+            "the style and the number of warnings."
+        )
+    elif scores:
+        known = [score for _, all_scores in scores for score in all_scores if score is not None]
+        said.append(
+            f"The critic {critic['name']} ({critic['version']}) gives the chosen pieces "
+            f"{sum(score for score, _ in scores) / len(scores):+.2f} in the mean, all drafts "
+            f"{sum(known) / len(known):+.2f}; 0 is as likely real as written."
+        )
+    unscored = sum(score is None for each in choices for score in each["scores"])
+    if critic is not None and unscored:
+        said.append(f"The critic could not score {unscored} of {drawn} drafts.")
+    return said

@@ -30,6 +30,7 @@ from scoregate.progress import announce
 from scoregate.progress import report as progress
 from scoregate.requests import ProduceRequest
 from scoregate.tasks.archive import archive_pieces, begin_run, record_run
+from scoregate.tasks.drafts import Drafts
 from scoregate.tasks.gates import read, run_gate
 from scoregate.tasks.generate import BATCH, generate, load_generator
 from scoregate.tasks.judge import judge
@@ -73,7 +74,8 @@ def _produce_here(request: ProduceRequest) -> RunRecord:
         run = begin_run(request, engine)
         try:
             writers.request = run.request
-            writers.on_written = run.record_generated
+            best = run.request.quality == "best"
+            writers.on_written = Drafts(run).record if best else run.record_generated
             if engine["trained_style"] is not True:
                 run.note(notes.untrained(request.style, engine["trained_style"]))
             stopped = _make_pieces(run, writers)
@@ -81,6 +83,8 @@ def _produce_here(request: ProduceRequest) -> RunRecord:
                 run.note(notes.rounds_used_up(run.missing, request.rounds))
             if run.cut_off:
                 run.note(notes.cut_off(run.cut_off))
+            for sentence in notes.chosen(run.record):
+                run.note(sentence)
             return record_run(run, seconds, time.perf_counter() - started)
         finally:
             writers.stop()  # What is finished by now is recorded before the run is given back.
@@ -93,6 +97,8 @@ def _produce_shards(request: ProduceRequest) -> RunRecord:
         run = open_sharded(request)
         try:
             run_shards(run, request)
+            for sentence in notes.chosen(run.record):
+                run.note(sentence)
             return record_run(run, seconds, time.perf_counter() - started)
         finally:
             run.close()

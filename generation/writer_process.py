@@ -22,6 +22,7 @@ from dataclasses import fields
 from typing import Any
 
 from scoregate.errors import ScoregateError
+from scoregate.generation.drafts import assessed
 from scoregate.generation.writing import generator_of, write_pieces
 from scoregate.generator import Progress
 from scoregate.requests import ProduceRequest
@@ -106,8 +107,12 @@ def main() -> None:
         try:
             pieces, stopped = [], True
             interruption.generating = True
+            began = time.process_time()
             if not interruption.asked:
                 pieces, stopped = write_pieces(request, job["seeds"], answers.progress)
+            interruption.generating = False
+            if request.quality == "best":  # What is written by now is assessed, whatever comes.
+                pieces = assessed(request, pieces, time.process_time() - began)
         except KeyboardInterrupt:
             stopped = True
         except Exception as error:  # As above.

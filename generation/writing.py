@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from scoregate import styles
+from scoregate.evaluation.critic import critic_of
 from scoregate.generator import Generation, Generator, Interrupted, Limits, Progress, find_generator
 from scoregate.requests import ProduceRequest
 from scoregate.sampling import Sampling
@@ -84,7 +85,8 @@ def engine_of(request: ProduceRequest, provenance: dict[str, Any], trained: list
 def origin_of(request: ProduceRequest, engine: dict[str, Any]) -> dict[str, Any]:
     """Return what shaped the pieces of a run, JSON-ready.
 
-    Generator, weights, sampling, limits and, for variations, the theme.
+    Generator, weights, sampling, limits and, where pieces are chosen among drafts, how many there
+    are and which critic chooses; for variations, the theme.
     """
     origin = engine | {
         "temperature": request.temperature,
@@ -96,6 +98,11 @@ def origin_of(request: ProduceRequest, engine: dict[str, Any]) -> dict[str, Any]
         "counterpoint": request.counterpoint,
         "run_seed": request.seed,
     }
+    if request.quality == "best":
+        critic = critic_of(request.style)
+        origin["quality"] = request.quality
+        origin["drafts"] = request.drafts
+        origin["critic"] = None if critic is None else critic.as_dict()
     if request.forced is not None:
         origin["theme"] = request.forced.model_dump()
     return origin

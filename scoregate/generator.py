@@ -121,6 +121,12 @@ class Generation:
         From the piece's first step to its last, while others of its batch were generated too.
     notes : tuple of str
         Remarks for the user, such as a prompt that had to be transliterated.
+    draft : mapping or None
+        Of a draft that another may be preferred to, what was found in it, JSON-ready: see
+        :func:`scoregate.generation.drafts.assess`.
+    choice : mapping or None
+        Of a piece that was chosen among drafts, how: see
+        :func:`scoregate.generation.drafts.choose`.
     """
 
     raw: str
@@ -136,6 +142,8 @@ class Generation:
     context_cuts: int = 0
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
+    draft: Mapping[str, Any] | None = None
+    choice: Mapping[str, Any] | None = None
 
     @cached_property
     def finished(self) -> Finished:
@@ -152,9 +160,13 @@ class Generation:
         return self.finished.text
 
     def as_dict(self) -> dict[str, Any]:
-        """Return everything but the texts as a JSON-ready dict."""
+        """Return everything but the texts as a JSON-ready dict.
+
+        Draft and choice are left out where there are none.
+        """
         values = asdict(self) | {"notes": list(self.notes)}
-        return {name: value for name, value in values.items() if name != "raw"}
+        absent = {name for name in ("draft", "choice") if values[name] is None}
+        return {name: value for name, value in values.items() if name not in {"raw", *absent}}
 
 
 @dataclass(slots=True)

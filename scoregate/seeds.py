@@ -15,3 +15,17 @@ def seeds_of_round(seed: int, round_number: int, count: int) -> list[int]:
         >> 1
         for row in range(count)
     ]
+
+
+def seeds_of_drafts(seed: int, count: int) -> list[int]:
+    """Return the seeds of the drafts that one piece is chosen from.
+
+    The first draft has the seed of the piece itself, so one draft is the piece that would be
+    generated without a choice; a larger number of drafts begins with those of a smaller one.
+    """
+    return [
+        seed if draft == 0
+        else int.from_bytes(hashlib.sha256(f"{seed}/draft/{draft}".encode()).digest()[:4], "big")
+        >> 1
+        for draft in range(count)
+    ]  # fmt: skip

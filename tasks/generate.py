@@ -15,6 +15,7 @@ from scoregate.generation.writing import engine_of, origin_of
 from scoregate.piece import Batch, Piece
 from scoregate.progress import report
 from scoregate.requests import ProduceRequest
+from scoregate.tasks.drafts import Drafts
 from scoregate.timing import spent
 
 BATCH = 256
@@ -56,8 +57,9 @@ def generate(
 ) -> tuple[Batch[Piece], bool]:
     """Wait for the pieces of a batch; return them, and whether Ctrl-C cut the work short.
 
-    Finished pieces are recorded in the run's journal by then. The pieces of the next batch are
-    handed out as well, so that they are generated while these are judged and rendered. A piece
+    Finished pieces are recorded in the run's journal by then. With quality best a piece is the
+    one that was chosen among its drafts. The pieces of the next batch are handed out as well, so
+    that they are generated while these are judged and rendered. A piece
     that the model did not end is returned too; no verdict lets it pass. After Ctrl-C all pieces
     are returned that are finished, and those of which at least one bar was written by then.
 
@@ -77,16 +79,19 @@ def generate(
         origin = origin_of(writers.request, run.record.engine)
         ahead = work.unarchived
         ahead = [each for each in ahead if indexes[0] <= each < indexes[-1] + 1 + BATCH]
-        writers.submit((each, work.seeds[each]) for each in work.ungenerated(ahead))
+        count = run.request.drafts or 1
+        writers.submit(work.undrawn(ahead, count))
         unfinished: list[Piece] = []
         try:
-            writers.wait(indexes)
+            writers.wait([index * count + each for index in indexes for each in range(count)])
             found = list(indexes)
         except KeyboardInterrupt:
             stopped = True
+            left = writers.stop()
+            if run.request.quality == "best":
+                left = Drafts(run).settle(left)
             unfinished = [
-                Piece(writers.request.style, number, each, origin, index)
-                for index, each in writers.stop()
+                Piece(writers.request.style, number, each, origin, index) for index, each in left
             ]
             found = sorted(work.generated)
         pieces = [work.piece(index, writers.request.style, origin) for index in found]

@@ -2,11 +2,13 @@
 
 :func:`measure_piece` gives every measure of one piece, :func:`table` those of sets of pieces with
 bootstrap intervals, :func:`separation` how well a classifier tells two sets apart,
-:func:`note_features` the features of mgeval. Nothing here knows a model or a gate;
-``scoregate compare`` and ``benchmarks/model_comparison.py`` put it to use.
+:func:`note_features` the features of mgeval, :func:`critic_of` a learned critic of single pieces.
+Nothing here knows a model or a gate; ``scoregate compare``, ``scoregate produce --quality best``
+and ``benchmarks/model_comparison.py`` put it to use.
 """
 
 from scoregate.evaluation.classifier import Separation, features, separation
+from scoregate.evaluation.critic import Critic, critic_measures, critic_of
 from scoregate.evaluation.notes import NoteFeatures, note_features
 from scoregate.evaluation.reading import VoiceGrid, read_grid
 from scoregate.evaluation.table import (
@@ -21,12 +23,15 @@ from scoregate.evaluation.table import (
 
 __all__ = [
     "GROUPS",
+    "Critic",
     "Interval",
     "Measured",
     "NoteFeatures",
     "Separation",
     "VoiceGrid",
     "bootstrap",
+    "critic_measures",
+    "critic_of",
     "features",
     "measure_piece",
     "note_features",

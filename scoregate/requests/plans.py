@@ -49,6 +49,13 @@ class ProduceOptions(ProduceRequest, PlanOptions):
     """What `scoregate produce` can be asked for: one request, or the requests of a plan."""
 
     @model_validator(mode="after")
+    def _drafts_are_for_best(self) -> ProduceOptions:
+        """Leave the drafts of a plan to its rows, which may name the quality themselves."""
+        if not self.plan:
+            super()._drafts_are_for_best()
+        return self
+
+    @model_validator(mode="after")
     def _cluster_runs_shards(self) -> ProduceOptions:
         if not self.plan:
             if self.at_once or self.skip_bad_rows:

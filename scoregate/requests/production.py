@@ -13,6 +13,9 @@ from scoregate.presets import find_preset
 from scoregate.requests.base import DEFAULT_STYLE, NO_OPTION, PathText, Request, checked
 from scoregate.styles import Style, resolve
 
+DRAFTS = 4
+"""Drafts that a piece is chosen from; benchmarks/results/quality.md has the measurement."""
+
 
 class ForcedTheme(Request):
     """A theme that the pieces of a run are variations of; :mod:`scoregate.flows.vary` makes it."""
@@ -114,6 +117,17 @@ class ProduceRequest(Request):
         "for parallels, forbidden leaps, lost sevenths, doubled leading tones and weak cadences. "
         "In fiddle tunes: for bars that do not fill the metre, and ends off the tonic.",
     )
+    quality: Literal["normal", "best"] = Field(
+        default="normal",
+        description="best: several drafts are drawn for each piece, and the best one by the gates, "
+        "the rules of its style and a learned critic goes on. It takes as many times as long.",
+    )
+    drafts: int | None = Field(
+        default=None,
+        ge=1,
+        le=64,
+        description=f"Drafts for each piece with quality best; left out, {DRAFTS}.",
+    )
     allow_untrained: bool = Field(
         default=False,
         description="Accept a style the weights were not trained on; the pieces are labelled so.",
@@ -177,6 +191,14 @@ class ProduceRequest(Request):
         return self
 
     @model_validator(mode="after")
+    def _drafts_are_for_best(self) -> ProduceRequest:
+        """Fill in the number of drafts; refuse one where there is no choice among them."""
+        if self.quality == "best" and self.drafts is None:
+            object.__setattr__(self, "drafts", DRAFTS)
+        check_drafts(self)
+        return self
+
+    @model_validator(mode="after")
     def _cluster_runs_shards(self) -> ProduceRequest:
         check_cluster(self)
         return self
@@ -197,6 +219,8 @@ class ProduceRequest(Request):
         shaping = self.model_dump(mode="json", exclude=set(_NOT_SHAPING))
         if self.forced is None:
             del shaping["forced"]  # Requests from before there were themes keep their key.
+        if self.quality == "normal":
+            del shaping["quality"], shaping["drafts"]  # So do those from before this choice.
         text = json.dumps(shaping, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -216,6 +240,18 @@ class ProduceRequest(Request):
         asked = self.style or next(map(str, trained or ()), DEFAULT_STYLE)
         style = resolve(asked, trained=trained, allow_untrained=self.allow_untrained)
         return self.model_copy(update={"style": str(style)})
+
+
+def check_drafts(request: ProduceRequest) -> None:
+    """Refuse a number of drafts where nothing is chosen among them.
+
+    Raises
+    ------
+    ValueError
+        Which pydantic turns into a fault of the request.
+    """
+    if request.drafts is not None and request.quality != "best":
+        raise ValueError("drafts are drawn with quality best: give quality best, or no drafts")
 
 
 def check_cluster(request: ProduceRequest) -> None:
