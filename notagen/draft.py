@@ -155,6 +155,13 @@ class Draft:
         """The text so far."""
         return self.head + self.body
 
+    @property
+    def before_patch(self) -> str:
+        """The text before the first token of the next patch, the start's left out."""
+        if self._start_is_new or not self.start:
+            return self.raw
+        return self.raw[: -len(self.start)]
+
     def uniforms(self) -> np.ndarray:
         """Draw one random number for each token of the next patch that is not forced."""
         return self._random.random_sample(PATCH_SIZE - len(self.start))

@@ -252,6 +252,7 @@ def load(
         ``.safetensors`` or ``.pth`` file.
     device : {'auto', 'cpu', 'cuda', 'cuda:1', 'mps'}
         ``auto`` takes CUDA where it is and the CPU otherwise; ``cuda:1`` is the second one.
+        Weights that are told what sounds run on the CPU only.
     precision : {'fp32', 'bf16', 'fp16', 'int8', 'auto'}
         ``fp32`` is exact on the CPU; ``int8`` is for the CPU and ``fp16`` for the others
         only. ``auto`` is bf16 on CUDA and fp32 elsewhere.
@@ -274,6 +275,14 @@ def load(
     path = find(name_or_path)
     checkpoint = open_checkpoint(path)
     chosen = choose_device(device)
+    if checkpoint.shape.sounding and chosen != "cpu":
+        # Such weights are small; what sounds is read off the text at every character.
+        if device != "auto":
+            raise RequestError(
+                f"{name_of(path)} is told what sounds, which is computed on the CPU only.",
+                "Take device cpu, or auto.",
+            )
+        chosen = "cpu"
     try:
         return Engine(
             checkpoint,

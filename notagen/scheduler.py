@@ -19,6 +19,7 @@ from scoregate.notagen.backends.backend import Backend, NotFiniteError
 from scoregate.notagen.backends.device import is_out_of_memory
 from scoregate.notagen.draft import Draft, Rules
 from scoregate.notagen.requests import PieceRequest
+from scoregate.notagen.sounding import Listener
 from scoregate.notagen.text.patches import Patch
 from scoregate.sampling import Sampling
 
@@ -60,6 +61,7 @@ class Scheduler:
         self.queue = list(range(len(requests)))
         self.active: dict[int, tuple[int, Draft]] = {}
         self.notes: list[str] = []
+        self.listeners: dict[int, Listener] = {}  # by request, where the weights are told
         # Totals of the finished pieces, so that they need not be added up at every step.
         self.bars = self.forced_bars = self.patches = 0
 
@@ -171,8 +173,18 @@ class Scheduler:
         entries = [self.active[slot] for slot in slots]
         starts = [draft.start for _, draft in entries]
         uniforms = [numbers[index] for index, _ in entries]
-        sampled = self.backend.sample(slots, starts, uniforms, self.sampling)
+        listeners = self._listeners(entries) if self.backend.shape.sounding else ()
+        sampled = self.backend.sample(slots, starts, uniforms, self.sampling, listeners)
         return {slot: tuple(patch) for slot, patch in zip(slots, sampled.tolist(), strict=True)}
+
+    def _listeners(self, entries: list[tuple[int, Draft]]) -> list[Listener]:
+        """Return what each draft sounds like so far."""
+        found = []
+        for index, draft in entries:
+            listener = self.listeners.setdefault(index, Listener())
+            listener.follow(draft.before_patch)
+            found.append(listener)
+        return found
 
     def _return_slots(self) -> None:
         """Fit the pieces into fewer slots; the later ones start again when a slot is free."""
@@ -221,6 +233,7 @@ class Scheduler:
             seconds=draft.seconds,
             notes=(*self.requests[index].notes, *self.notes, *notes),
         )
+        self.listeners.pop(index, None)
         # Only now: Ctrl-C may come at any time, and no piece may be lost to it.
         del self.active[slot]
         self.bars += draft.bars

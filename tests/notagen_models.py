@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,7 @@ def shorten(source: Path, path: Path, length: int) -> Path:
     """Copy weights with fewer positions, so that contexts overflow early."""
     checkpoint = open_checkpoint(source)
     wpe = "patch_level_decoder.base.wpe.weight"
-    shape = ModelShape(
-        checkpoint.shape.hidden, checkpoint.shape.patch_layers, checkpoint.shape.char_layers, length
-    )
+    shape = replace(checkpoint.shape, length=length)
     tensors = ((n, t[:length].clone() if n == wpe else t) for n, t in checkpoint.read())
     write_safetensors(path, tensors, checkpoint.metadata, shape)
     return path

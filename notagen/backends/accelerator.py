@@ -23,6 +23,7 @@ from scoregate.notagen.backends.backend import NotFiniteError
 from scoregate.notagen.backends.cpu import CHAR_BASE, PATCH_BASE, sampling_inputs, torch_threads
 from scoregate.notagen.model.network import NORM_EPSILON
 from scoregate.notagen.model.shape import HEAD_SIZE, PATCH_SIZE, VOCABULARY, ModelShape
+from scoregate.notagen.sounding import Listener
 from scoregate.notagen.text.patches import Patch
 from scoregate.sampling import Sampling
 from scoregate.token_sampling import COLD, FLOOR
@@ -154,8 +155,10 @@ class AcceleratorBackend:
         starts: Sequence[Patch],
         uniforms: Sequence[np.ndarray],
         sampling: Sampling,
+        listeners: Sequence[Listener] = (),
     ) -> np.ndarray:
         """See :class:`.backend.Backend`."""
+        assert not listeners, "weights that are told what sounds run on the CPU"
         tokens, forced, numbers = sampling_inputs(self.slots, slots, starts, uniforms)
         self.tokens.copy_(torch.from_numpy(tokens))
         self.forced.copy_(torch.from_numpy(forced))

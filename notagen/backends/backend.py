@@ -15,6 +15,7 @@ import numpy as np
 
 from scoregate.errors import GenerationError
 from scoregate.notagen.model.shape import ModelShape
+from scoregate.notagen.sounding import Listener
 from scoregate.notagen.text.patches import Patch
 from scoregate.sampling import Sampling
 
@@ -108,6 +109,7 @@ class Backend(Protocol):
         starts: Sequence[Patch],
         uniforms: Sequence[np.ndarray],
         sampling: Sampling,
+        listeners: Sequence[Listener] = (),
     ) -> np.ndarray:
         """Sample the next patch of each slot, token by token at the character level.
 
@@ -119,6 +121,9 @@ class Backend(Protocol):
         uniforms : sequence of ndarray
             For each slot 16 - len(start) random numbers in [0, 1).
         sampling : Sampling
+        listeners : sequence of Listener
+            One for each slot where the shape has ``sounding``: at the end of the text before the
+            patch. They hear the tokens as they are sampled.
 
         Returns
         -------

@@ -16,17 +16,20 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from scoregate.notagen.backends.backend import NotFiniteError
 from scoregate.notagen.backends.device import Precision
 from scoregate.notagen.model.shape import HEAD_SIZE, PATCH_SIZE, VOCABULARY, ModelShape
+from scoregate.notagen.sounding import SILENT, Listener
 from scoregate.notagen.text.patches import END, PAD, Patch
 from scoregate.sampling import Sampling
 from scoregate.token_sampling import sample_tokens
 
 PATCH_BASE = "patch_level_decoder.base"
 CHAR_BASE = "char_level_decoder.base.transformer"
+SOUNDING = "char_level_decoder.sounding"
 PROJECTIONS = {
     "qkv": "attn.c_attn",
     "attention_out": "attn.c_proj",
@@ -57,6 +60,9 @@ class CpuBackend(ABC):
         Position embeddings; the patch level's have the bias of the patch embedding added.
     char_table : Tensor, (128, hidden)
         Token embedding of the character level, tied to the output layer.
+    sounding_table, sounding_out, sounding_bias : Tensor
+        Of :class:`scoregate.notagen.model.network.SoundingInput`; (classes, width),
+        (hidden, width) and (hidden,). Only where the shape has it.
     keys, values : list of Tensor
         The patch level's KV cache, one tensor for each layer.
     hidden : Tensor, (slots, hidden)
@@ -80,6 +86,10 @@ class CpuBackend(ABC):
         self.char_positions = plain[f"{CHAR_BASE}.wpe.weight"]
         self.patch_norm = self.norm(f"{PATCH_BASE}.ln_f")
         self.char_norm = self.norm(f"{CHAR_BASE}.ln_f")
+        if shape.sounding:
+            self.sounding_table = plain[f"{SOUNDING}.table.weight"]
+            self.sounding_out = plain[f"{SOUNDING}.out.weight"].t().contiguous()
+            self.sounding_bias = plain[f"{SOUNDING}.out.bias"]
         self.token_offsets = torch.arange(PATCH_SIZE) * VOCABULARY
         self.slots = 0
         self.keys: list[Tensor] = []
@@ -185,6 +195,7 @@ class CpuBackend(ABC):
         starts: Sequence[Patch],
         uniforms: Sequence[np.ndarray],
         sampling: Sampling,
+        listeners: Sequence[Listener] = (),
     ) -> np.ndarray:
         """See :class:`.backend.Backend`."""
         tokens, forced, numbers = sampling_inputs(len(slots), range(len(slots)), starts, uniforms)
@@ -192,7 +203,10 @@ class CpuBackend(ABC):
         ended = np.zeros(len(slots), dtype=bool)  # which of the active rows have sampled END
         x = self.begin_patch(slots)
         for position in range(PATCH_SIZE):
-            x = self.decode_characters(active, position, x + self.char_positions[position])
+            x = x + self.char_positions[position]
+            if listeners:
+                x += self.sounding([listeners[row] for row in active])
+            x = self.decode_characters(active, position, x)
             free = ~forced[active, position]
             if free.any():
                 logits = self.logits(x)
@@ -210,8 +224,24 @@ class CpuBackend(ABC):
                 if ended.sum() * 4 >= len(active):
                     # Rows that have ended cost as much as the others: drop them.
                     active, ended = active[~ended], np.zeros(int((~ended).sum()), dtype=bool)
+            for row in active if listeners else ():
+                listeners[row].hear(int(tokens[row, position]))
             x = self.char_table[torch.from_numpy(tokens[active, position])]
         return tokens
+
+    def sounding(self, listeners: Sequence[Listener]) -> Tensor:
+        """Return what the character level is told: (rows, hidden), fp32.
+
+        Row by row, so that a row's bits do not depend on how many there are.
+        """
+        found = torch.zeros(len(listeners), self.shape.hidden)
+        for row, listener in enumerate(listeners):
+            classes = listener.features
+            if classes[0] != SILENT:
+                summed = self.sounding_table[list(classes)].sum(0)
+                told = F.gelu(summed, approximate="tanh")
+                found[row] = torch.addmv(self.sounding_bias, self.sounding_out, told)
+        return found
 
 
 def sampling_inputs(

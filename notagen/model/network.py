@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scoregate.notagen.model.shape import HEAD_SIZE, PATCH_SIZE, VOCABULARY, ModelShape
+from scoregate.notagen.sounding import CLASSES, SILENT
 from scoregate.notagen.text.patches import PAD
 
 NORM_EPSILON = 1e-5
@@ -176,17 +177,40 @@ class CharBase(nn.Module):
         self.lm_head.weight = self.transformer.wte.weight
 
 
+class SoundingInput(nn.Module):
+    """What sounds at a character, as a vector that is added to the character level's input.
+
+    Not part of the released architecture. The rows of the table that
+    :mod:`scoregate.notagen.sounding` names are summed and passed through one layer, so that
+    the model can tell pairs of them apart, such as an interval and a motion.
+    """
+
+    def __init__(self, shape: ModelShape) -> None:
+        super().__init__()
+        self.table = nn.Embedding(CLASSES, shape.sounding)
+        self.out = Conv1D(shape.sounding, shape.hidden)
+
+    def forward(self, classes: Tensor) -> Tensor:
+        """Compute the module: (rows, features) to (rows, hidden); 0 where nothing is told."""
+        told = (classes[:, :1] != SILENT).to(self.table.weight.dtype)
+        summed = F.embedding_bag(classes, self.table.weight, mode="sum")
+        return self.out(F.gelu(summed, approximate="tanh")) * told
+
+
 class CharLevel(nn.Module):
     """From a patch's vector and its first characters to the logits of the next characters."""
 
     def __init__(self, shape: ModelShape, dropout: float, fused: bool) -> None:
         super().__init__()
         self.base = CharBase(shape, dropout, fused)
+        self.sounding = SoundingInput(shape) if shape.sounding else None
 
-    def forward(self, encoded: Tensor, characters: Tensor) -> Tensor:
+    def forward(self, encoded: Tensor, characters: Tensor, classes: Tensor | None = None) -> Tensor:
         """Compute the module."""
         stack = self.base.transformer
         x = torch.cat((encoded.unsqueeze(1), stack.wte(characters)), dim=1)
+        if self.sounding is not None and classes is not None:
+            x = x + self.sounding(classes.flatten(0, 1)).view_as(x)
         return self.base.lm_head(stack(x))
 
 
@@ -227,6 +251,10 @@ class NotaGen(nn.Module):
                 )
                 residual = name.endswith("c_proj.weight")
                 spread = 0.02 / math.sqrt(2 * layers) if residual else 0.02
+                if name.endswith("sounding.out.weight"):
+                    spread = 0.0  # what sounds adds nothing at first
+                elif name.endswith("sounding.table.weight"):
+                    spread = 0.15  # 44 rows are summed: about 1 together
                 nn.init.normal_(weight, 0.0, spread, generator=generator)
 
     def encode(self, patches: Tensor) -> Tensor:
@@ -243,7 +271,9 @@ class NotaGen(nn.Module):
         """
         return self.patch_level_decoder(patches)
 
-    def char_logits(self, encoded: Tensor, characters: Tensor) -> Tensor:
+    def char_logits(
+        self, encoded: Tensor, characters: Tensor, classes: Tensor | None = None
+    ) -> Tensor:
         """Return the logits of each next character.
 
         Parameters
@@ -252,12 +282,15 @@ class NotaGen(nn.Module):
             The patch level's output for the patch before.
         characters : Tensor, (rows, n), int64
             The patch's first n characters, 0 <= n <= 16.
+        classes : Tensor, (rows, n + 1, features), int64, optional
+            What sounds at each of the n + 1 characters that are predicted, for a shape with
+            ``sounding``.
 
         Returns
         -------
         Tensor, (rows, n + 1, 128)
         """
-        return self.char_level_decoder(encoded, characters)
+        return self.char_level_decoder(encoded, characters, classes)
 
     def token_losses(self, patches: Tensor, present: Tensor | None = None) -> TokenLosses:
         """Return the loss of each character of each patch but the first of a row.

@@ -16,6 +16,7 @@ from torch import Tensor
 from scoregate.notagen.draft import Draft
 from scoregate.notagen.model.network import NotaGen
 from scoregate.notagen.model.shape import PATCH_SIZE, VOCABULARY, ModelShape
+from scoregate.notagen.sounding import Listener
 from scoregate.notagen.text.patches import Patch
 from scoregate.notagen.weights.checkpoint import Checkpoint
 from scoregate.sampling import Sampling
@@ -65,6 +66,7 @@ def sample_patch(
     start: Patch,
     uniforms: np.ndarray,
     sampling: Sampling,
+    listener: Listener | None = None,
 ) -> Patch:
     """Sample a patch, all of its 16 tokens.
 
@@ -77,21 +79,40 @@ def sample_patch(
         Tokens that the patch begins with.
     uniforms : ndarray, (16 - len(start),)
     sampling : Sampling
+    listener : Listener, optional
+        At the end of the text before the patch, for weights that are told what sounds.
     """
+    told = []
+
+    def listen(token: int | None) -> None:
+        if listener is not None:
+            if token is not None:
+                listener.hear(token)
+            told.append(listener.features)
+
     encoded = model.encode(torch.tensor([list(patches)]))[0, -1:]
     tokens = list(start)
+    for token in (None, *start):
+        listen(token)
     for uniform in uniforms:
         so_far = torch.tensor([tokens], dtype=torch.long).view(1, -1)
-        logits = model.char_logits(encoded, so_far)[:, -1]
+        classes = torch.tensor([told]) if told else None
+        logits = model.char_logits(encoded, so_far, classes)[:, -1]
         probabilities = torch.softmax(logits, dim=-1).numpy()
         tokens.append(int(sample_tokens(probabilities, np.array([uniform]), sampling)[0]))
+        listen(tokens[-1])
     assert len(tokens) == PATCH_SIZE
     return tuple(tokens)
 
 
 def generate(model: NotaGen, draft: Draft, sampling: Sampling) -> Draft:
     """Generate a piece to its end and return it."""
+    listener = Listener() if model.shape.sounding else None
     while draft.ended is None:
-        patch = sample_patch(model, draft.patches, draft.start, draft.uniforms(), sampling)
+        if listener is not None:
+            listener.follow(draft.before_patch)
+        patch = sample_patch(
+            model, draft.patches, draft.start, draft.uniforms(), sampling, listener
+        )
         draft.advance(patch)
     return draft

@@ -1,4 +1,4 @@
-"""The shape of a NotaGen model: four numbers, read from its tensors.
+"""The shape of a NotaGen model: five numbers, read from its tensors.
 
 Nothing else is needed to build one: a patch always has 16 tokens of 128 values, an attention head
 is always 64 wide, and the feed-forward layer is four times as wide as the model. File names of
@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from scoregate.errors import WeightsError
+from scoregate.notagen.sounding import CLASSES
 
 PATCH_SIZE = 16
 """Tokens in a patch."""
@@ -24,6 +25,7 @@ _EMBEDDING = "patch_level_decoder.patch_embedding"
 _PATCH_BASE = "patch_level_decoder.base"
 _CHAR_BASE = "char_level_decoder.base.transformer"
 _LM_HEAD = "char_level_decoder.base.lm_head.weight"
+_SOUNDING = "char_level_decoder.sounding"
 _BLOCK = re.compile(r"^(?P<base>.*?)\.h\.(?P<layer>[0-9]{1,4})\.")
 _REMEDY = (
     "NotaGen weights hold tensors named patch_level_decoder.* and char_level_decoder.*; "
@@ -43,16 +45,20 @@ class ModelShape:
         Transformer layers at the patch level and at the character level.
     length : int
         Most patches that the patch level can attend to, the first one (BOS) included.
+    sounding : int
+        Width of the layer between what sounds (:mod:`scoregate.notagen.sounding`) and the
+        character level's input; 0 for a model that is told nothing, as all released ones are.
     """
 
     hidden: int
     patch_layers: int
     char_layers: int
     length: int
+    sounding: int = 0
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if value < 1:
+            if value < (name != "sounding"):
                 raise WeightsError(f"A model with {name} = {value} is not possible.", _REMEDY)
         if self.hidden % HEAD_SIZE:
             raise WeightsError(
@@ -66,8 +72,8 @@ class ModelShape:
         return self.hidden // HEAD_SIZE
 
     def as_dict(self) -> dict[str, int]:
-        """Return the shape as a JSON-ready dict."""
-        return asdict(self)
+        """Return the shape as a JSON-ready dict; without ``sounding`` where that is 0."""
+        return {name: value for name, value in asdict(self).items() if value}
 
     def tensors(self) -> dict[str, tuple[int, ...]]:
         """Return every key of the released state dict with its tensor's shape.
@@ -100,6 +106,10 @@ class ModelShape:
                 ):
                     found[f"{block}.{name}.weight"] = (inputs, outputs)
                     found[f"{block}.{name}.bias"] = (outputs,)
+        if self.sounding:
+            found[f"{_SOUNDING}.table.weight"] = (CLASSES, self.sounding)
+            found[f"{_SOUNDING}.out.weight"] = (self.sounding, hidden)
+            found[f"{_SOUNDING}.out.bias"] = (hidden,)
         return found
 
     def parameters(self) -> int:
@@ -146,6 +156,9 @@ def shape_of(tensors: Mapping[str, Sequence[int]]) -> ModelShape:
         patch_layers=layers[_PATCH_BASE],
         char_layers=layers[_CHAR_BASE],
         length=dims(f"{_PATCH_BASE}.wpe.weight")[0],
+        sounding=dims(f"{_SOUNDING}.table.weight")[1]
+        if f"{_SOUNDING}.table.weight" in tensors
+        else 0,
     )
     expected = shape.tensors()
     for key, size in expected.items():

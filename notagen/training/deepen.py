@@ -1,4 +1,6 @@
-"""More layers for weights that are gone on from, without changing what they write.
+"""More layers, or the input of what sounds, for weights that are gone on from.
+
+What they write stays the same at first.
 
 A new block whose two output projections are zero adds nothing to the residual stream, so the
 deepened model computes what the shallower one did (T. Chen et al., Net2Net, ICLR 2016; the
@@ -22,17 +24,20 @@ def deepen(state: dict[str, torch.Tensor], shape: ModelShape) -> dict[str, torch
     state : dict of str to Tensor
         Weights of a NotaGen model.
     shape : ModelShape
-        What is wanted; only its numbers of layers may differ, and only upwards.
+        What is wanted; only its numbers of layers may differ, and only upwards, and it may be
+        told what sounds where ``state`` is not.
 
     Raises
     ------
     RequestError
-        The shape differs in width or length, or has fewer layers.
+        The shape differs in width or length, has fewer layers, or is not told what sounds where
+        ``state`` is.
     """
     have = shape_of({k: v.shape for k, v in state.items()})
     if have == shape:
         return state
     fits = (have.hidden, have.length) == (shape.hidden, shape.length)
+    fits = fits and have.sounding in (0, shape.sounding)
     if not fits or have.patch_layers > shape.patch_layers or have.char_layers > shape.char_layers:
         raise RequestError(
             f"Weights of the shape {have} cannot become {shape}.",
@@ -42,6 +47,6 @@ def deepen(state: dict[str, torch.Tensor], shape: ModelShape) -> dict[str, torch
     for name in grown:
         if name in state:
             grown[name] = state[name]
-        elif ".c_proj." in name:
+        elif ".c_proj." in name or ".sounding.out." in name:
             grown[name] = torch.zeros_like(grown[name])
     return grown

@@ -13,6 +13,7 @@ import numpy as np
 
 from scoregate.abc.keys import key_fifths, signature
 from scoregate.evaluation.lines import leading_tone, tonic_of
+from scoregate.notagen.sounding import heard
 from scoregate.notagen.text.patches import BOS_PATCH, EOS_PATCH, PAD, encode_unit, units_of
 from scoregate.notagen.training.labels import IGNORE, SLOTS, UNIT, Memory, UnitLabels, line_labels
 
@@ -46,6 +47,9 @@ class Example:
         What each voice sounds at the end of the bar before.
     tonic : int
         Pitch class of the tonic; ``IGNORE`` where the key names none.
+    sounding : ndarray (P, 16, features) int16 or None
+        What a model with this input is told at each character: see
+        :mod:`scoregate.notagen.sounding`.
     """
 
     patches: np.ndarray
@@ -58,6 +62,7 @@ class Example:
     grid: np.ndarray
     last: np.ndarray
     tonic: int = IGNORE
+    sounding: np.ndarray | None = None
 
     @property
     def characters(self) -> int:
@@ -85,7 +90,9 @@ def voices_above(texts: list[str]) -> int:
     return min(max(most - 1, ABOVE), MOST_ABOVE)
 
 
-def encode_example(text: str, above: int = ABOVE, *, exceptions: bool = True) -> Example:
+def encode_example(
+    text: str, above: int = ABOVE, *, exceptions: bool = True, sounding: bool = False
+) -> Example:
     """Patches and auxiliary labels of one piece in stream form.
 
     Parameters
@@ -97,6 +104,8 @@ def encode_example(text: str, above: int = ABOVE, *, exceptions: bool = True) ->
     exceptions : bool
         Whether a place where the text itself breaks a rule of voice leading has no forbidden
         letters, as in a master's work. A model's own pieces are no authority.
+    sounding : bool
+        Whether to add what a model with this input is told.
     """
     rows: list[tuple[int, ...]] = [BOS_PATCH]
     spots: list[tuple[int, int, int] | None] = [None]  # body line, unit in it, offset
@@ -126,6 +135,8 @@ def encode_example(text: str, above: int = ABOVE, *, exceptions: bool = True) ->
     for row, spot in enumerate(spots):
         if spot is not None:
             _copy(by_line[spot[0]][spot[1]], spot[2], example, row)
+    if sounding:
+        example.sounding = heard(text, example.patches)
     return example
 
 

@@ -74,6 +74,8 @@ class Material:
         The corpus of each piece. Keys follow each corpus by itself.
     shares : dict of str to float, optional
         How often a piece of each corpus is drawn; without them every piece is as likely.
+    sounding : bool
+        Whether the examples say what sounds, for a model with this input.
     """
 
     def __init__(
@@ -90,8 +92,10 @@ class Material:
         styles: Mapping[str, tuple[str, str, str]] | None = None,
         sources: Mapping[str, str] | None = None,
         shares: Mapping[str, float] | None = None,
+        sounding: bool = False,
     ) -> None:
         self.limit = limit
+        self._sounding = sounding
         self.compasses = compasses or {}
         self.texts = texts
         self.names = sorted(texts)
@@ -123,7 +127,7 @@ class Material:
         return self._encoded.get(at, lambda: self._encode(self._stream(*at)))
 
     def _encode(self, text: str) -> Example:
-        return encode_example(text, self.above)
+        return encode_example(text, self.above, sounding=self._sounding)
 
     def _stream(self, name: str, fifths: int, octaves: int) -> str:
         style = self.styles.get(name, self.style)

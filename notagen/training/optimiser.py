@@ -87,20 +87,39 @@ class Muon(torch.optim.Optimizer):
 
 
 def optimisers(
-    modules: list[nn.Module], lr: float, muon: bool, weight_decay: float = 0.1
+    modules: list[nn.Module],
+    lr: float,
+    muon: bool,
+    weight_decay: float = 0.1,
+    sounding_rate: float = 1.0,
 ) -> list[torch.optim.Optimizer]:
     """Return the optimisers of a run: one, or AdamW and Muon.
 
-    Norms, biases and embeddings have no weight decay.
+    Norms, biases and embeddings have no weight decay. A group's ``scale`` is what its learning
+    rate is multiplied by.
+
+    Parameters
+    ----------
+    modules : list of Module
+    lr : float
+    muon : bool
+        Muon for the hidden matrices.
+    weight_decay : float
+    sounding_rate : float
+        Scale of the layer that tells what sounds.
     """
-    hidden, plain, rest = [], [], []
+    hidden, plain, rest, told = [], [], [], []
     for module in modules:
         for name, p in module.named_parameters():
             if p.ndim == 2 and (".attn." in name or ".mlp." in name):
                 (hidden if muon else plain).append((name, p))
+            elif ".sounding." in name:
+                told.append(p)
             else:
                 rest.append(p)
-    groups = [{"params": rest, "weight_decay": 0.0}]
+    groups: list[dict] = [{"params": rest, "weight_decay": 0.0}]
+    if told:
+        groups.append({"params": told, "weight_decay": 0.0, "scale": sounding_rate})
     if plain:
         groups.append({"params": [p for _, p in plain], "weight_decay": weight_decay})
     fused = all(p.device.type in ("cpu", "cuda") for p in rest)

@@ -235,8 +235,8 @@ def fine_tuning(
     lr = 1e-3 if shape.hidden <= 256 else 1e-5
     return Settings(
         hidden=shape.hidden, patch_layers=shape.patch_layers, char_layers=shape.char_layers,
-        length=shape.length, auxiliary=0.0, muon=False, ema=0.99, seed=seed,
-        warmup=min(50, steps // 4),
+        length=shape.length, sounding=shape.sounding, auxiliary=0.0, muon=False, ema=0.99,
+        seed=seed, warmup=min(50, steps // 4),
         stages=[Stage(steps, 0.0, 0.0, lr, lr / 10, 0.1)],
     )  # fmt: skip
 
@@ -312,9 +312,12 @@ def train_model(
     material = prepared.material(
         prepared.train, settings.length,
         corpus_keys=settings.corpus_keys, rare_keys=settings.rare_keys, triple=settings.triple,
+        sounding=bool(settings.sounding),
     )  # fmt: skip
     settings = replace(settings, above=material.above)
-    held = examples_of(prepared.material(prepared.validation, settings.length))
+    held = examples_of(
+        prepared.material(prepared.validation, settings.length, sounding=bool(settings.sounding))
+    )
     checkpoint = folder / "checkpoint.pt"
     run = Run.load(checkpoint, settings) if checkpoint.exists() else Run(settings, initial)
     run.to(device)
@@ -402,7 +405,8 @@ def evaluate_model(
     Pieces are drawn by the engine from the averaged weights, ``pieces`` in all over the seeds.
     """
     model = run.averaged()
-    held = examples_of(prepared.material(prepared.test, run.settings.length))
+    told = bool(run.settings.sounding)
+    held = examples_of(prepared.material(prepared.test, run.settings.length, sounding=told))
     train_text, test_text = prepared.streams(prepared.train), prepared.streams(prepared.test)
     copies = CopyIndex(prepared.train.values())
     prompts = [

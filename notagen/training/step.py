@@ -102,7 +102,11 @@ def _attend(block: Block, packed: Tensor, rows: int, width: int, where: Tensor, 
 
 
 def char_states(
-    model: NotaGen, encoded: Tensor, targets: np.ndarray, lengths: np.ndarray
+    model: NotaGen,
+    encoded: Tensor,
+    targets: np.ndarray,
+    lengths: np.ndarray,
+    sounding: np.ndarray | None = None,
 ) -> Tensor:
     """Return final states of the character level, one for each real target character.
 
@@ -113,6 +117,8 @@ def char_states(
     targets : ndarray (P, 16) of uint8
     lengths : ndarray (P,)
         Real characters of each target, 1..16.
+    sounding : ndarray (P, 16, features), optional
+        What sounds at each character, for a model that is told.
 
     Returns
     -------
@@ -130,6 +136,9 @@ def char_states(
     inputs = F.embedding(as_indices(before[real], device), stack.wte.weight)
     first = as_indices(np.concatenate([[0], np.cumsum(lengths)[:-1]]), device)
     inputs = inputs.to(encoded.dtype).index_copy(0, first, encoded)
+    told = model.char_level_decoder.sounding
+    if told is not None and sounding is not None:
+        inputs = inputs + told(as_indices(sounding[:, :width][real], device))
     x = stack.drop(inputs + F.embedding(position, stack.wpe.weight))
     for block in stack.h:
         assert isinstance(block, Block)
@@ -149,7 +158,8 @@ def character_logits(model: NotaGen, example: Example) -> Tensor:
     patches = example.patches[: model.shape.length + 1]
     device = next(model.parameters()).device
     encoded = model.encode(as_indices(patches[None, :-1], device))[0]
-    states = char_states(model, encoded, patches[1:], (patches[1:] != 0).sum(1))
+    told = None if example.sounding is None else example.sounding[1 : len(patches)]
+    states = char_states(model, encoded, patches[1:], (patches[1:] != 0).sum(1), told)
     return model.char_level_decoder.base.lm_head(states)
 
 
@@ -178,7 +188,8 @@ def losses(
     encoded = model.encode(as_indices(patches[None, :-1], device))[0]
     targets = patches[1:]
     real = targets != 0
-    states = char_states(model, encoded, targets, real.sum(1))
+    told = None if example.sounding is None else example.sounding[1:limit]
+    states = char_states(model, encoded, targets, real.sum(1), told)
     gold = as_indices(targets[real], device)
     logits = model.char_level_decoder.base.lm_head(states)
     text = F.cross_entropy(logits.float(), gold)

@@ -63,8 +63,11 @@ class Settings:
 
     Attributes
     ----------
-    hidden, patch_layers, char_layers, length : int
+    hidden, patch_layers, char_layers, length, sounding : int
         Shape of the model.
+    sounding_rate : float
+        What the learning rate is multiplied by for the layer that tells what sounds, which starts
+        from nothing where the others go on from weights.
     auxiliary : float
         Weight of the auxiliary tasks; 0 leaves them out.
     above : int
@@ -111,6 +114,8 @@ class Settings:
     patch_layers: int = 4
     char_layers: int = 2
     length: int = 512
+    sounding: int = 0
+    sounding_rate: float = 1.0
     auxiliary: float = 0.5
     above: int = 3
     tonic: bool = False
@@ -146,7 +151,9 @@ class Settings:
     @property
     def shape(self) -> ModelShape:
         """Shape of the model."""
-        return ModelShape(self.hidden, self.patch_layers, self.char_layers, self.length)
+        return ModelShape(
+            self.hidden, self.patch_layers, self.char_layers, self.length, self.sounding
+        )
 
 
 def load_settings(path: Path) -> Settings:
@@ -228,8 +235,9 @@ class Run:
         self.heads = AuxiliaryHeads(settings.hidden, settings.above, tonic=settings.tonic)
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.optimisers = optimisers(
-            [self.model, self.heads], settings.stages[0].lr, settings.muon, settings.weight_decay
-        )
+            [self.model, self.heads], settings.stages[0].lr, settings.muon, settings.weight_decay,
+            settings.sounding_rate,
+        )  # fmt: skip
         self.step = 0
         self.patches = 0
         self.curve: list[dict] = []
@@ -284,7 +292,7 @@ class Run:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
             for optimiser in self.optimisers:
                 for group in optimiser.param_groups:
-                    group["lr"] = lr
+                    group["lr"] = lr * group.get("scale", 1.0)
                 optimiser.step()
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)

@@ -1,0 +1,501 @@
+"""What sounds where the next character is written, read off the text so far.
+
+The text puts the bars of the voices one after the other. A model sees which notes sound together
+only after it has learnt to count durations in several strings and to align them, and it hardly
+learns the motion between two voices. Here both are read off the text, character by character, as
+the classes of a table of embeddings that the character level adds to its input
+(:class:`scoregate.notagen.model.network.SoundingInput`). Nothing looks ahead: the classes at a
+character depend on the characters before it alone, so training and generation see the same.
+
+Each class says what holds if a note begins at this point. After ``c`` the time reached is one unit,
+after ``c2`` two: the model may still write on at the note, and sees then up to where it sounds.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from scoregate.abc.keys import LETTERS, SEMITONES, key_fifths, signature
+from scoregate.evaluation.lines import tonic_of
+
+VOICES = 4
+"""Voices that are listened to; the others of a piece are not."""
+TICKS = 16
+"""Ticks of a whole note."""
+LONGEST = 64
+"""Most ticks of a bar; what comes later is not told apart."""
+LOWEST = 36
+"""MIDI pitch of the lowest class of a pitch."""
+
+_PITCH, _TIME, _DEGREE, _MOTION, _FLAGS, _WAIT = 50, 49, 13, 26, 4, 18
+_OF_A_VOICE = {
+    "now": _PITCH,
+    "before": _PITCH,
+    "next": _PITCH,
+    "kept": _PITCH,
+    "degree": _DEGREE,
+    "interval": _DEGREE,
+    "motion": _MOTION,
+    "flags": _FLAGS,
+    "wait": _WAIT,
+}
+_OF_ITSELF = {
+    "voice": VOICES + 1,
+    "time": _TIME,
+    "left": _TIME,
+    "own": _PITCH,
+    "own_degree": _DEGREE,
+    "own_motion": _MOTION,
+    "tied": 2,
+    "pause": _WAIT,
+}
+FEATURES = (*_OF_ITSELF, *(f"{name}_{v}" for v in range(1, VOICES + 1) for name in _OF_A_VOICE))
+"""Names of the features, in the order of their classes."""
+_SIZES = [*_OF_ITSELF.values(), *(list(_OF_A_VOICE.values()) * VOICES)]
+OFFSETS = np.concatenate([[0], np.cumsum(_SIZES)[:-1]]).astype(np.int64)
+"""Where the classes of each feature begin in the table."""
+CLASSES = int(sum(_SIZES)) + 1
+"""Rows of the table: the last one stands for 'nothing is told', as outside the music."""
+SILENT = CLASSES - 1
+_BASE = [int(offset) for offset in OFFSETS]
+_NOTHING = (SILENT,) * len(FEATURES)
+
+_LETTER = {letter: (i, 0) for i, letter in enumerate(LETTERS)} | {
+    letter.lower(): (i, 7) for i, letter in enumerate(LETTERS)
+}
+_ACCIDENTAL = {"^": 1, "_": -1, "=": 0}
+_FIELD = re.compile(r"^(?P<name>[LMK]):\s*(?P<value>[^%\n]*)", re.M)
+
+
+def _pitch(midi: int) -> int:
+    return min(max(midi - LOWEST + 1, 1), _PITCH - 1) if midi > 0 else 0
+
+
+def _motion(a: int, b: int) -> int:
+    """Class of a motion in semitones, at most an octave; 0 where a pitch is missing."""
+    return min(max(b - a, -12), 12) + 13 if a > 0 and b > 0 else 0
+
+
+@dataclass(slots=True)
+class VoiceLine:
+    """One bar of a voice as it sounds at each tick.
+
+    Attributes
+    ----------
+    sounds : list of int
+        MIDI pitch at each tick, 0 for silence.
+    starts : list of int
+        Ticks at which a note begins, rising.
+    fermatas : set of int
+        Ticks at which a note with a fermata begins.
+    """
+
+    sounds: list[int] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
+    fermatas: set[int] = field(default_factory=set)
+
+    def at(self, tick: int) -> int:
+        """Return the pitch that sounds at a tick; 0 behind the end."""
+        return self.sounds[tick] if 0 <= tick < len(self.sounds) else 0
+
+    def next_start(self, tick: int) -> int | None:
+        """Return the first tick after this one at which a note begins."""
+        return next((start for start in self.starts if start > tick), None)
+
+
+@dataclass(slots=True)
+class LineStart:
+    """What one line of the body hands on to the next.
+
+    Attributes
+    ----------
+    last : tuple of int
+        MIDI pitch that each voice sounds at the end of the line, 0 for silence.
+    moved : tuple of int
+        The pitch that each voice sang before that one.
+    ties : tuple of (int, int) or None
+        Of each voice: step and alteration of the note that is tied over.
+    fifths : int
+    tonic : int or None
+    bar : int
+        Ticks of a bar by the metre.
+    """
+
+    last: tuple[int, ...]
+    moved: tuple[int, ...]
+    ties: tuple[tuple[int, int] | None, ...]
+    fifths: int
+    tonic: int | None
+    bar: int
+
+
+# One character may change most of this state: it is one machine, and its parts are no subjects of
+# their own.
+class Listener:
+    """Follows one piece's text character by character.
+
+    Attributes
+    ----------
+    features : tuple of int
+        Rows of the table for the next character: one for each of :data:`FEATURES`.
+    """
+
+    def __init__(self) -> None:
+        self._head = ""
+        self._lines: list[str] = []
+        self._starts: list[LineStart] = []
+        self._partial = ""
+        self._unit = TICKS / 8
+        self._begin_line(LineStart((0,) * VOICES, (0,) * VOICES, (None,) * VOICES, 0, 0, TICKS))
+
+    @property
+    def features(self) -> tuple[int, ...]:
+        """See the class."""
+        if self._found is None:
+            self._found = self._features()
+        return self._found
+
+    def follow(self, text: str) -> None:
+        """Bring the listener to the end of a text, which may have lost lines since the last call.
+
+        Parameters
+        ----------
+        text : str
+            The piece so far, prompt and header included.
+        """
+        at = _body_at(text)
+        head, lines = text[:at], text[at:].splitlines(keepends=True)
+        partial = lines.pop() if lines and not lines[-1].endswith("\n") else ""
+        if head != self._head:
+            self._read_head(head)
+        same = 0
+        for old, new in zip(self._lines, lines, strict=False):
+            if old != new:
+                break
+            same += 1
+        if same == len(self._lines) == len(lines) and partial.startswith(self._partial):
+            rest = partial[len(self._partial) :]
+        else:
+            del self._lines[same:], self._starts[same + 1 :]
+            self._begin_line(self._starts[same])
+            rest = "".join(lines[same:]) + partial
+        for char in rest:
+            self.hear(ord(char))
+
+    def hear(self, token: int) -> None:
+        """Take one more token of the text; tokens that are no text change nothing."""
+        if token <= 2:
+            return
+        char = chr(token)
+        self._partial += char
+        self._found = None
+        if char == "\n":
+            self._end_line()
+        else:
+            self._take(char)
+
+    def _read_head(self, head: str) -> None:
+        self._head = head
+        found = {match["name"]: match["value"].strip() for match in _FIELD.finditer(head)}
+        unit = _fraction(found.get("L", ""), 1 / 8)
+        self._unit = TICKS * unit
+        key = found.get("K", "C")
+        start = LineStart(
+            (0,) * VOICES, (0,) * VOICES, (None,) * VOICES, key_fifths(key), tonic_of(key),
+            _bar_ticks(found.get("M", "")),
+        )  # fmt: skip
+        self._lines, self._starts = [], [start]
+        self._begin_line(start)
+
+    def _begin_line(self, start: LineStart) -> None:
+        if not self._lines:
+            self._starts = [start]
+        self._partial = ""
+        self._start = start
+        self._fifths, self._tonic, self._bar = start.fifths, start.tonic, start.bar
+        self._alters = signature(start.fifths)
+        self._voices: list[VoiceLine | None] = [None] * VOICES
+        self._ends: list[tuple[int, int, tuple[int, int] | None]] = [(0, 0, None)] * VOICES
+        self._voice: int | None = None
+        self._outside()
+
+    def _end_line(self) -> None:
+        self._close_bar()
+        ends = self._ends
+        start = LineStart(
+            tuple(end[0] for end in ends), tuple(end[1] for end in ends),
+            tuple(end[2] for end in ends), self._fifths, self._tonic, self._bar,
+        )  # fmt: skip
+        self._lines.append(self._partial)
+        self._starts.append(start)
+        self._begin_line(start)
+
+    def _outside(self) -> None:
+        """Be outside the music of a voice: nothing is told."""
+        self._voice = None
+        self._inside: str | None = None  # what is collected up to its closing character
+        self._found: tuple[int, ...] | None = _NOTHING
+
+    def _take(self, char: str) -> None:
+        if self._inside is not None:
+            self._collect(char)
+        elif char in '[!"{':
+            self._finish_note()
+            self._inside = char
+        elif self._voice is None:
+            return
+        elif char in _LETTER:
+            self._begin_note(char)
+        elif char in ",'":
+            self._step += 7 if char == "'" else -7
+            self._sign_note()
+        elif char in _ACCIDENTAL:
+            self._finish_note()
+            self._accidental = (self._accidental or 0) + _ACCIDENTAL[char]
+        elif char in "zx":
+            self._finish_note()
+            self._accidental, self._rest, self._open = None, True, True
+            self._sound, self._length = 0, ""
+        elif char.isdigit() or char == "/":
+            self._length += char
+        elif char == "-":
+            self._tied = self._open
+        elif char == "|":
+            self._close_bar()
+            self._outside()
+
+    def _collect(self, char: str) -> None:
+        """Take a character inside brackets, quotes or exclamation marks."""
+        assert self._inside is not None
+        opening = self._inside[0]
+        self._inside += char
+        if char != {"[": "]", "{": "}"}.get(opening, opening):
+            return
+        inside, self._inside = self._inside, None
+        if opening == "[":
+            self._bracket(inside)
+        elif inside == "!fermata!":
+            self._fermata = True
+
+    def _bracket(self, inside: str) -> None:
+        """Take a field in brackets, or a chord."""
+        name, value = inside[1:2], inside[3:-1].strip()
+        if inside[2:3] != ":":
+            if self._voice is not None:
+                for char in inside[1:-1]:
+                    if char in _LETTER:
+                        self._finish_note(length=False)
+                        self._begin_note(char, same=True)
+                    elif char in ",'":
+                        self._step += 7 if char == "'" else -7
+                        self._sign_note()
+                    elif char in _ACCIDENTAL:
+                        self._accidental = (self._accidental or 0) + _ACCIDENTAL[char]
+        elif name == "V":
+            self._close_bar()
+            self._begin_voice(int(value) if value.isdigit() else 0)
+        elif name == "K":
+            self._fifths, self._tonic = key_fifths(value), tonic_of(value)
+            self._alters = signature(self._fifths)
+        elif name == "M":
+            self._bar = _bar_ticks(value)
+
+    def _begin_voice(self, number: int) -> None:
+        self._outside()
+        self._found = None
+        self._voice = number
+        heard = 1 <= number <= VOICES
+        start = self._start
+        self._own = start.last[number - 1] if heard else 0
+        self._moved = start.moved[number - 1] if heard else 0
+        self._held: dict[int, int] = {}
+        self._over = start.ties[number - 1] if heard else None
+        self._tied = self._over is not None
+        self._line = VoiceLine()
+        self._time = 0.0
+        self._open = self._rest = self._fermata = self._was_tied = False
+        self._accidental: int | None = None
+        self._length, self._step, self._sound = "", 0, 0
+
+    def _begin_note(self, char: str, *, same: bool = False) -> None:
+        """Begin a note; in a chord (``same``) it sounds with the one before."""
+        if not same:
+            self._finish_note()
+        letter, up = _LETTER[char]
+        self._step, self._rest, self._open, self._length = letter + up, False, True, ""
+        self._explicit, self._accidental = self._accidental, None
+        self._was_tied, self._tied = self._tied, False
+        self._sign_note()
+
+    def _sign_note(self) -> None:
+        """Find the pitch of the open note from its letter, octave and signs."""
+        octave, letter = divmod(self._step, 7)
+        if self._explicit is not None:
+            alter = self._explicit
+        elif self._over is not None and self._was_tied and self._over[0] == self._step:
+            alter = self._over[1]
+        else:
+            alter = self._held.get(self._step, self._alters[letter])
+        self._sound, self._alter = 60 + 12 * octave + SEMITONES[letter] + alter, alter
+
+    def _finish_note(self, *, length: bool = True) -> None:
+        """Put the open note into the bar; only then do its signs hold for the notes after it."""
+        if self._voice is None or not self._open:
+            return
+        if not self._rest and self._explicit is not None:
+            self._held[self._step] = self._explicit
+        if not length:
+            return
+        start, end = int(self._time), self._until()
+        self._time, self._open = end, False
+        line, sound = self._line, 0 if self._rest else self._sound
+        stop = min(max(int(end), start + 1), LONGEST)
+        line.sounds.extend([0] * (start - len(line.sounds)))
+        line.sounds[start:stop] = [sound] * (stop - start)
+        if sound and not (self._was_tied and sound == self._own):
+            line.starts.append(start)
+        if self._fermata:
+            line.fermatas.add(start)
+        self._fermata = False
+        if sound and sound != self._own and self._own:
+            self._moved = self._own
+        self._own = sound
+        self._over = None
+
+    def _until(self) -> float:
+        """Return the time at which the open note ends, as far as its length is written."""
+        return min(self._time + _fraction(self._length, 1.0) * self._unit, 4.0 * LONGEST)
+
+    def _close_bar(self) -> None:
+        """End the bar of the voice that is written."""
+        if self._voice is None:
+            return
+        over = (self._step, self._alter) if self._open and self._tied and not self._rest else None
+        self._finish_note()
+        if 1 <= self._voice <= VOICES:
+            self._voices[self._voice - 1] = self._line
+            self._ends[self._voice - 1] = (self._own, self._moved, over)
+
+    def _features(self) -> tuple[int, ...]:
+        voice = self._voice
+        if voice is None or not 1 <= voice <= VOICES:
+            return _NOTHING
+        own, moved, time = self._own, self._moved, self._time
+        if self._open:
+            time = self._until()
+            sound = 0 if self._rest else self._sound
+            if sound and sound != own and own:
+                moved = own
+            own = sound
+        tick = int(time)
+        first = self._voices[0] if voice > 1 else None
+        length = len(first.sounds) if first is not None else self._bar
+        found = [
+            voice,
+            min(tick, _TIME - 1),
+            min(max(length - tick, 0), _TIME - 1),
+            _pitch(own),
+            self._degree(own),
+            _motion(moved, own),
+            int(self._tied),
+            0 if first is None else _fermata_in(first, tick),
+        ]
+        for number in range(1, VOICES + 1):
+            line = self._voices[number - 1] if number < voice else None
+            found += self._of_voice(number, line, tick, own)
+        return tuple(base + value for base, value in zip(_BASE, found, strict=True))
+
+    def _of_voice(self, number: int, line: VoiceLine | None, tick: int, own: int) -> list[int]:
+        """Classes of another voice at a tick."""
+        last = self._start.last[number - 1]
+        if line is None:  # not written yet, or oneself: only the end of the line before is known
+            return [0, _pitch(last), 0, 0, self._degree(last), 0, 0, 0, 0]
+        now = line.at(tick)
+        before = line.at(tick - 1) if tick else last
+        start = line.next_start(tick)
+        apart = abs(own - before) % 12 if own and before else None
+        perfect = apart in (0, 7) and now and now != before
+        return [
+            _pitch(now),
+            _pitch(before),
+            _pitch(line.at(start)) if start is not None else 0,
+            _pitch(own + now - before) if perfect else 0,
+            self._degree(now),
+            0 if apart is None else apart + 1,
+            _motion(before, now),
+            2 * (tick in line.fermatas) + (tick in line.starts),
+            min(start - tick, _WAIT - 1) if start is not None else 0,
+        ]
+
+    def _degree(self, midi: int) -> int:
+        """Class of a pitch above the tonic; 0 for silence, and where the key has no tonic."""
+        return (midi - self._tonic) % 12 + 1 if midi and self._tonic is not None else 0
+
+
+def _fermata_in(line: VoiceLine, tick: int) -> int:
+    """Class of the ticks until a note with a fermata begins; 0 where none follows."""
+    later = [at - tick for at in line.fermatas if at >= tick]
+    return min(min(later) + 1, _WAIT - 1) if later else 0
+
+
+def _body_at(text: str) -> int:
+    """Return where the body begins: the first line of a counter or a voice."""
+    found = re.search(r"^\[(?:r|V):", text, re.M)
+    return found.start() if found else len(text)
+
+
+def _fraction(text: str, default: float) -> float:
+    """Return a length such as ``3/2``, ``/`` or ``//`` as a number; the default for none."""
+    if not text:
+        return default
+    over, slash, under = text.partition("/")
+    value = float(over[:6]) if over.isdigit() else 1.0
+    if not slash:
+        return value
+    if under.isdigit():
+        return value / max(float(under[:6]), 1.0)
+    return value / 2 ** min(1 + under.count("/"), 6)
+
+
+def _bar_ticks(metre: str) -> int:
+    """Return the ticks of a bar; those of a whole note where the metre names none."""
+    value = {"C": "4/4", "C|": "2/2"}.get(metre, metre)
+    over, slash, under = value.partition("/")
+    if not (slash and over.isdigit() and under.isdigit() and int(under[:4])):
+        return TICKS
+    return max(min(int(TICKS * int(over[:4]) / int(under[:4])), LONGEST), 1)
+
+
+def heard(text: str, rows: np.ndarray) -> np.ndarray:
+    """Classes at every character of a whole piece.
+
+    Parameters
+    ----------
+    text : str
+        In stream form (:func:`scoregate.notagen.training.stream.stream_text`).
+    rows : ndarray, (P, 16)
+        Its patches, BOS first.
+
+    Returns
+    -------
+    ndarray, (P, 16, features), int16
+        Rows of the table of embeddings; ``SILENT`` outside the music and before the body.
+    """
+    found = np.full((*rows.shape, len(FEATURES)), SILENT, np.int16)
+    listener = Listener()
+    at = _body_at(text)
+    listener.follow(text[:at])
+    done = 0
+    for row, patch in enumerate(rows[1:].tolist(), 1):
+        for column, token in enumerate(patch):
+            if token == 0:
+                break
+            found[row, column] = listener.features
+            if token > 2:
+                if done >= at:
+                    listener.hear(token)
+                done += 1
+    return found
