@@ -42,10 +42,10 @@ def run_report(
         "",
     ]
     lines += [f"- {escaped(note)}" for note in record.notes]
-    lines += _trend_lines(found) if found else []
+    lines += _trend_lines(found, chosen_among(record)) if found else []
     lines += [
         "",
-        "| round | generated | passed | rejected | not judged |",
+        f"| round | generated{chosen_among(record)} | passed | rejected | not judged |",
         "|---|---|---|---|---|",
     ]
     lines += [
@@ -71,12 +71,18 @@ def run_report(
     return "\n".join(lines) + "\n"
 
 
-def _trend_lines(found: Trend) -> list[str]:
+def chosen_among(record: RunRecord) -> str:
+    """Return ``, each chosen among 4 drafts`` for a run with such pieces, ``""`` for others."""
+    drafts = record.request.get("drafts") if record.request.get("quality") == "best" else None
+    return f", each chosen among {drafts} drafts" if drafts else ""
+
+
+def _trend_lines(found: Trend, chosen: str) -> list[str]:
     """Return the run's alarms and its pass rate beside the runs before it."""
     lines = [f"- **Alarm {alarm.code}**: {escaped(alarm.message)}" for alarm in found.alarms]
     if found.run.rate is None:
         return lines
-    said = f"- Pass rate of the first round: {found.run.rate:.0%}"
+    said = f"- Pass rate of the first round{chosen}: {found.run.rate:.0%}"
     if found.band:
         low, high = found.band
         said += f"; after the last {len(found.earlier)} runs {low:.0%} to {high:.0%} is expected"

@@ -29,6 +29,8 @@ class RowResult(BaseModel):
     temperature, top_p : float or None
     top_k, seed, wanted, passed, drawn : int or None
         ``drawn`` is how many pieces were generated. ``passed`` is at most ``wanted``.
+    drafts : int or None
+        Among how many drafts each of the generated pieces was chosen; None where it was not.
     rate, low, high : float or None
         Share of the generated pieces that passed, with Wilson's interval at 95 %. A run stops
         when it has enough, so the share leans high.
@@ -49,6 +51,7 @@ class RowResult(BaseModel):
     wanted: int | None = None
     passed: int | None = None
     drawn: int | None = None
+    drafts: int | None = None
     rate: float | None = None
     low: float | None = None
     high: float | None = None
@@ -139,7 +142,8 @@ def experiment_of(title: str, results: list[RowResult], command: str) -> Experim
         columns=["row", "name", "style", "sampling", "passed", "generated", "pass rate, 95 %",
                  "time", "run"],
         rows=rows,
-        note="A run stops when it has enough pieces, so its pass rate leans high.",
+        note="A run stops when it has enough pieces, so its pass rate leans high. That of a "
+        "request for the best of several drafts is the rate of the chosen pieces.",
         numeric=[0, 4, 5],
         runs=[one.run_id for one in finished if one.run_id],
     )  # fmt: skip
@@ -166,6 +170,7 @@ def _begun(row: Row) -> RowResult:
         top_k=request.top_k,
         seed=request.seed,
         wanted=request.count,
+        drafts=request.drafts,
     )
 
 
@@ -174,6 +179,7 @@ def _line(one: RowResult) -> PlanLine:
     if one.temperature is not None and one.top_p is not None:
         settings = f"T {one.temperature:g}, top_p {one.top_p:g}, top_k {one.top_k}"
         settings = f"{one.preset}: {settings}" if one.preset else settings
+        settings += f", best of {one.drafts} drafts" if one.drafts else ""
     rate = "–"
     if one.rate is not None and one.low is not None and one.high is not None:
         rate = f"{one.rate:.0%} ({one.low:.0%} to {one.high:.0%})"

@@ -3,8 +3,8 @@
 A run ends as soon as enough pieces have passed, so the share of passed pieces over all its
 rounds leans high: the last round ends on a success. The first round always draws as many
 pieces as were asked for, whatever comes of them, so its share is an unbiased estimate; all
-rates here are of first rounds. Runs that resample lines (``repair_lines``) and runs that
-do not are different procedures and are never pooled.
+rates here are of first rounds. Runs that resample lines (``repair_lines``), runs that do not,
+and runs that choose each piece among drafts are different procedures and are never pooled.
 """
 
 from __future__ import annotations
@@ -58,6 +58,8 @@ class RunFigures:
         Of its first round.
     repaired : bool
         Whether lines were resampled.
+    drafts : int
+        Among how many drafts each piece was chosen; 0 where it was not.
     passed, rejected, not_judged, missing : int
         Over all rounds.
     """
@@ -79,6 +81,7 @@ class RunFigures:
     request: dict[str, Any] = field(default_factory=dict)
     stages: dict[str, float] = field(default_factory=dict)
     drawn: int = 0
+    drafts: int = 0
 
 
 def run_figures(row: dict[str, Any], record: dict[str, Any]) -> RunFigures:
@@ -113,6 +116,7 @@ def run_figures(row: dict[str, Any], record: dict[str, Any]) -> RunFigures:
         request=request,
         stages=stages,
         drawn=sum(int(one.get("drawn") or 0) for one in rounds),
+        drafts=int(request.get("drafts") or 0) if request.get("quality") == "best" else 0,
     )
 
 

@@ -92,18 +92,19 @@ def all_runs(site: Site) -> list[RunFigures]:
     return site.remembered("runs", read)
 
 
-def lines_text(repaired: bool) -> str:
-    """Return how a group's lines came about, in a word or two."""
-    return "lines resampled" if repaired else "as written"
+def lines_text(repaired: bool, drafts: int = 0) -> str:
+    """Return how a group's pieces came about, in a few words."""
+    lines = "lines resampled" if repaired else "as written"
+    return f"{lines}, best of {drafts} drafts" if drafts else lines
 
 
 def rate_rows(runs: list[RunFigures], label: str = "", address: str = "") -> list[RateRow]:
-    """Return the rates of runs, those that resample lines apart from those that don't."""
+    """Return the rates of runs, apart by whether they resample lines and choose among drafts."""
     rows = []
-    for repaired in (True, False):
-        group = [run for run in runs if run.repaired == repaired]
-        if group:
-            rows.append(RateRow(label, lines_text(repaired), pooled(group), address))
+    kinds = {(run.repaired, run.drafts) for run in runs}
+    for kind in sorted(kinds, key=lambda each: (not each[0], each[1])):
+        group = [run for run in runs if (run.repaired, run.drafts) == kind]
+        rows.append(RateRow(label, lines_text(*kind), pooled(group), address))
     return rows
 
 
@@ -171,9 +172,10 @@ def run(request: Request, run_id: str) -> Response:
 
 
 def _series(runs: list[RunFigures]) -> list[dict[str, float]]:
+    """Return the pass rates over time, without runs that choose their pieces among drafts."""
     series = []
     for one in reversed(runs):
-        if not one.first.drawn:
+        if not one.first.drawn or one.drafts:
             continue
         try:
             at = datetime.fromisoformat(one.started).timestamp()

@@ -30,7 +30,7 @@ _LEFT_OUT = frozenset(
 )
 """Fields with a place of their own in the form, and those that belong to the machine."""
 
-FIRST = ("count", "rounds", "seed", "temperature", "top_k", "top_p", "repair_lines")
+FIRST = ("count", "rounds", "seed", "temperature", "top_k", "top_p", "repair_lines", "quality")
 """Fields that stand open; the others are folded."""
 
 _SHOWN = 60

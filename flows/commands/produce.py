@@ -24,6 +24,7 @@ HELP = """Produce passing pieces and archive each with its quality report.
     scoregate produce --style 'Baroque/Bach, Johann Sebastian/Choral' --count 12 --seed 7
     scoregate produce --count 20 --temperature 1.1 --top-p 0.95 --rounds 20 --out tonight
     scoregate produce --weights x --count 1 --style chopin/keyboard --max-minutes 20
+    scoregate produce --count 4 --quality best
     scoregate produce --plan tonight.csv --at-once 2
 
 A Prefect server is started in the background if none is healthy; its pages show the run.
@@ -67,7 +68,8 @@ def _run_plan(request: PlanRequest) -> NoReturn:
         short = short or one.state != "finished" or one.passed != one.wanted
         what = printable(one.name or one.style)
         if one.state == "finished":
-            done = f"{one.passed} of {one.wanted} passed ({one.drawn} generated)"
+            how = f"chosen among {one.drafts} drafts each" if one.drafts else "generated"
+            done = f"{one.passed} of {one.wanted} passed ({one.drawn} {how})"
             typer.echo(f"{one.row:>4}  {what}: {done}")
         else:
             typer.echo(f"{one.row:>4}  {what}: {one.state}: {printable(one.problem)}")
@@ -107,9 +109,11 @@ def _summarise(record: RunRecord, out: Path) -> None:
     passed = wanted - record.missing
     drawn = sum(row.drawn for row in record.rounds)
     rounds = "1 round" if len(record.rounds) == 1 else f"{len(record.rounds)} rounds"
+    best = record.request["quality"] == "best"
+    how = f"{drawn} chosen among drafts" if best else f"{drawn} generated"
     console.print(
         f"\n[bold]{passed} of {wanted} pieces passed[/bold] "
-        f"({drawn} generated in {rounds}, {record.seconds:.0f} s, "
+        f"({how} in {rounds}, {record.seconds:.0f} s, "
         f"seed {record.request['seed']})"
     )
     for piece in record.pieces:
