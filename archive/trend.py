@@ -22,7 +22,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.stats import betabinom
 
 from scoregate.archive import catalog
 from scoregate.archive.records import RunRecord, parse_run
@@ -206,6 +205,9 @@ def expected_band(passed: int, generated: int, size: int) -> tuple[float, float]
     (float, float)
         Lowest and highest rate; a round outside has at most 0.135 % probability on either side.
     """
+    # Every command of the line imports this module, and scipy.stats takes longest of all to import.
+    from scipy.stats import betabinom
+
     expected: Any = betabinom(size, passed + 0.5, generated - passed + 0.5)
     # The distribution is summed here: scipy's own quantiles search step by step.
     cumulative = np.cumsum(expected.pmf(np.arange(size + 1)))
