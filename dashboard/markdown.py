@@ -120,7 +120,7 @@ def verdict_table(record: RunRecord) -> list[dict[str, Any]]:
             "round": piece.round,
             "seed": piece.seed,
             "bars": piece.bars,
-            "why": "; ".join(piece.reasons),
+            "why": in_cell("; ".join(piece.reasons)),
         }
         for piece in record.pieces
     ]
@@ -174,10 +174,30 @@ def screening_report(record: Screened) -> str:
     lines = ["# Screening", "", f"{record.judged} judged, {record.kept} judged before.", ""]
     lines += [f"- {status}: {count}" for status, count in sorted(record.counts.items())]
     lines += ["", "## Most frequent reasons", ""]
-    lines += [f"- {count} × `{reason.replace('`', ' ')}`" for reason, count in record.reasons]
+    lines += [f"- {count} × {escaped(reason)}" for reason, count in record.reasons]
     return "\n".join([*lines, "", f"Results: `{record.table}`, `{record.sheet}`", ""])
 
 
 def escaped(text: str) -> str:
-    """Return text of unknown origin with all that Markdown or HTML would act upon escaped."""
-    return re.sub(r"([\\`*_{}\[\]<>()#+!|~-])", r"\\\1", text)
+    """Return text of unknown origin with all that Markdown or HTML would act upon escaped.
+
+    It becomes one line, and addresses in it do not become links.
+    """
+    marked = re.sub(r"([\\`*_{}\[\]<>()#+!|~&@-]|:(?=//)|(?<=www)\.)", r"\\\1", _one_line(text))
+    return re.sub(r"^(\d+)([.)])", r"\1\\\2", marked)
+
+
+def in_cell(text: str) -> str:
+    """Return text of unknown origin for a cell of a table artifact.
+
+    One version of Prefect's pages reads these cells as Markdown, another shows them as they are. So
+    text with characters that Markdown acts upon is put between backticks, and other text is left.
+    """
+    line = _one_line(text)
+    if not re.search(r"[\\`*_{}\[\]<>#!|~&@]|://|www\.", line):
+        return line
+    return f"`{line.replace('`', chr(39))}`"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -27,6 +27,8 @@ FORMAT = 1
 LARGEST = 4 * 2**20
 """Bytes of a record or a figure at most."""
 FIGURE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,60}\.(svg|png)")
+_ACTIVE = re.compile(r"\||<(?=[A-Za-z/!?])|\[(?=[^\]]*\]\()")
+"""What ends a cell, begins a tag, or begins a link or an image."""
 MEDIA_TYPES = {"svg": "image/svg+xml", "png": "image/png"}
 
 Kind = Literal["sweep", "search", "comparison", "study", "variations", "plan"]
@@ -192,7 +194,7 @@ def tables_of(text: str) -> list[Table]:
     for line in [*text.splitlines(), ""]:
         if line.startswith("|"):
             cells = re.split(r"(?<!\\)\|", line.strip().strip("|"))
-            block.append([cell.strip().replace("\\|", "|") for cell in cells])
+            block.append([re.sub(r"\\([|<\[])", r"\1", cell.strip()) for cell in cells])
             continue
         if len(block) > 1:
             title = ": ".join(headings[level] for level in sorted(headings)) or "Results"
@@ -214,8 +216,11 @@ def tables_of(text: str) -> list[Table]:
 
 
 def _cell(text: str) -> str:
-    """Return text of a table's cell: on one line, with nothing that ends the cell."""
-    return " ".join(text.split()).replace("|", "\\|")
+    """Return text of a table's cell: on one line, with nothing that ends the cell.
+
+    Names of pieces and files come from elsewhere, so that a tag, link or image in them is escaped.
+    """
+    return _ACTIVE.sub(r"\\\g<0>", " ".join(text.split()))
 
 
 def _environment() -> Environment:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 from dashboard_archive import PAYLOADS
+from markdown_it import MarkdownIt
 from starlette.testclient import TestClient
 
 from scoregate.dashboard.app.application import create_app
@@ -17,6 +18,7 @@ from scoregate.experiments.record import (
     markdown,
     read_experiment,
     read_figure,
+    tables_of,
     write_experiment,
 )
 
@@ -60,6 +62,21 @@ def test_a_cell_of_markdown_ends_no_cell():
     lines = markdown(hostile()).splitlines()
     assert lines[-3].startswith("| a\\|b |")
     assert lines[-1].endswith("c\\|d |")
+
+
+def test_a_hostile_name_in_a_cell_stays_text():
+    name = "<img src=x> [a](javascript:alert(1)) ![](https://e.org/x.png) 2 < 3 [1, 2]"
+    record = Experiment(
+        kind="sweep",
+        title=name,
+        facts=[(name, name)],
+        tables=[Table(title=name, columns=["a", name], rows=[[name, "c|d"]])],
+    )
+    page = MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown(record))
+    assert not any(made in page for made in ("<img", "<a href"))
+    assert "2 &lt; 3 [1, 2]" in page
+    (table,) = tables_of(markdown(record))
+    assert (table.columns, table.rows) == (["a", name], [[name, "c|d"]])
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import time
 from http.server import HTTPServer
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 
 import pytest
 from markdown_it import MarkdownIt
@@ -20,7 +21,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from scoregate.archive.records import RoundRecord, RunRecord
 from scoregate.archive.store import Archive
 from scoregate.archive.trend import figures_of, trend
-from scoregate.dashboard.markdown import run_report
+from scoregate.dashboard.markdown import (
+    escaped,
+    run_report,
+    screening_report,
+    verdict_table,
+)
 from scoregate.errors import RequestError
 from scoregate.flows.operations import alerts, monitor
 from scoregate.piece import piece_id
@@ -140,6 +146,37 @@ def test_a_hostile_style_note_or_reason_stays_text_in_the_report(tmp_path):
     for made in ("<img", "<a href", "<strong>c", "<code>b", "<h1>d"):
         assert made not in page, made
     assert "&lt;img src=x" in page
+
+
+HOSTILE = (
+    "a\n\n<img src=x onerror=alert(1)> [b](javascript:alert(1)) "
+    "![](https://e.org/x.png) `c` www.e.org"
+)
+
+
+def test_a_hostile_reason_stays_text_in_a_screening_and_in_the_table_of_verdicts():
+    from scoregate.archive.records import PieceRow
+    from scoregate.findings import Status
+
+    screened = SimpleNamespace(
+        judged=1, kept=0, counts={"rejected": 1}, reasons=[(HOSTILE, 1)], table="t", sheet="s"
+    )
+    record = run_record("20261109-020000-aaaaaa", passed=0)
+    ordinary = "bars: Tenor, bar 3: 7/8 found, 3/4 expected (line 4, column 18)"
+    record.pieces = [
+        PieceRow(piece_id=piece_id("x"), status=Status.REJECTED, reasons=[reason])
+        for reason in (HOSTILE, ordinary)
+    ]
+    hostile, plain = (row["why"] for row in verdict_table(record))
+    assert plain == ordinary
+    for text in (screening_report(screened), hostile):
+        page = MarkdownIt("commonmark", {"html": True}).render(text)
+        for made in ("<img", "<a href", "<p>&lt;"):
+            assert made not in page, made
+    # What GitHub's Markdown takes for an address is broken up, or code.
+    assert "https\\://" in escaped(HOSTILE)
+    assert "www\\.e" in escaped(HOSTILE)
+    assert (hostile[0], hostile[-1], hostile.count("`")) == ("`", "`", 2)
 
 
 @pytest.mark.slow
