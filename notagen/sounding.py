@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from operator import add
 
 import numpy as np
 
@@ -406,7 +407,7 @@ class Listener:
         for number in range(1, VOICES + 1):
             line = self._voices[number - 1] if number < voice else None
             found += self._of_voice(number, line, tick, own)
-        return tuple(base + value for base, value in zip(_BASE, found, strict=True))
+        return tuple(map(add, _BASE, found))
 
     def _of_voice(self, number: int, line: VoiceLine | None, tick: int, own: int) -> list[int]:
         """Classes of another voice at a tick."""

@@ -232,15 +232,17 @@ class CpuBackend(ABC):
     def sounding(self, listeners: Sequence[Listener]) -> Tensor:
         """Return what the character level is told: (rows, hidden), fp32.
 
-        Row by row, so that a row's bits do not depend on how many there are.
+        A row's bits do not depend on how many there are: sums and GELU go row by row whatever the
+        number, and the layer behind them is applied to one row at a time.
         """
+        classes = np.array([listener.features for listener in listeners], dtype=np.int64)
+        rows = np.flatnonzero(classes[:, 0] != SILENT)
         found = torch.zeros(len(listeners), self.shape.hidden)
-        for row, listener in enumerate(listeners):
-            classes = listener.features
-            if classes[0] != SILENT:
-                summed = self.sounding_table[list(classes)].sum(0)
-                told = F.gelu(summed, approximate="tanh")
-                found[row] = torch.addmv(self.sounding_bias, self.sounding_out, told)
+        if len(rows):
+            told = F.embedding_bag(torch.from_numpy(classes[rows]), self.sounding_table, mode="sum")
+            told = F.gelu(told, approximate="tanh")
+            for row, one in zip(rows.tolist(), told, strict=True):
+                torch.addmv(self.sounding_bias, self.sounding_out, one, out=found[row])
         return found
 
 
