@@ -95,7 +95,8 @@ def assessed(
         began = time.process_time()
         one = assess(each, request.style)
         seconds = processor_seconds / len(drafts) + time.process_time() - began
-        found.append(replace(one, draft={**(one.draft or {}), "processor_seconds": seconds}))
+        draft = {**(one.draft or {}), "processor_seconds": round(seconds, 3)}
+        found.append(replace(one, draft=draft))
     return found
 
 
