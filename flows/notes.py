@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scoregate.archive.records import RunRecord
+from scoregate.evaluation.critic import critic_of
 
 SERVER_GONE = (
     "The Prefect server does not answer any more. The run is archived; the server's pages do not "
@@ -75,4 +76,18 @@ def chosen(record: RunRecord) -> list[str]:
     unscored = sum(score is None for each in choices for score in each["scores"])
     if critic is not None and unscored:
         said.append(f"The critic could not score {unscored} of {drawn} drafts.")
+    if critic is not None and (other := _learned_from(record)):
+        said.append(
+            f"The critic was learned against other weights ({other}). It still prefers what is "
+            "like the real pieces, but its odds are those of the other weights' pieces."
+        )
     return said
+
+
+def _learned_from(record: RunRecord) -> str:
+    """Return the weights that the critic was learned against, where they are not the run's."""
+    critic = critic_of(str(record.request.get("style", "")))
+    used = (record.engine.get("weights") or {}).get("sha256")
+    if critic is None or not used or used == critic.learned["weights"]["sha256"]:
+        return ""
+    return str(critic.learned["weights"]["name"])

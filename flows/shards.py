@@ -40,6 +40,7 @@ from scoregate.errors import (
     ScoregateError,
     ToolError,
 )
+from scoregate.flows import notes
 from scoregate.flows.run_job import read_outcome
 from scoregate.generator import find_generator
 from scoregate.progress import report
@@ -372,8 +373,10 @@ def _join(run: ProductionRun, records: Iterable[RunRecord]) -> None:
                 setattr(joined, count, getattr(joined, count) + getattr(each, count))
             for stage, seconds in each.seconds.items():
                 joined.seconds[stage] = round(joined.seconds.get(stage, 0.0) + seconds, 3)
+        # What a shard says of its choices, the joined run says of all.
+        own = notes.chosen(part)
         for note in part.notes:
-            if not note.startswith(RESUMED):
+            if not note.startswith(RESUMED) and note not in own:
                 run.note(note)
     record.rounds = [rounds[number] for number in sorted(rounds)]
     run.count_joined()

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from scoregate.archive.production import report_of
+from scoregate.archive.production import ProductionRun, report_of
 from scoregate.archive.records import PieceRow, RunRecord
 from scoregate.archive.resuming import open_run
 from scoregate.archive.trend import kind_of
 from scoregate.errors import RequestError
-from scoregate.flows import notes
+from scoregate.flows import notes, shards
 from scoregate.generation.drafts import assess, assessed, broken_rules, choose, rank
 from scoregate.generation.writing import origin_of
 from scoregate.generator import Generation
@@ -229,6 +229,23 @@ def test_report_and_record_of_the_run_say_how_it_was_chosen():
     assert "4 (100%) would pass the gates" in first
     assert "2 s of processor time, 1.0 s a piece" in first
     assert "+3.00 in the mean, all drafts +2.00" in second
+    record.engine = {"weights": {"name": "mine", "sha256": "0" * 64}}
+    assert "learned against other weights (chorales" in notes.chosen(record)[2]
+
+
+def test_joined_shards_say_once_how_their_pieces_were_chosen(tmp_path):
+    def part(number: int) -> RunRecord:
+        chosen = choose({0: draft(number), 1: draft(number + 10)}, CHORAL).choice
+        rows = [PieceRow(piece_id=str(number), status="passed", choice=chosen)]
+        made = RunRecord(run_id=f"r{number}", request={"style": CHORAL}, pieces=rows)
+        made.notes = [*notes.chosen(made), "something else"]
+        return made
+
+    request = ProduceRequest(count=2, seed=1, out=str(tmp_path), quality="best", drafts=2)
+    run = ProductionRun(request, {})
+    shards._join(run, [part(1), part(2)])
+    assert run.record.notes == ["something else"]
+    assert "2 pieces were chosen among 4 drafts" in notes.chosen(run.record)[0]
 
 
 def test_a_run_says_where_no_critic_knew_its_style():
