@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
 import sys
 
@@ -16,7 +17,7 @@ def plain_error(error: BaseException) -> ScoregateError | None:
     """Return the plain error that an exception, or one that it came from, stands for.
 
     None where it is none of these: too little memory, a full disk, a locked database, a server
-    that is too busy.
+    that is too busy or has gone away.
     """
     seen: BaseException | None = error
     while seen is not None:
@@ -55,11 +56,19 @@ def _told(error: BaseException) -> ScoregateError | None:
 
 
 def _of_the_server(error: BaseException) -> ServerError | None:
-    """Return what an answer of the Prefect server above 499 stands for."""
+    """Return what an answer of the Prefect server above 499 stands for, or none at all."""
     if "prefect.exceptions" not in sys.modules:  # Nothing has called a server.
         return None
+    import httpx
     from prefect.exceptions import PrefectHTTPStatusError
 
+    server = os.environ.get("PREFECT_API_URL", "")
+    if isinstance(error, httpx.TransportError) and server:
+        return ServerError(
+            f"The Prefect server at {server} does not answer any more: {error}.",
+            "`scoregate server status` says how it is, and `scoregate up` starts it. What was "
+            "finished is kept.",
+        )
     if not isinstance(error, PrefectHTTPStatusError):
         return None
     address, answer = error.request.url, error.response

@@ -108,6 +108,33 @@ def test_a_dead_address_ends_in_a_plain_line(command, tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
+def test_a_server_that_goes_away_during_a_command_ends_in_a_plain_line(tmp_path):
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'"3.8.8"' if self.path.endswith("version") else b"true")
+            if self.path.endswith("version"):  # the last question before the work begins
+                http.socket.close()
+
+        def log_message(self, *_):
+            pass
+
+    http = HTTPServer(("127.0.0.1", 0), Handler)
+    url = f"http://127.0.0.1:{http.server_port}/api"
+    Thread(target=http.serve_forever, daemon=True).start()
+    done = subprocess.run(
+        [sys.executable, "-m", "scoregate.flows.cli", "deploy"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120,
+        env=os.environ | {"PREFECT_API_URL": url, "PREFECT_HOME": str(tmp_path),
+                          "PREFECT_CLIENT_MAX_RETRIES": "0"},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert f"The Prefect server at {url} does not answer any more" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_an_answer_that_is_no_json_is_no_answer(answering):
     url = answering({"/api/x": (200, "<html>")})
     with pytest.raises(api.Unanswered):
