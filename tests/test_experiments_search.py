@@ -6,15 +6,16 @@ import fcntl
 import gzip
 import json
 import math
-import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import typer
+from commands import scoregate, scoregate_here
 from typer.testing import CliRunner
 
 from scoregate.errors import RequestError, RunError
@@ -273,17 +274,10 @@ def test_ratings_of_the_dashboard_count_where_the_settings_are_those(tmp_path):
 @pytest.mark.slow
 @pytest.mark.server
 def test_a_search_is_run_resumed_and_refused(prefect_server, tmp_path):
-    def searched(*words) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "scoregate.flows.cli", "search", "--folder",
-                   str(tmp_path / "s"), "--out", str(tmp_path), "--processes", "1",
-                   "--count", "1", "--reference", "tests/pieces", "--lines", "raw"]  # fmt: skip
-        return subprocess.run(
-            [*command, *words],
-            env=os.environ | {"PREFECT_API_URL": prefect_server.url},
-            capture_output=True, text=True, timeout=400,
-        )  # fmt: skip
-
-    done = searched("--fine", "0")
+    words = ("search", "--folder", tmp_path / "s", "--out", tmp_path, "--processes", 1,
+             "--count", 1, "--reference", "tests/pieces", "--lines", "raw")  # fmt: skip
+    searched = partial(scoregate_here, *words, url=prefect_server.url)
+    done = scoregate(*words, "--fine", 0, url=prefect_server.url)
     assert done.returncode == 0, done.stderr
     assert "9 runs (9 coarse, 0 fine) against 51" in done.stdout
     more = searched("--fine", "1")

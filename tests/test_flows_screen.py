@@ -9,15 +9,15 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from commands import SCOREGATE, scoregate, scoregate_here
 
-SCOREGATE = Path(sys.executable).with_name("scoregate")
 GOOD = 'X:1\nL:1/8\nQ:1/4=90\nM:4/4\nK:C\nV:1 treble nm="Flute"\n[V:1]c2 d2 e2 f2|\n[V:1]g8|]\n'
 SHORT = GOOD.replace("c2 d2 e2 f2|", "c2 d2 e2 f2|\n[V:1]c2 d2 e2 f|\n[V:1]c2 d2 e2 f2|")
 
@@ -29,15 +29,10 @@ def environment(prefect_server) -> dict[str, str]:
     return os.environ | {"PREFECT_API_URL": prefect_server.url}
 
 
-def screen(environment, *words: object) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [SCOREGATE, "screen", *map(str, words)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+@pytest.fixture(scope="module")
+def screen(prefect_server):
+    """Return a function that screens in this process."""
+    return partial(scoregate_here, "screen", url=prefect_server.url)
 
 
 def rows(out: Path) -> dict[str, dict]:
@@ -48,6 +43,8 @@ def rows(out: Path) -> dict[str, dict]:
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory) -> Path:
+    from music21 import converter
+
     folder = tmp_path_factory.mktemp("mixed")
     (folder / "good.abc").write_text(GOOD)
     (folder / "short.abc").write_text("%short\n" + SHORT)
@@ -56,6 +53,7 @@ def mixed(tmp_path_factory) -> Path:
     (folder / "new\nline.abc").write_text("% 2\n" + GOOD)
     os.mkfifo(folder / "pipe.abc")
     (folder / "gone.abc").symlink_to(folder / "nowhere")
+    converter.parse("tinynotation: 4/4 c4 d e f g1").write("musicxml", folder / "a.musicxml")
     with zipfile.ZipFile(folder / "more.zip", "w") as archive:
         archive.writestr("../../climbs.abc", "% 3\n" + GOOD)
     lines = ("% 4\n" + GOOD, "% 5\n" + SHORT)
@@ -64,9 +62,9 @@ def mixed(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def screened(environment, mixed, tmp_path_factory):
+def screened(prefect_server, mixed, tmp_path_factory):
     out = tmp_path_factory.mktemp("screened")
-    return out, screen(environment, mixed, "--out", out)
+    return out, scoregate("screen", mixed, "--out", out, url=prefect_server.url)
 
 
 def test_every_piece_gets_its_verdict_and_nothing_stops_the_run(screened):
@@ -80,6 +78,7 @@ def test_every_piece_gets_its_verdict_and_nothing_stops_the_run(screened):
         "new\nline.abc": "passed",
         "pipe.abc": "could not be judged",
         "gone.abc": "could not be judged",
+        "a.musicxml": "passed",
         "climbs.abc": "passed",
         "more.jsonl:1": "passed",
         "more.jsonl:2": "rejected",
@@ -97,29 +96,24 @@ def test_pieces_lie_by_verdict_with_their_findings_beside_them(screened):
     assert (findings[0]["code"], findings[0]["line"]) == ("bars.too-short", 9)
 
 
-def test_the_same_command_again_judges_nothing(environment, mixed, screened):
+def test_musicxml_is_judged_by_its_abc(screened):
+    assert len(list((screened[0] / "passed").glob("*.musicxml.abc"))) == 1
+
+
+def test_the_same_command_again_judges_nothing(screen, mixed, screened):
     out, _ = screened
     before = rows(out)
-    done = screen(environment, mixed, "--out", out)
+    done = screen(mixed, "--out", out)
     assert done.stdout.startswith("0 judged")
     assert rows(out) == before
 
 
-def test_the_same_content_under_another_name_is_known(environment, mixed, screened):
+def test_the_same_content_under_another_name_is_known(screen, mixed, screened):
     out, _ = screened
     shutil.copy(mixed / "short.abc", mixed / "copy.abc")
-    screen(environment, mixed, "--out", out)
+    screen(mixed, "--out", out)
     assert rows(out)["copy.abc"]["output"] == rows(out)["short.abc"]["output"]
     (mixed / "copy.abc").unlink()
-
-
-def test_musicxml_is_judged_by_its_abc(environment, tmp_path):
-    from music21 import converter
-
-    converter.parse("tinynotation: 4/4 c4 d e f g1").write("musicxml", tmp_path / "a.musicxml")
-    done = screen(environment, tmp_path, "--out", tmp_path / "out")
-    assert done.returncode == 0, done.stdout
-    assert len(list((tmp_path / "out" / "passed").glob("*.musicxml.abc"))) == 1
 
 
 def noted(journal: Path) -> int:
@@ -131,7 +125,7 @@ def noted(journal: Path) -> int:
         return 0
 
 
-def test_a_run_that_was_killed_goes_on_where_it_was(environment, tmp_path):
+def test_a_run_that_was_killed_goes_on_where_it_was(screen, environment, tmp_path):
     folder = tmp_path / "many"
     folder.mkdir()
     for number in range(600):
@@ -149,42 +143,43 @@ def test_a_run_that_was_killed_goes_on_where_it_was(environment, tmp_path):
         time.sleep(0.05)
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
-    done = screen(environment, folder, "--out", out)
+    done = screen(folder, "--out", out)
     judged = int(done.stdout.split()[0])
     assert 0 < judged < 600
     assert len(rows(out)) == 600
     assert done.returncode == 0
 
 
-def test_a_dask_cluster_gives_the_same_verdicts(environment, mixed, screened, tmp_path):
-    done = screen(environment, mixed, "--out", tmp_path, "--dask", "local", "--processes", 1)
+def test_a_dask_cluster_gives_the_same_verdicts(prefect_server, mixed, screened, tmp_path):
+    words = ("screen", mixed, "--out", tmp_path, "--dask", "local", "--processes", 1)
+    done = scoregate(*words, url=prefect_server.url)
     assert done.returncode == 1, done.stderr
     expected = {name: row["status"] for name, row in rows(screened[0]).items()}
     expected.pop("copy.abc", None)
     assert {name: row["status"] for name, row in rows(tmp_path).items()} == expected
 
 
-def test_nothing_to_read_is_said(environment, tmp_path):
-    done = screen(environment, tmp_path / "none.abc", "--out", tmp_path / "out")
+def test_nothing_to_read_is_said(screen, tmp_path):
+    done = screen(tmp_path / "none.abc", "--out", tmp_path / "out")
     assert done.returncode == 1
     assert "no such file" in done.stdout
 
 
-def test_a_piece_that_was_mended_leaves_no_copy_among_the_rejected(environment, tmp_path):
+def test_a_piece_that_was_mended_leaves_no_copy_among_the_rejected(screen, tmp_path):
     (tmp_path / "in").mkdir()
     piece, out = tmp_path / "in" / "a.abc", tmp_path / "in" / "out"
     piece.write_text(SHORT)
-    screen(environment, tmp_path / "in", "--out", out)
+    screen(tmp_path / "in", "--out", out)
     assert len(list((out / "rejected").glob("*.abc"))) == 1
     piece.write_text(GOOD)
-    done = screen(environment, tmp_path / "in", "--out", out)
+    done = screen(tmp_path / "in", "--out", out)
     assert done.returncode == 0, done.stdout
     assert list((out / "rejected").iterdir()) == []
     assert {name: row["status"] for name, row in rows(out).items()} == {"a.abc": "passed"}
 
 
-def test_an_empty_folder_is_told(environment, tmp_path):
-    done = screen(environment, tmp_path, "--out", tmp_path / "out")
+def test_an_empty_folder_is_told(screen, tmp_path):
+    done = screen(tmp_path, "--out", tmp_path / "out")
     assert done.returncode == 2
     assert "Nothing to judge" in done.stderr
 
