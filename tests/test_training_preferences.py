@@ -74,7 +74,8 @@ def test_the_loss_of_equal_models_is_that_of_a_coin():
 
 def test_the_accepted_line_becomes_more_probable_than_the_refused_one():
     one, frozen = model(), model()
-    optimiser = torch.optim.SGD(one.parameters(), lr=0.05)
+    # A larger rate overshoots: it would end in the right order with the wrong sign as well.
+    optimiser = torch.optim.SGD(one.parameters(), lr=2e-4)
     wanted = pair()
     for _ in range(5):
         loss, _ = preference_loss(one, frozen, [wanted], beta=0.5)
