@@ -1,6 +1,7 @@
 """Tuning by the model's own pieces: the masked teacher, and pairs of lines."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -192,6 +193,26 @@ def test_what_was_written_is_taken_from_the_folder(tmp_path, monkeypatch):
     )
     assert found.own == [TEXT]
     assert found.pairs == [pair()]
+
+
+class Writer:
+    """An engine that writes a chorale, and then pieces that break off in their header."""
+
+    def generate(self, prompts, *, accept_line, **_):
+        if accept_line is not None:
+            for line in LINES[BODY : BODY + 2]:
+                accept_line("".join(LINES[:BODY]), line)
+        return [SimpleNamespace(raw=text) for text in (TEXT, *prompts)][: len(prompts)]
+
+
+def test_own_pieces_and_pairs_are_what_the_weights_wrote(tmp_path, monkeypatch):
+    monkeypatch.setattr(guiding, "load", lambda _: Writer())
+    found = guiding.gather_guidance(
+        "w", model(), tmp_path, ["%A\n"], lambda _, line: line == LINES[BODY + 1],
+        own=3, judged=1, line_tries=8,
+    )  # fmt: skip
+    assert found.own == [TEXT]
+    assert found.pairs == [Pair("".join(LINES[:BODY]), LINES[BODY + 1], LINES[BODY])]
 
 
 def test_starting_weights_write_own_pieces_and_pairs(tmp_path):
