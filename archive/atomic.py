@@ -117,6 +117,32 @@ def write_folders(
         return placed
 
 
+@contextmanager
+def announced(incoming: Path, manifest: bytes) -> Iterator[None]:
+    """Keep a manifest in a temporary folder until the ``with`` block has ended well.
+
+    It is found by :func:`unfinished_folders` if the block raises, or its process is killed.
+
+    Raises
+    ------
+    ArchiveError
+        The folder can't be written or the disk is full.
+    """
+    with told_as_archive_error(incoming):
+        incoming.mkdir(parents=True, exist_ok=True)
+        folder = incoming / f"{os.getpid()}-{secrets.token_hex(8)}"
+        folder.mkdir()
+        lock = os.open(folder, os.O_RDONLY)
+    try:
+        with told_as_archive_error(folder):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            _write_new(folder / MANIFEST, manifest)
+        yield
+    finally:
+        os.close(lock)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def unfinished_folders(incoming: Path) -> Iterator[Path]:
     """Yield temporary folders whose writer is gone."""
     if not incoming.is_dir():

@@ -195,12 +195,13 @@ def create_if_new(store: Archive) -> None:
 def _finish_batches(
     store: Archive, place: FileCatalog | ServerCatalog, connection: Connection
 ) -> None:
-    """Insert the rows of batches whose writer died after it had put folders in place."""
+    """Insert the rows of pieces and runs whose writer died, or could not reach the catalog."""
     from scoregate.archive.integrity import read_report
 
     for batch in unfinished_folders(store.incoming):
         try:
-            names = json.loads((batch / MANIFEST).read_bytes())["folders"]
+            manifest = json.loads((batch / MANIFEST).read_bytes())
+            names, runs = manifest["folders"], manifest.get("runs", [])
         except (OSError, ValueError, KeyError, TypeError):
             continue  # It died before the manifest was complete: nothing was in place yet.
         found: list[tuple[PieceReport, Path]] = []
@@ -209,9 +210,16 @@ def _finish_batches(
             if store.is_entry(folder):
                 with suppress(CorruptError):
                     found.append((read_report(folder), Path(name)))
+        there = set(store.run_ids()).intersection(runs)
+        records: list[RunRecord] = []
+        for run_id in sorted(there):
+            with suppress(CorruptError):
+                records.append(store.run(run_id))
         try:
             with place.transaction(connection):
                 schema.insert_pieces(connection, found)
+                for record in records:
+                    schema.insert_run(connection, record)
         except (sqlite3.OperationalError, DatabaseFault) as error:
             _log.warning(
                 "Rows of %s could not be written (%s); the next reader tries.", batch, error

@@ -32,7 +32,7 @@ from pathlib import Path
 
 from scoregate.archive import adding, catalog, schema
 from scoregate.archive.adding import Entry, encoded
-from scoregate.archive.atomic import told_as_archive_error, write_file
+from scoregate.archive.atomic import announced, told_as_archive_error, write_file
 from scoregate.archive.dialects import FAULTS
 from scoregate.archive.integrity import hash_of, read_bytes, read_report
 from scoregate.archive.records import FORMAT, PieceReport, RunRecord, parse_run
@@ -192,13 +192,21 @@ class Archive:
                 path.unlink(missing_ok=True)  # The run had more pages when it was written before.
             elif RUN_PAGE.fullmatch(path.name):
                 files[path.name] = hash_of(path)
-        write_file(folder / "run.json", run.model_copy(update={"files": files}).sealed().as_json())
+        record = run.model_copy(update={"files": files}).sealed().as_json()
+        manifest = json.dumps({"folders": [], "runs": [run.run_id]}).encode()
         try:
-            with catalog.insertion(self) as connection:
-                if connection is not None:
-                    schema.insert_run(connection, run)
+            with announced(self.incoming, manifest):
+                write_file(folder / "run.json", record)
+                with catalog.insertion(self) as connection:
+                    if connection is not None:
+                        schema.insert_run(connection, run)
         except FAULTS as error:
-            _log.warning("The row of run %s could not be written (%s).", run.run_id, error)
+            _log.warning(
+                "The row of run %s could not be written (%s); the next reader of the catalog "
+                "inserts it.",
+                run.run_id,
+                error,
+            )
         return folder
 
     def write_index(self, page: str) -> Path:

@@ -60,7 +60,7 @@ def verify(store: Archive) -> Iterator[Problem]:
     for folder in unfinished_folders(store.incoming):
         what = "it can be deleted"
         if (folder / MANIFEST).exists():
-            what = "the next reader of the catalog looks which of its pieces are in the archive"
+            what = "the next reader of the catalog inserts the rows of what is in the archive"
         yield Problem("unfinished", folder, f"{folder} was never finished; {what}.")
     yield from _verify_catalog(store)
 
@@ -181,11 +181,13 @@ def _compared(store: Archive, connection: Connection) -> dict[str, str]:
 
 
 def _being_written(store: Archive) -> set[str]:
-    """Return the folders of the batches that a writer has in hand, or had when it died."""
+    """Return the folders of the pieces and runs that a writer has in hand, or had when it died."""
     names: set[str] = set()
     for path in store.incoming.glob(f"*/{MANIFEST}"):
         try:
-            names.update(json.loads(path.read_bytes())["folders"])
+            manifest = json.loads(path.read_bytes())
+            names.update(manifest["folders"])
+            names.update(f"runs/{run_id}" for run_id in manifest.get("runs", []))
         except (OSError, ValueError, KeyError, TypeError):
             continue  # It is finished by now, or its writer died before anything was in place.
     return names

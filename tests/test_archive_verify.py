@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from scoregate.archive import catalog, query
+from scoregate.archive import catalog, catalog_file, query
 from scoregate.archive import verify as verify_module
 from scoregate.archive.records import PieceReport, RunRecord
 from scoregate.archive.store import Archive
@@ -173,6 +173,30 @@ def test_a_batch_that_is_killed_leaves_whole_pieces_with_their_rows(store, step,
     assert [entry.new for entry in entries] == [not placed] * 5
     with catalog.opened(store) as connection:
         assert query.count(connection, query.Filter(status="passed")) == 8
+
+
+@pytest.mark.parametrize("way", ["killed", "locked"])
+def test_the_row_of_a_run_follows_where_it_could_not_be_written(store, way, monkeypatch):
+    run = RunRecord(run_id="r", finished="2026-11-22T00:00:00+00:00", missing=2)
+    if way == "killed":
+        child = os.fork()
+        if child == 0:
+            catalog.schema.insert_run = lambda *_: os._exit(9)
+            store.write_run(run)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    else:
+        monkeypatch.setattr(catalog_file, "WAIT_S", 0.05)
+        other = sqlite3.connect(store.root / "catalog.sqlite", isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        store.write_run(run)
+        other.close()
+    assert set(kinds(store)) == {"unfinished"}
+    with catalog.opened(store) as connection:
+        row = connection.execute("SELECT status, missing FROM runs").fetchone()
+    assert tuple(row) == ("finished", 2)
+    assert kinds(store) == []
+    assert not list(store.incoming.iterdir())
 
 
 def test_what_goes_on_meanwhile_is_no_damage(store, monkeypatch):
