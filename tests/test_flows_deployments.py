@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from commands import scoregate_here
 
 from scoregate.errors import RequestError, ServerError
 from scoregate.flows import server
@@ -90,13 +88,10 @@ def test_a_plan_that_is_none_is_named(content, tmp_path):
 
 
 @pytest.mark.slow
-def test_up_refuses_an_unknown_time_zone_before_anything_starts(tmp_path):
+def test_up_refuses_an_unknown_time_zone_before_anything_starts(tmp_path, monkeypatch):
     plan_file(tmp_path, timezone="Europe/Atlantis")
-    done = subprocess.run(
-        [sys.executable, "-m", "scoregate.flows.cli", "up"],
-        cwd=tmp_path, env=os.environ | {"PREFECT_HOME": str(tmp_path / "home")},
-        capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    done = scoregate_here("up", PREFECT_HOME=str(tmp_path / "home"))
     assert done.returncode == 2
     assert "Europe/Atlantis" in done.stderr
     assert "Traceback" not in done.stderr

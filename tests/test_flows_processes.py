@@ -10,7 +10,7 @@ import sys
 import time
 
 import pytest
-from commands import scoregate
+from commands import scoregate_here
 
 from scoregate.flows.operations import processes
 from scoregate.flows.operations.state import State
@@ -137,13 +137,14 @@ def test_state_and_logs_can_be_read_by_their_owner_only(tmp_path):
 
 @pytest.mark.slow
 def test_down_where_nothing_runs(tmp_path):
-    done = scoregate("down", PREFECT_HOME=str(tmp_path))
+    done = scoregate_here("down", PREFECT_HOME=str(tmp_path))
     assert (done.returncode, done.stdout) == (0, "Nothing ran that `scoregate up` had started.\n")
 
 
 @pytest.mark.slow
 def test_status_where_nothing_runs_exits_with_1(tmp_path):
     # Port 1 answers nobody: a server of the developer's own is left out.
-    done = scoregate("status", "--json", url="http://127.0.0.1:1/api", PREFECT_HOME=str(tmp_path))
+    home = str(tmp_path)
+    done = scoregate_here("status", "--json", url="http://127.0.0.1:1/api", PREFECT_HOME=home)
     assert done.returncode == 1
     assert [each["runs"] for each in json.loads(done.stdout)] == [False] * 4

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
 import pytest
+from commands import scoregate_here
 
 from scoregate.errors import ServerError
 from scoregate.flows import server
@@ -94,15 +95,12 @@ def test_a_server_that_wants_a_password_says_so(answering, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["worker", "deploy", "doctor"])
-def test_a_dead_address_ends_in_a_plain_line(command, tmp_path):
+def test_a_dead_address_ends_in_a_plain_line(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/api"
-        done = subprocess.run(
-            [sys.executable, "-m", "scoregate.flows.cli", command],
-            cwd=tmp_path, capture_output=True, text=True, timeout=60,
-            env=os.environ | {"PREFECT_API_URL": url, "PREFECT_HOME": str(tmp_path)},
-        )  # fmt: skip
+        done = scoregate_here(command, url=url, PREFECT_HOME=str(tmp_path))
     assert done.returncode == (1 if command == "doctor" else 2)
     assert f"No Prefect server answers at {url}" in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
