@@ -86,6 +86,7 @@ class ProductionRun:
         self._passed: set[str] = set()
         self._booked: dict[str, float] = {}
         self._written = 0
+        self._ended = False
 
     @property
     def missing(self) -> int:
@@ -143,7 +144,7 @@ class ProductionRun:
         ArchiveError, CorruptError
             The journal can't be read or written.
         """
-        self.record.rounds, self.record.pieces = [], []
+        self.record.rounds, self.record.pieces, self.record.finished = [], [], None
         for line in self.journal.lines():
             if line["event"] == "round":
                 self._open(line["round"], line["size"])
@@ -287,9 +288,28 @@ class ProductionRun:
             total - sum(each for stage, each in seconds.items() if stage != "report"), 3
         )
 
+    def end(self, total: float, seconds: Mapping[str, float]) -> None:
+        """Write the record for the last time: nothing is left to do.
+
+        Until then a run that is killed is gone on with, even where only its pages are missing.
+
+        Parameters
+        ----------
+        total, seconds
+            As for :meth:`finish`; ``seconds`` names the stage ``report`` at least.
+
+        Raises
+        ------
+        ArchiveError
+            The disk is full or can't be written.
+        """
+        self.finish(total, seconds)
+        self.store.write_run(self.record)
+        self._ended = True
+
     def close(self) -> None:
         """Give the run back: its journal is removed where it has ended, and stays otherwise."""
-        if self.record.finished:
+        if self._ended:
             self.journal.remove()
         self.journal.close()
         self.lock.release()

@@ -105,7 +105,7 @@ def _gone_on_with(
         record = store.run(run_id)
     except CorruptError:
         return _given_up(journal, lock)
-    if record.finished:  # It was killed after its last step.
+    if record.finished and record.stage_seconds:  # It was killed after its last step.
         return _given_up(journal, lock)
     attempts = 0 if request.fresh else journal.attempts()
     if request.fresh or attempts >= MOST_ATTEMPTS:

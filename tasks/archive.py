@@ -76,6 +76,5 @@ def record_run(run: ProductionRun, seconds: dict[str, float], total: float) -> R
         run.store.write_run(run.record, run_pages(run.store, run.record))
         write_player(run.store.out / "player")
         run.store.write_index(index_page(run.store))
-    run.finish(total, seconds)
-    run.store.write_run(run.record)
+    run.end(total, seconds)
     return run.record

@@ -143,13 +143,32 @@ def test_a_run_that_has_ended_leaves_no_journal_and_is_not_taken_up(tmp_path):
     first = begun(tmp_path, "C", "D", "E")
     first.add(judged(first))
     first.end_round()
-    first.finish(1.0, {})
-    first.store.write_run(first.record)
+    first.end(1.0, {"report": 0.1})
     first.close()
     assert not first.journal.folder.exists()
     run = open_run(request(tmp_path), ENGINE)
     assert run.record.run_id != first.record.run_id
     run.close()
+
+
+@pytest.mark.parametrize("how", ["killed", "disk full"])
+def test_a_run_whose_pages_could_not_be_written_makes_no_piece_again(tmp_path, how):
+    first = begun(tmp_path, "C", "D", "E")
+    first.add(judged(first))
+    first.end_round()
+    first.finish(1.0, {})
+    first.store.write_run(first.record, {"report.html": "<p>"})
+    if how == "killed":
+        killed(first)
+    else:
+        first.close()
+    run = open_run(request(tmp_path), ENGINE)
+    assert run.record.run_id == first.record.run_id
+    assert (run.finished, run.missing, run.record.finished) == (3, 0, None)
+    assert list(run.rounds()) == []
+    run.end(1.0, {"report": 0.1})
+    run.close()
+    assert not run.journal.folder.exists()
 
 
 def test_a_request_without_a_seed_goes_on_with_the_seed_that_was_chosen(tmp_path):
