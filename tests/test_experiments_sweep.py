@@ -5,13 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
+from commands import scoregate, scoregate_here
 from typer.testing import CliRunner
 
 from scoregate.errors import RequestError, UnreadableError
@@ -138,54 +137,51 @@ def test_cells_of_one_setting_are_pooled_and_written(tmp_path):
     assert Path(paths["figure"]).read_text() == figure
 
 
-@pytest.mark.slow
-@pytest.mark.server
-def test_a_sweep_measures_what_is_not_finished(prefect_server, tmp_path):
-    def swept(*words) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "scoregate.flows.cli", "sweep", "--count", "3"]
-        return subprocess.run(
-            [*command, "--folder", str(tmp_path), "--processes", "1", *words],
-            env=os.environ | {"PREFECT_API_URL": prefect_server.url},
-            capture_output=True,
-            text=True,
-            timeout=400,
-        )
-
-    done = swept("--temperature", "1.0")
+@pytest.fixture(scope="module")
+def swept(prefect_server, tmp_path_factory):
+    """Sweep one cell in a process of its own; return the folder, and what sweeps there again."""
+    folder = tmp_path_factory.mktemp("swept")
+    words = ("sweep", "--count", 3, "--folder", folder, "--processes", 1, "--temperature", 1.0)
+    done = scoregate(*words, url=prefect_server.url)
     assert done.returncode == 0, done.stderr
     assert "1 of 1 cells were measured now" in done.stdout
+    return folder, partial(scoregate_here, *words, url=prefect_server.url)
+
+
+@pytest.mark.slow
+@pytest.mark.server
+def test_a_sweep_measures_what_is_not_finished(swept):
+    folder, again = swept
     first = cells_of(SweepRequest(temperature=[1.0], count=3))[0]
-    rows = rows_of(path_of(tmp_path, first))
+    rows = rows_of(path_of(folder, first))
     assert [each["seed"] for each in rows] == sorted(first.seeds)
     assert all(each["raw"] and each["measures"] for each in rows)
-    again = swept("--temperature", "1.0", "--temperature", "2.5", "--lines", "raw")
-    assert "1 of 2 cells were measured now" in again.stdout, again.stderr
-    assert (tmp_path / "pass-rate.svg").is_file()
-    refused = swept("--temperature", "1.0", "--seed", *["1", "--seed", "2"], "--count", "90000")
+    done = again("--temperature", 2.5, "--lines", "raw")
+    assert "1 of 2 cells were measured now" in done.stdout, done.stderr
+    assert (folder / "pass-rate.svg").is_file()
+    refused = again("--seed", 1, "--seed", 2, "--count", "90000")
     assert refused.returncode == 2
     assert "180,000 pieces" in refused.stderr
 
 
 @pytest.mark.slow
 @pytest.mark.server
-def test_a_dask_cluster_draws_the_same_pieces(prefect_server, tmp_path):
-    def swept(folder: Path, *words) -> subprocess.CompletedProcess:
-        return subprocess.run(
-            [sys.executable, "-m", "scoregate.flows.cli", "sweep", "--temperature", "1.0",
-             "--count", "2", "--processes", "1", "--folder", str(folder), *words],
-            env=os.environ | {"PREFECT_API_URL": prefect_server.url},
-            capture_output=True, text=True, timeout=400,
-        )  # fmt: skip
-
-    done = swept(tmp_path / "dask", "--dask", "local")
+def test_a_dask_cluster_draws_the_same_pieces(prefect_server, swept, tmp_path):
+    words = ("sweep", "--temperature", 1.0, "--count", 3, "--processes", 1)
+    done = scoregate(*words, "--folder", tmp_path, "--dask", "local", url=prefect_server.url)
     assert done.returncode == 0, done.stderr
-    unknown = swept(tmp_path / "no", "--style", "Baroque/Nobody/Choral")
-    assert unknown.returncode == 2
-    assert "Nobody" in unknown.stderr
-    (cell,) = cells_of(SweepRequest(temperature=[1.0], count=2))
-    assert swept(tmp_path / "here").returncode == 0
-    drawn, here = (rows_of(path_of(tmp_path / name, cell)) for name in ("dask", "here"))
+    (cell,) = cells_of(SweepRequest(temperature=[1.0], count=3))
+    drawn, here = (rows_of(path_of(folder, cell)) for folder in (tmp_path, swept[0]))
     assert [row["raw"] for row in drawn] == [row["raw"] for row in here]
+
+
+@pytest.mark.slow
+def test_an_unknown_style_is_told_before_a_server_is_started(tmp_path):
+    words = ("sweep", "--temperature", 1.0, "--style", "Baroque/Nobody/Choral")
+    done = scoregate_here(*words, "--folder", tmp_path / "no", PREFECT_HOME=str(tmp_path))
+    assert done.returncode == 2
+    assert "Nobody" in done.stderr
+    assert not (tmp_path / "scoregate-server.json").exists()
 
 
 def test_what_was_measured_stands_beside_a_preset(tmp_path):
