@@ -4,10 +4,11 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-# A file's tests stay together, because they share what is dear to make; tests/conftest.py puts the
-# longest files first. Tests with a server wait as much as they compute: three processes of tests
-# for two cores.
-PYTEST := $(BIN)/python -m pytest -q --dist loadfile --no-loadscope-reorder --durations=30
+# Processes of tests. A file's tests stay together, because they share what is dear to make;
+# tests/conftest.py puts the longest files first.
+PROCESSES ?= 2
+PYTEST := $(BIN)/python -m pytest -q -n $(PROCESSES) --dist loadfile --no-loadscope-reorder \
+	--durations=30
 
 .PHONY: setup produce dashboard up status down doctor test quick check lint types docs api clean
 .DEFAULT_GOAL := help
@@ -43,10 +44,10 @@ doctor: $(READY) ## Check everything that a production needs
 	@$(BIN)/scoregate doctor
 
 test: $(READY) ## Run every test
-	@$(PYTEST) -n 3
+	@$(PYTEST)
 
 quick: $(READY) ## Run the quick tests (under a minute)
-	@$(PYTEST) -n 2 -m 'not slow and not server'
+	@$(PYTEST) -m 'not slow and not server'
 
 lint: $(READY) ## Check style
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
