@@ -14,7 +14,7 @@ from scoregate.generator import Generation
 class Drafts:
     """Takes in the drafts of a run, and chooses a piece when all of its drafts are there.
 
-    A draft is in the journal before one is chosen, so a run that was killed draws none again.
+    A draft is in the journal before one is chosen, so a run that was killed resamples none.
 
     Parameters
     ----------

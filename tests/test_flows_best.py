@@ -59,7 +59,7 @@ def test_a_killed_run_goes_on_with_its_drafts_and_keeps_the_best(prefect_server,
     assert (
         choice["drafts"][0]["processor_seconds"]
         == kept[0]["generation"]["draft"]["processor_seconds"]
-    ), "the finished draft was drawn again"
+    ), "the finished draft was resampled"
 
     assert [each["seed"] for each in choice["drafts"]] == seeds_of_drafts(
         seeds_of_round(5, 1, 1)[0], 2

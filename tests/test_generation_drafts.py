@@ -163,6 +163,20 @@ def test_runs_with_a_choice_are_not_compared_with_others():
 # Runs
 
 
+def test_a_normal_run_hands_out_the_pieces_of_former_versions(tmp_path):
+    """Keys are the indexes, seeds those of the round, and the journal's line has nothing new."""
+    run = open_run(ProduceRequest(count=2, seed=1, out=str(tmp_path)), ENGINE)
+    work = next(run.rounds())
+    assert work.undrawn([0, 1], 1) == list(enumerate(seeds_of_round(1, 1, 2)))
+    run.record_generated([(0, Generation("X:1", "finished", work.seeds[0], 9, 1))])
+    assert work.undrawn([0, 1], 1) == [(1, work.seeds[1])]
+    assert set(work.generated[0]) == {
+        "raw", "ended", "seed", "steps", "bars", "resampled_lines", "refused_lines", "steps_back",
+        "characters_drawn", "characters_kept", "context_cuts", "seconds", "notes",
+    }  # fmt: skip
+    run.lock.release()
+
+
 def begun(tmp_path):
     request = ProduceRequest(count=2, seed=1, out=str(tmp_path), quality="best", drafts=2)
     run = open_run(request, ENGINE)

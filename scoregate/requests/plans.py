@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from scoregate.requests.base import PathText, Request, checked
-from scoregate.requests.production import ProduceRequest, check_cluster
+from scoregate.requests.production import ProduceRequest, check_cluster, settle_drafts
 
 
 class PlanOptions(Request):
@@ -52,7 +52,7 @@ class ProduceOptions(ProduceRequest, PlanOptions):
     def _drafts_are_for_best(self) -> ProduceOptions:
         """Leave the drafts of a plan to its rows, which may name the quality themselves."""
         if not self.plan:
-            super()._drafts_are_for_best()
+            settle_drafts(self)
         return self
 
     @model_validator(mode="after")

@@ -192,10 +192,7 @@ class ProduceRequest(Request):
 
     @model_validator(mode="after")
     def _drafts_are_for_best(self) -> ProduceRequest:
-        """Fill in the number of drafts; refuse one where there is no choice among them."""
-        if self.quality == "best" and self.drafts is None:
-            object.__setattr__(self, "drafts", DRAFTS)
-        check_drafts(self)
+        settle_drafts(self)
         return self
 
     @model_validator(mode="after")
@@ -242,14 +239,16 @@ class ProduceRequest(Request):
         return self.model_copy(update={"style": str(style)})
 
 
-def check_drafts(request: ProduceRequest) -> None:
-    """Refuse a number of drafts where nothing is chosen among them.
+def settle_drafts(request: ProduceRequest) -> None:
+    """Fill in the number of drafts; refuse one where nothing is chosen among them.
 
     Raises
     ------
     ValueError
         Which pydantic turns into a fault of the request.
     """
+    if request.quality == "best" and request.drafts is None:
+        object.__setattr__(request, "drafts", DRAFTS)
     if request.drafts is not None and request.quality != "best":
         raise ValueError("drafts are drawn with quality best: give quality best, or no drafts")
 
