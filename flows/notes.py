@@ -60,13 +60,7 @@ def chosen(record: RunRecord) -> list[str]:
     ]
     scores = [(each["score"], each["scores"]) for each in choices if each["score"] is not None]
     critic = next((each["critic"] for each in choices if each["critic"]), None)
-    if critic is None:
-        style = record.request.get("style", "")
-        said.append(
-            f"No critic knows the style {style}: drafts were chosen by the gates, the rules of "
-            "the style and the number of warnings."
-        )
-    elif scores:
+    if critic is not None and scores:
         known = [score for _, all_scores in scores for score in all_scores if score is not None]
         said.append(
             f"The critic {critic['name']} ({critic['version']}) gives the chosen pieces "
@@ -81,7 +75,18 @@ def chosen(record: RunRecord) -> list[str]:
             f"The critic was learned against other weights ({other}). It still prefers what is "
             "like the real pieces, but its odds are those of the other weights' pieces."
         )
+    equal = sum(each["decided_by"] == "order" for each in choices)
+    if equal:
+        said.append(f"{equal} pieces had drafts that nothing told apart; the first one was taken.")
     return said
+
+
+def no_critic(style: str) -> str:
+    """Say that drafts of a style are chosen without a critic."""
+    return (
+        f"No critic knows the style {style}: the best draft is chosen by the gates, the rules of "
+        "the style and the number of warnings."
+    )
 
 
 def _learned_from(record: RunRecord) -> str:

@@ -18,6 +18,7 @@ from prefect.logging import get_run_logger
 from scoregate.archive.production import ProductionRun
 from scoregate.archive.records import RunRecord
 from scoregate.archive.round_work import RoundWork
+from scoregate.evaluation.critic import critic_of
 from scoregate.flows import notes
 from scoregate.flows.launch import quiet_lost_events
 from scoregate.flows.results import keep
@@ -78,6 +79,9 @@ def _produce_here(request: ProduceRequest) -> RunRecord:
             writers.on_written = Drafts(run).record if best else run.record_generated
             if engine["trained_style"] is not True:
                 run.note(notes.untrained(request.style, engine["trained_style"]))
+            if best and critic_of(run.request.style) is None:
+                run.note(notes.no_critic(run.request.style))
+                announce(notes.no_critic(run.request.style))
             stopped = _make_pieces(run, writers)
             if run.rounds_are_used_up and not stopped:
                 run.note(notes.rounds_used_up(run.missing, request.rounds))

@@ -262,9 +262,9 @@ def test_joined_shards_say_once_how_their_pieces_were_chosen(tmp_path):
     assert "2 pieces were chosen among 4 drafts" in notes.chosen(run.record)[0]
 
 
-def test_a_run_says_where_no_critic_knew_its_style():
+def test_a_run_says_where_nothing_told_its_drafts_apart():
     chosen = choose({0: draft(1, score=None), 1: draft(2, score=None)}, "Folk/Trad/Fiddle")
     row = PieceRow(piece_id="1", status="passed", choice=chosen.choice)
     record = RunRecord(run_id="r", request={"style": "Folk/Trad/Fiddle"}, pieces=[row])
-    assert notes.chosen(record)[1].startswith("No critic knows the style Folk/Trad/Fiddle")
+    assert notes.chosen(record)[1].startswith("1 pieces had drafts that nothing told apart")
     assert notes.chosen(RunRecord(run_id="r")) == []
