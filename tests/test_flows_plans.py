@@ -8,7 +8,7 @@ import json
 import re
 
 import pytest
-from commands import scoregate
+from commands import scoregate, scoregate_here
 from prefect.logging import disable_run_logger
 
 from scoregate.archive.records import PieceRow, RoundRecord, RunRecord, now
@@ -307,7 +307,7 @@ def test_a_finished_plan_runs_nothing_again(tmp_path, prefect_server):
     found = json.loads(results.read_text())
     assert [each["state"] for each in found] == ["finished", "skipped"]
     assert results.parent.name.isascii()
-    again = scoregate(*words, url=prefect_server.url)
+    again = scoregate_here(*words, url=prefect_server.url)
     assert "0 of 2 requests were run now" in again.stdout
     assert json.loads(results.read_text()) == found
     assert len(Archive(out).run_ids()) == 1

@@ -308,7 +308,7 @@ def test_the_page_of_a_single_arm_is_written(tmp_path):
 @pytest.mark.slow
 @pytest.mark.server
 def test_a_killed_study_goes_on_and_repeats_no_arm(prefect_server, tmp_path):
-    from commands import scoregate
+    from commands import scoregate, scoregate_here
     from test_lstm_training import kept
 
     kept(tmp_path, tunes(40), ["a"])
@@ -320,7 +320,7 @@ def test_a_killed_study_goes_on_and_repeats_no_arm(prefect_server, tmp_path):
     assert done.returncode == 0, done.stderr
     first = tmp_path / "arms" / "original-seed1" / "arm.json"
     changed = first.stat().st_mtime_ns
-    done = scoregate(*words, "--arms", "original,all", url=prefect_server.url)
+    done = scoregate_here(*words, "--arms", "original,all", url=prefect_server.url)
     assert done.returncode == 0, done.stderr
     assert "2 runs of arms are finished." in done.stdout
     assert first.stat().st_mtime_ns == changed
