@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from commands import scoregate
+from commands import scoregate, scoregate_here
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
 
@@ -21,24 +21,24 @@ def scores(tmp_path_factory) -> Path:
     return folder
 
 
-def test_ten_steps_from_the_embedded_model_end_in_weights_that_write(
+def test_four_steps_from_the_embedded_model_end_in_weights_that_write(
     prefect_server, scores, tmp_path
 ):
     folder = tmp_path / "project"
-    words = ("--from", "embedded", "--folder", folder, "--steps", 10, "--pieces", 3)
+    words = ("--from", "embedded", "--folder", folder, "--steps", 4, "--pieces", 3)
     done = scoregate("train", scores, *words, "--threads", 1, "--seeds", 2, url=prefect_server.url)
     assert done.returncode == 0, done.stderr
     assert "broken.mxl" in done.stdout
     assert "by seed:" in done.stdout
     weights = folder / "mine.safetensors"
-    found = scoregate("weights", "check", weights, url=prefect_server.url)
+    found = scoregate_here("weights", "check", weights)
     assert "Baroque/Bach, Johann Sebastian/Choral" in found.stdout
     assert (folder / "mine.md").read_text().startswith("# mine")
 
 
 def test_a_folder_without_scores_is_told(prefect_server, tmp_path):
     (tmp_path / "empty").mkdir()
-    done = scoregate(
+    done = scoregate_here(
         "train", tmp_path / "empty", "--folder", tmp_path / "project", url=prefect_server.url
     )
     assert done.returncode == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from commands import scoregate
+from commands import scoregate, scoregate_here
 from test_lstm_training import tunes
 
 from scoregate.errors import RequestError
@@ -56,7 +56,7 @@ def test_a_folder_of_midi_becomes_weights_that_write(prefect_server, scores, tmp
     out = tmp_path / "out"
     words = ("produce", "--model", "lstm", "--weights", folder / "mine.safetensors", "--out", out)
     words = (*words, "--count", 1, "--rounds", 1, "--seed", 1, "--max-steps", 30)
-    done = scoregate(*words, url=prefect_server.url)
+    done = scoregate_here(*words, url=prefect_server.url)
     assert done.returncode in (0, 1), done.stderr  # six steps teach nothing: it may not pass
     assert "Traceback" not in done.stderr
     assert list(out.glob("runs/*/run.json"))
@@ -66,8 +66,8 @@ def test_a_folder_of_midi_becomes_weights_that_write(prefect_server, scores, tmp
 @pytest.mark.server
 def test_a_folder_without_scores_is_told(prefect_server, tmp_path):
     (tmp_path / "empty").mkdir()
-    done = scoregate("train", tmp_path / "empty", "--model", "lstm",
-                     "--folder", tmp_path / "project", url=prefect_server.url)  # fmt: skip
+    done = scoregate_here("train", tmp_path / "empty", "--model", "lstm",
+                          "--folder", tmp_path / "project", url=prefect_server.url)  # fmt: skip
     assert done.returncode == 2
     assert str(tmp_path / "empty") in done.stderr
     assert "Traceback" not in done.stderr
