@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
+import sqlite3
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -78,15 +82,41 @@ def postgresql():
 
 
 @pytest.fixture(scope="session")
-def prefect_server() -> Iterator[server_module.Server]:
+def prefect_server(tmp_path_factory) -> Iterator[server_module.Server]:
     """Start a real Prefect server on loopback, as `scoregate` does."""
     patch = pytest.MonkeyPatch()
     # Port 0 of the list is never healthy: a developer's own server is left alone.
     patch.setattr(server_module, "DEFAULT_PORT", 0)
+    # Another process of tests may be starting one at the same time.
+    patch.setattr(server_module, "START_TIMEOUT", 400.0)
     try:
-        server = server_module.ensure_server()
+        with _migrated_database(tmp_path_factory.getbasetemp().parent):
+            server = server_module.ensure_server()
         del os.environ["PREFECT_API_URL"]  # tests say themselves which server they mean
         yield server
     finally:
         server_module.stop_server()
         patch.undo()
+
+
+@contextmanager
+def _migrated_database(shared: Path) -> Iterator[None]:
+    """Let the first of several processes of tests migrate a database; the others take a copy.
+
+    Migrating is most of what the start of a server costs.
+    """
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    if run is None:
+        yield
+        return
+    template, own = shared / f"prefect-{run}.db", server_module.prefect_home() / "prefect.db"
+    with open(shared / f"prefect-{run}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if template.exists():
+            shutil.copyfile(template, own)
+        yield
+        if not template.exists():
+            partial = template.with_suffix(".partial")
+            with closing(sqlite3.connect(own)) as source, closing(sqlite3.connect(partial)) as copy:
+                source.backup(copy)
+            partial.rename(template)
