@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from scoregate.archive.integrity import read_report
 from scoregate.archive.records import PieceReport, PieceRow, RunRecord
@@ -59,8 +59,12 @@ BUDGET = 1_200_000
 """Bytes of engravings and MIDI on one page. Engraved pages of a single piece beyond it are
 linked."""
 
-LISTED = 10_000
-"""Most pieces in the list on the first page, which has less than 200 bytes for each."""
+LISTED = 1_500_000
+"""Most bytes of the list of all pieces on the first page. It counts as a part of the first page's
+budget, so that no page has more than 2 MB."""
+
+LONGEST_TITLE = 60
+"""Most characters of a title in that list."""
 
 PLAYER = "../../player/"
 """Address of the player's files from a run's folder: all runs of an archive share them."""
@@ -203,7 +207,12 @@ def run_pages(store: Archive, run: RunRecord) -> RunPages:
     """
     pages = [_new_page(1)]
     folder = store.run_folder(run.run_id)
-    for row in sorted(_unique(run.pieces), key=lambda row: list(Status).index(row.status)):
+    rows = sorted(_unique(run.pieces), key=lambda row: list(Status).index(row.status))
+    if len(rows) > CARDS:
+        # A piece without a title is listed by a name, which is shorter than this.
+        titles = (row.title[:LONGEST_TITLE] or "x" * LONGEST_TITLE for row in rows)
+        pages[0].size = min(sum(map(_listed_size, titles)), LISTED)
+    for row in rows:
         place, address = _place(store, run, row, folder)
         report, fault = _report(place, row)
         size = 0 if fault else _size(place, report)
@@ -227,6 +236,11 @@ def _new_page(number: int) -> _Page:
     return _Page(name, [])
 
 
+def _listed_size(title: str) -> int:
+    """Return an upper bound for the bytes of a piece in the list of all pieces."""
+    return 95 + len(escape(title).encode("utf-8", "backslashreplace"))
+
+
 def _size(place: Path, report: PieceReport) -> int:
     """Return an upper bound for the bytes that a stored piece adds to a page."""
     engraved = sorted(name for name in report.files if name.endswith(".svg"))[:INLINED]
@@ -243,9 +257,12 @@ def _first_page(run: RunRecord, sheet: Sheet, cards: list[Card], pages: Sequence
     reports = [report for _, report in rows]
     names = [page.name for page in pages]
     listed = [
-        ListedPiece(anchor_of(report), title_of(report)[:60], STATUS_SIGNS[report.status], name)
+        ListedPiece(
+            anchor_of(report), title_of(report)[:LONGEST_TITLE], STATUS_SIGNS[report.status], name
+        )
         for name, report in rows
     ]
+    size = sum(_listed_size(piece.title) for piece in listed)
     return fill(
         "run.html",
         sheet=sheet,
@@ -269,7 +286,7 @@ def _first_page(run: RunRecord, sheet: Sheet, cards: list[Card], pages: Sequence
         cards=cards,
         names=names,
         name=names[0],
-        listed=listed if len(names) > 1 and len(listed) <= LISTED else [],
+        listed=listed if len(names) > 1 and size <= LISTED else [],
         duration=duration,
     )
 

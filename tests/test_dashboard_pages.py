@@ -243,6 +243,21 @@ def test_a_page_is_closed_before_it_is_too_large(produced, monkeypatch):
     assert sum(page.count("<article") for page in smaller.values()) == 4
 
 
+def test_the_list_of_many_pieces_leaves_the_first_page_below_two_megabytes(tmp_path):
+    """Ten thousand pieces, of which only what the record says is there."""
+    rows = [
+        PieceRow(piece_id=f"{n:012x}" + "0" * 52, status="passed", title="Chorale in F & G, no. 7")
+        for n in range(10_000)
+    ]
+    pages = run_pages(Archive(tmp_path), RunRecord(run_id="r", pieces=rows))
+    first = pages["report.html"]
+    assert first.count("<li id=") + first.count("<article") >= 10_000
+    assert first.count("<article") == 1
+    assert len(first.encode()) < 1.5e6
+    assert len(pages) == 1 + -(-9_999 // report.CARDS)
+    assert report._listed_size("<" * 60) >= len(f"<li id=...>{'&lt;' * 60}")
+
+
 def test_a_run_without_pieces_has_a_page(tmp_path):
     html = run_pages(Archive(tmp_path), RunRecord(run_id="r", missing=4))["report.html"]
     assert "No piece was drawn" in html
