@@ -21,6 +21,7 @@ from scoregate.archive.store import Archive
 from scoregate.dashboard.app import jobs
 from scoregate.errors import ServerError
 from scoregate.flows import server
+from scoregate.flows.operations import api
 from scoregate.requests import ProduceRequest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -130,10 +131,12 @@ def test_the_scheduled_deployment_yields_scheduled_runs(prefect_server, deployed
 
 @pytest.mark.slow
 @pytest.mark.server
-def test_a_worker_runs_a_deployed_flow(deployed):
+def test_a_worker_runs_a_deployed_flow(prefect_server, deployed):
     folder, prefect = deployed
     request = {"count": 1, "rounds": 1, "seed": 3, "max_steps": 60, "threads": 1, "out": "made"}
-    prefect("deployment", "run", "produce/on-demand", "--param", f"request={json.dumps(request)}")
+    found = api.get(prefect_server.url, "/deployments/name/produce/on-demand", timeout=30)
+    path = f"/deployments/{found['id']}/create_flow_run"
+    api.post(prefect_server.url, path, {"parameters": {"request": request}}, timeout=30)
     prefect("worker", "start", "--pool", "scoregate", "--run-once")
     store = Archive(folder / "made")
     (run,) = store.run_ids()

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 
 import pytest
-from commands import SCOREGATE, scoregate
+from commands import SCOREGATE, scoregate_here
 
 from scoregate.archive.production import ProductionRun
 from scoregate.archive.records import PieceRow, RoundRecord, RunRecord
@@ -140,7 +140,7 @@ def test_shards_are_killed_and_finished_and_joined(prefect_server, tmp_path):
         time.sleep(0.05)
     first.send_signal(signal.SIGKILL)
     first.wait()
-    done = scoregate(*words, url=prefect_server.url)
+    done = scoregate_here(*words, url=prefect_server.url)
     assert done.returncode == 0, done.stderr
     assert "4 of 4 pieces passed" in done.stdout
     store = Archive(tmp_path)

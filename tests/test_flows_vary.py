@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from commands import scoregate
+from commands import scoregate_here
 
 from scoregate.abc.reader import read
 from scoregate.archive.records import PieceReport, PieceRow, RoundRecord, RunRecord
@@ -87,7 +87,7 @@ def test_continuations_are_compared_behind_the_theme(tmp_path):
 @pytest.mark.server
 def test_variations_are_judged_archived_and_ranked(tmp_path, prefect_server):
     out = tmp_path / "out"
-    done = scoregate(
+    done = scoregate_here(
         "vary", THEME.replace("\n", "\\n"), "--reharmonise", "--count", 2, "--seed", 3,
         "--rounds", 1, "--threads", 1, "--out", out, url=prefect_server.url,
     )  # fmt: skip
@@ -108,7 +108,7 @@ def test_variations_are_judged_archived_and_ranked(tmp_path, prefect_server):
 
 
 def test_mistakes_are_told_before_a_server_is_started(tmp_path):
-    done = scoregate("vary", "nowhere.abc", "--out", tmp_path / "out")
+    done = scoregate_here("vary", "nowhere.abc", "--out", tmp_path / "out")
     assert done.returncode == 2
     assert "There is no theme 'nowhere.abc'." in done.stderr
     assert "Prefect" not in done.stderr

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from scoregate.abc.reader import read
 from scoregate.archive.store import Archive
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -162,13 +163,27 @@ def test_the_installed_program_judges_and_reads_musicxml(installed, folder_with_
 
 @pytest.mark.slow
 @pytest.mark.server
-@pytest.mark.parametrize("model", ["notagen", "lstm"])
-def test_the_installed_program_produces(installed, folder_with_namesakes, prefect_server, model):
+def test_the_installed_program_produces(installed, folder_with_namesakes, prefect_server):
     done = run(
-        installed / "scoregate", "produce", "--model", model, "--count", "1", "--seed", "11",
-        "--rounds", "5", "--out", "out",
-        folder=folder_with_namesakes, PREFECT_API_URL=prefect_server.url,
+        installed / "scoregate", "produce", "--count", "1", "--seed", "11", "--rounds", "5",
+        "--out", "out", folder=folder_with_namesakes, PREFECT_API_URL=prefect_server.url,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     (report,) = Archive(folder_with_namesakes / "out").reports()
     assert {"score.abc", "score.mid", "score.musicxml", "score-1.svg"} <= set(report.files)
+
+
+WRITE = """
+from scoregate.generator import find_generator
+generator = find_generator("lstm").load()
+(piece,) = generator.generate(generator.styles[:1], seeds=[11])
+print(piece.raw)
+"""
+
+
+@pytest.mark.slow
+def test_the_lstm_that_is_installed_writes(installed, folder_with_namesakes):
+    """The line that judges its pieces is that of the test before."""
+    done = run(installed / "python", "-c", WRITE, folder=folder_with_namesakes)
+    assert done.returncode == 0, done.stderr
+    assert read(done.stdout).bar_count > 1
