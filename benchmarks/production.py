@@ -24,6 +24,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 
@@ -48,17 +50,24 @@ class Memory(Thread):
         super().__init__(daemon=True)
         self.pid, self.out, self.ended = pid, out, Event()
         self.samples: list[tuple[int, float, float]] = []
+        self._archived = self._read = 0
 
     def run(self) -> None:
         """Sample until the end."""
         while not self.ended.wait(2.0):
-            pids = _descendants(self.pid)
-            archived = sum(
-                path.read_text().count('"archived"')
-                for path in self.out.glob("runs/*/work/journal.jsonl")
-            )
-            sizes = [_pss(pid) for pid in pids]
-            self.samples.append((archived, sum(sizes), sizes[0] if sizes else 0.0))
+            self._count()
+            sizes = [_pss(pid) for pid in descendants(self.pid)]
+            self.samples.append((self._archived, sum(sizes), sizes[0] if sizes else 0.0))
+
+    def _count(self) -> None:
+        """Count the pieces that the journal calls archived since the last look."""
+        for path in self.out.glob("runs/*/work/journal.jsonl"):
+            with open(path, "rb") as file:
+                file.seek(self._read)
+                new = file.read()
+            whole = new[: new.rfind(b"\n") + 1]
+            self._archived += whole.count(b'"event": "archived"')
+            self._read += len(whole)
 
 
 def main() -> None:
@@ -68,12 +77,21 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--model", default="notagen")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as home, socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        probe.close()
+    with server_of_its_own() as (home, _):
+        _measure(options.count, options.seed, options.model, home)
+
+
+@contextmanager
+def server_of_its_own() -> Iterator[tuple[Path, int]]:
+    """Start a Prefect server with an empty database; yield its folder and its process.
+
+    A server that runs already has other work in its database.
+    """
+    with tempfile.TemporaryDirectory() as home:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
         os.environ |= {"PREFECT_HOME": home, "PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
-        # Of its own: a server that runs already has other work in its database.
         server = subprocess.Popen(
             [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)],
             stdout=subprocess.DEVNULL,
@@ -83,14 +101,14 @@ def main() -> None:
         try:
             while not is_healthy(os.environ["PREFECT_API_URL"], timeout=5):
                 time.sleep(1)
-            _measure(options.count, options.seed, options.model, Path(home))
+            yield Path(home), server.pid
         finally:
             os.killpg(server.pid, signal.SIGTERM)
             server.wait()
 
 
 def _measure(count: int, seed: int, model: str, home: Path) -> None:
-    before = _database(home)
+    before = database_size(home)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
         wanted = ("--count", str(count), "--seed", str(seed), "--rounds", "30")
@@ -114,7 +132,7 @@ def _measure(count: int, seed: int, model: str, home: Path) -> None:
         (record,) = out.glob("runs/*/run.json")
         run = json.loads(record.read_text())
         time.sleep(15)  # The server writes the last events.
-        grown = _database(home) - before
+        grown = database_size(home) - before
         pages = {
             path.name: path.stat().st_size for path in sorted(record.parent.glob("report*.html"))
         }
@@ -141,6 +159,11 @@ def _print(words, count, run, wall, processor, grown, pages, samples) -> None:
     print(f"| Prefect's database | {grown / drawn / 1000:.2f} kB a piece |")
     largest = max(pages.values())
     print(f"| pages of the run | {len(pages)}, the largest {largest / 1e6:.2f} MB |")
+    print_memory(drawn, samples)
+
+
+def print_memory(drawn: int, samples: list[tuple[int, float, float]]) -> None:
+    """Print the most memory in each tenth of the pieces."""
     print(
         "\n| pieces archived | memory of all processes, MB | of the command, MB |\n|---|---:|---:|"
     )
@@ -152,11 +175,13 @@ def _print(words, count, run, wall, processor, grown, pages, samples) -> None:
             print(f"| {low:.0f} to {high:.0f} | {total:.0f} | {own:.0f} |")
 
 
-def _database(home: Path) -> int:
+def database_size(home: Path) -> int:
+    """Return the bytes of the Prefect database in a folder, with its log of changes."""
     return sum(path.stat().st_size for path in home.glob("prefect.db*"))
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
+    """Return a process and all that it has started."""
     children: dict[int, list[int]] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
