@@ -17,14 +17,14 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from commands import SCOREGATE
+from commands import SCOREGATE, scoregate_here
 
 from scoregate.archive.store import Archive
 from scoregate.archive.verify import verify
 
 pytestmark = [pytest.mark.slow, pytest.mark.server, pytest.mark.timeout(1800)]
 
-COUNT = 5
+COUNT = 3
 WORDS = ("produce", "--count", COUNT, "--seed", 11, "--rounds", 20, "--batch", 1)
 
 
@@ -94,10 +94,9 @@ STAGES: tuple[Callable[[Run], None], ...] = (
 @pytest.fixture(scope="module")
 def undisturbed(prefect_server, tmp_path_factory) -> Archive:
     out = tmp_path_factory.mktemp("undisturbed")
-    run = Run(out, prefect_server.url)
-    stdout, stderr = run.process.communicate(timeout=400)
-    assert run.process.returncode == 0, stderr
-    assert f"{COUNT} of {COUNT} pieces passed" in stdout
+    done = scoregate_here(*WORDS, "--out", out, url=prefect_server.url)
+    assert done.returncode == 0, done.stderr
+    assert f"{COUNT} of {COUNT} pieces passed" in done.stdout
     return Archive(out)
 
 
@@ -111,10 +110,9 @@ def killed(prefect_server, tmp_path_factory) -> tuple[Path, list[dict], str]:
         reached(run)
         run.end(signal.SIGKILL)
         lines = run.journal()
-    last = Run(out, prefect_server.url)
-    _, stderr = last.process.communicate(timeout=400)
-    assert last.process.returncode == 0, stderr
-    return out, lines, stderr
+    last = scoregate_here(*WORDS, "--out", out, url=prefect_server.url)
+    assert last.returncode == 0, last.stderr
+    return out, lines, last.stderr
 
 
 def test_a_run_killed_in_each_stage_ends_with_the_pieces_of_an_undisturbed_one(killed, undisturbed):
@@ -260,10 +258,9 @@ def test_a_run_that_reaches_its_limit_on_time_is_gone_on_with(
     kept = {path: path.stat().st_mtime_ns for path in map(store.path_of, store.ids())}
     assert 2 <= len(kept) < COUNT
     assert list(verify(store)) == []
-    run = Run(tmp_path, prefect_server.url)
-    _, stderr = run.process.communicate(timeout=400)
-    assert run.process.returncode == 0, stderr
-    assert re.search(f"This resumes run .*: {len(kept)} of {COUNT} are finished", stderr)
+    done = scoregate_here(*WORDS, "--out", tmp_path, url=prefect_server.url)
+    assert done.returncode == 0, done.stderr
+    assert re.search(f"This resumes run .*: {len(kept)} of {COUNT} are finished", done.stderr)
     assert list(store.ids()) == list(undisturbed.ids())
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     (run_id,) = store.run_ids()
