@@ -105,8 +105,7 @@ def streams(draw: st.DrawFn) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.slow
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(streams())
 def test_generated_pieces_get_the_same_verdict_from_the_archived_text(raw: str) -> None:
     finished = finish(raw)
@@ -119,7 +118,7 @@ def test_generated_pieces_get_the_same_verdict_from_the_archived_text(raw: str) 
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(streams())
 def test_finishing_changes_no_music(raw: str) -> None:
     assert music(finish(raw).score()) == music(read(raw))

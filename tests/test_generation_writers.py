@@ -20,7 +20,7 @@ STYLE = "Baroque/Bach, Johann Sebastian/Choral"
 
 
 def request(**values) -> ProduceRequest:
-    return ProduceRequest(**{"style": STYLE, "batch": 2, "max_steps": 40, "threads": 1, **values})
+    return ProduceRequest(**{"style": STYLE, "batch": 2, "max_steps": 20, "threads": 1, **values})
 
 
 def killed(process) -> None:

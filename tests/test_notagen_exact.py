@@ -88,7 +88,9 @@ def test_slow_path_gives_the_released_logits(slow, case):
 )
 def test_slow_path_writes_what_the_released_code_wrote(slow, case, kind):
     context, expected, sampling, random = run_of(case, kind)
-    for patch in expected:
+    # Without caches each patch costs more than the one before; all 40 are compared once here, and
+    # on every backend below.
+    for patch in expected if (case, kind) == RUNS[0] else expected[:20]:
         drawn = pad_after_end(sample_patch(slow, context, (), random.random_sample(16), sampling))
         assert drawn == patch
         context.append(drawn)
@@ -261,12 +263,11 @@ def test_rows_bits_do_not_depend_on_the_rows_beside_them(tmp_path, hidden, kerne
         model.open(slots)
         with torch.inference_mode():
             for slot in range(slots):
-                model.prefill(slot, 0, context[slot : 30 + 9 * slot])
+                model.prefill(slot, 0, context[slot : 10 + 3 * slot])
             # The last slot of each batch holds the same text.
             model.prefill(slots - 1, 0, context[:60])
-            for at in range(60, 70):
-                places = [21 + 9 * slot + at for slot in range(slots - 1)] + [at]
-                places = [min(place, 199) for place in places]
+            for at in range(60, 66):
+                places = [at - 50 + 2 * slot for slot in range(slots - 1)] + [at]
                 model.decode(list(range(slots)), places, [context[at]] * slots)
         found.append(model.hidden[slots - 1].clone())
     assert all(torch.equal(other, found[0]) for other in found[1:])

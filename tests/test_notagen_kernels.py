@@ -211,7 +211,7 @@ def test_all_kernels_write_the_same_piece(monkeypatch):
     for name in [*LEVELS, "none"]:
         monkeypatch.setenv(KERNELS_VARIABLE, name)
         (piece,) = notagen.load(threads=1).generate(
-            ["%Baroque\n"], seeds=[3], limits=Limits(max_steps=60)
+            ["%Baroque\n"], seeds=[3], limits=Limits(max_steps=30)
         )
         texts.add(piece.raw)
     assert len(texts) == 1

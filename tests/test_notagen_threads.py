@@ -84,7 +84,7 @@ def path(tmp_path_factory):
 
 
 def text_of(engine, seed):
-    return engine.generate(["%a\n"] * 3, seeds=[seed, 1, 2], limits=Limits(max_steps=20))[0].raw
+    return engine.generate(["%a\n"] * 3, seeds=[seed, 1, 2], limits=Limits(max_steps=8))[0].raw
 
 
 @pytest.mark.slow
