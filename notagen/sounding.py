@@ -476,7 +476,7 @@ def heard(text: str, rows: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     text : str
-        In stream form (:func:`scoregate.notagen.training.stream.stream_text`).
+        With its prompt, header and counters, as a model writes it.
     rows : ndarray, (P, 16)
         Its patches, BOS first.
 
