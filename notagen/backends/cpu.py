@@ -205,7 +205,7 @@ class CpuBackend(ABC):
         for position in range(PATCH_SIZE):
             x = x + self.char_positions[position]
             if listeners:
-                x += self.sounding([listeners[row] for row in active])
+                x += self.sounding([listeners[row] for row in active.tolist()])
             x = self.decode_characters(active, position, x)
             free = ~forced[active, position]
             if free.any():
@@ -224,7 +224,7 @@ class CpuBackend(ABC):
                 if ended.sum() * 4 >= len(active):
                     # Rows that have ended cost as much as the others: drop them.
                     active, ended = active[~ended], np.zeros(int((~ended).sum()), dtype=bool)
-            for row in active if listeners else ():
+            for row in active.tolist() if listeners else ():
                 listeners[row].hear(int(tokens[row, position]))
             x = self.char_table[torch.from_numpy(tokens[active, position])]
         return tokens
