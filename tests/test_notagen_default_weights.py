@@ -102,3 +102,14 @@ def test_the_embedded_fiddle_tunes_pass_the_gates_under_the_judge_of_lines():
         tune = measure_tune(finish(piece.raw).text)
         assert tune is not None
         assert tune.in_metre == 1
+
+
+def test_first_version_of_the_chorales_is_there_by_its_name():
+    """Its style is listed once, and means the newer ones."""
+    first, newer = notagen.load("chorales-1"), notagen.load("chorales")
+    assert first.styles == newer.styles
+    assert first.sha256 != newer.sha256
+    assert (first.shape.sounding, newer.shape.sounding) == (0, 384)
+    styles = notagen.trained_styles(None) or ()
+    assert len(set(styles)) == len(styles)
+    assert with_weights(ProduceRequest(style=CHORAL)).weights is None

@@ -15,7 +15,7 @@ HELP = """List the sampling presets: what their sources say, and what was measur
     scoregate presets --sweep my-sweep
     scoregate produce --preset bach-polyphony --count 12
 
-Measured with the embedded model on Bach chorales: the share of pieces that pass, with its 95 %
+Measured with the weights `chorales-1` on Bach chorales: the share of pieces that pass, with its 95 %
 interval and the number of pieces, as the model wrote them and with faulty lines resampled. With
 --sweep the figures are those of a sweep over presets of your own.
 """
@@ -44,7 +44,9 @@ def command(
         return
     table = Table("preset", "T", "top_p", "top_k", "what the source says", "passed, measured here")
     if sweep is None:
-        table.caption = "Measured on Bach chorales of the embedded model, whatever a preset is for."
+        table.caption = (
+            "Measured on Bach chorales of the weights `chorales-1`, whatever a preset is for."
+        )
     for one in presets():
         found = [
             f"{'judged' if each.judged else 'raw'} {each.text}"

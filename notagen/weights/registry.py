@@ -24,7 +24,9 @@ EMBEDDED = "chorales"
 """The embedded model that is meant where neither weights nor a style are named."""
 _ENDINGS = (".pth", ".pt", ".bin", ".ckpt", ".safetensors")
 _X_FILE = re.compile(r"notagen[-_ ]?x(?![a-z])", re.IGNORECASE)
-EMBEDDED_NAMES = (EMBEDDED, "fiddle")
+EMBEDDED_NAMES = (EMBEDDED, "fiddle", "chorales-1")
+"""Of two with one style the first is meant; ``chorales-1`` is the chorales' first version, with
+which older pieces were written and many figures measured."""
 _EMBEDDED_FILES = {name: Path(__file__).parent / f"{name}.safetensors" for name in EMBEDDED_NAMES}
 
 
@@ -237,12 +239,13 @@ def trained_styles(name_or_path: str | os.PathLike[str] | None) -> tuple[Style, 
     """
     if name_or_path is not None:
         return styles_of(open_checkpoint(find(name_or_path)))
-    return tuple(
+    listed = [
         style
         for name, path in _EMBEDDED_FILES.items()
         if path.is_file() or name == EMBEDDED
         for style in styles_of(open_checkpoint(find(name))) or ()
-    )
+    ]
+    return tuple(dict.fromkeys(listed))
 
 
 def weights_for(style: str) -> str | None:
