@@ -15,9 +15,9 @@ HELP = """List the sampling presets: what their sources say, and what was measur
     scoregate presets --sweep my-sweep
     scoregate produce --preset bach-polyphony --count 12
 
-Measured with the weights `chorales-1` on Bach chorales: the share of pieces that pass, with its 95 %
-interval and the number of pieces, as the model wrote them and with faulty lines resampled. With
---sweep the figures are those of a sweep over presets of your own.
+Measured with the weights `chorales-1` on Bach chorales: the share of pieces that pass, with its
+95 % interval and the number of pieces, as the model wrote them and with faulty lines resampled.
+With --sweep the figures are those of a sweep over presets of your own.
 """
 
 
