@@ -22,4 +22,5 @@ def wilson(count: int, total: int) -> tuple[float, float]:
     half = (
         _Z * math.sqrt(share * (1 - share) / total + square / (4 * total**2)) / (1 + square / total)
     )
-    return max(middle - half, 0.0), min(middle + half, 1.0)
+    # The share lies in its interval; rounding would put it just outside where it is 0 or 1.
+    return max(min(middle - half, share), 0.0), min(max(middle + half, share), 1.0)
