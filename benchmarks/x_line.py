@@ -46,7 +46,7 @@ SCOREGATE = Path(sys.executable).with_name("scoregate")
 
 def make_weights(path: Path) -> None:
     """Write the embedded model, widened to the shape of X, as the released files lie."""
-    checkpoint = open_checkpoint(find(None))
+    checkpoint = open_checkpoint(find("chorales-1"))
     if shutil.disk_usage(path.parent).free < 3 * 2**30:
         raise SystemExit(f"{path.parent} has less than 3 GiB left: name another with --keep.")
     wide = widen(dict(checkpoint.read()), checkpoint.shape, release("x").shape)
@@ -106,7 +106,7 @@ def distance(path: Path, raw: str) -> str:
     """Say how far the logits of the weights are from the embedded model's, over a piece."""
     patches = torch.tensor([[BOS_PATCH, *(p for unit in units_of(raw) for p in encode_unit(unit))]])
     logits = []
-    for source in (find(None), path):
+    for source in (find("chorales-1"), path):
         model = load_model(open_checkpoint(source))
         encoded = model.encode(patches[:, :-1])[0]
         logits.append(model.char_logits(encoded, patches[0, 1:, : PATCH_SIZE - 1]))

@@ -168,8 +168,8 @@ def test_listener_forgets_what_was_removed():
 
 
 def listening(path: Path, spread: float) -> Path:
-    """Write the embedded model with an input of what sounds that changes what it writes."""
-    checkpoint = open_checkpoint(find(None))
+    """Write the first chorales with an input of what sounds that changes what they write."""
+    checkpoint = open_checkpoint(find("chorales-1"))
     state = dict(checkpoint.read()) | {LM_HEAD: torch.empty(0), PATCH_WTE: torch.zeros(1, 192)}
     shape = replace(checkpoint.shape, length=64, sounding=48)
     model = NotaGen(shape)

@@ -73,7 +73,7 @@ def test_spare_channels_change_nothing_beyond_rounding():
 
 @pytest.fixture(scope="module")
 def embedded() -> tuple[dict[str, torch.Tensor], ModelShape]:
-    checkpoint = open_checkpoint(find(None))
+    checkpoint = open_checkpoint(find("chorales-1"))
     tensors = dict(checkpoint.read())
     tensors[HEAD] = tensors["char_level_decoder.base.transformer.wte.weight"]
     tensors.setdefault(
@@ -100,7 +100,7 @@ def test_the_embedded_model_writes_the_same_piece_when_widened(embedded, hidden,
         notagen.load(weights, threads=1)
         .generate([prompt], seeds=[3], sampling=Sampling(top_k=1), limits=Limits(max_steps=60))[0]
         .raw
-        for weights in (None, path)
+        for weights in ("chorales-1", path)
     ]
     assert texts[0] == texts[1]
 
