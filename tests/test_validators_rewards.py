@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import doctest
 import math
-import multiprocessing
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -134,19 +133,31 @@ def test_threads_give_the_same_as_one():
     assert together == alone.tolist()
 
 
-def _in_child(queue, text):
+FORKED = """
+import multiprocessing, sys
+from scoregate.validators import reward
+
+def in_child(queue, text):
     queue.put(reward([text]).tolist())
+
+text = sys.stdin.read()
+first = reward([text]).tolist()
+context = multiprocessing.get_context("fork")
+queue = context.SimpleQueue()
+child = context.Process(target=in_child, args=(queue, text))
+child.start()
+assert queue.get() == first, first
+child.join(30)
+sys.exit(child.exitcode)
+"""
 
 
 def test_it_works_after_a_fork():
-    first = reward([CHORALE]).tolist()
-    context = multiprocessing.get_context("fork")
-    queue = context.SimpleQueue()
-    child = context.Process(target=_in_child, args=(queue, CHORALE))
-    child.start()
-    assert queue.get() == first
-    child.join(10)
-    assert child.exitcode == 0
+    """In a process of its own: what other tests have started there must not be forked with it."""
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED], input=CHORALE, capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.slow
