@@ -15,11 +15,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from operator import add
 
 import numpy as np
 
+from scoregate.abc.fields import read_metre
 from scoregate.abc.keys import LETTERS, SEMITONES, key_fifths, signature
+from scoregate.abc.lengths import WHOLE, length_in_units
 from scoregate.evaluation.lines import tonic_of
 
 VOICES = 4
@@ -30,6 +33,8 @@ LONGEST = 64
 """Most ticks of a bar; what comes later is not told apart."""
 LOWEST = 36
 """MIDI pitch of the lowest class of a pitch."""
+MOST_LENGTH = 12
+"""Characters of a note's length that are read; a longer one is a fault."""
 
 _PITCH, _TIME, _DEGREE, _MOTION, _FLAGS, _WAIT = 50, 49, 13, 26, 4, 18
 _OF_A_VOICE = {
@@ -68,6 +73,7 @@ _LETTER = {letter: (i, 0) for i, letter in enumerate(LETTERS)} | {
     letter.lower(): (i, 7) for i, letter in enumerate(LETTERS)
 }
 _ACCIDENTAL = {"^": 1, "_": -1, "=": 0}
+_UNIT = re.compile(r"\d{1,4}/\d{1,4}")
 _FIELD = re.compile(r"^(?P<name>[LMK]):\s*(?P<value>[^%\n]*)", re.M)
 
 
@@ -167,7 +173,7 @@ class Listener:
         text : str
             The piece so far, prompt and header included.
         """
-        at = _body_at(text)
+        at = body_at(text)
         head, lines = text[:at], text[at:].splitlines(keepends=True)
         partial = lines.pop() if lines and not lines[-1].endswith("\n") else ""
         if head != self._head:
@@ -201,8 +207,8 @@ class Listener:
     def _read_head(self, head: str) -> None:
         self._head = head
         found = {match["name"]: match["value"].strip() for match in _FIELD.finditer(head)}
-        unit = _fraction(found.get("L", ""), 1 / 8)
-        self._unit = TICKS * unit
+        unit = found.get("L", "")
+        self._unit = TICKS * (_units(unit) if _UNIT.fullmatch(unit) else 1 / 8)
         key = found.get("K", "C")
         start = LineStart(
             (0,) * VOICES, (0,) * VOICES, (None,) * VOICES, key_fifths(key), tonic_of(key),
@@ -251,8 +257,7 @@ class Listener:
         elif char in _LETTER:
             self._begin_note(char)
         elif char in ",'":
-            self._step += 7 if char == "'" else -7
-            self._sign_note()
+            self._move_octave(char)
         elif char in _ACCIDENTAL:
             self._finish_note()
             self._accidental = (self._accidental or 0) + _ACCIDENTAL[char]
@@ -291,8 +296,7 @@ class Listener:
                         self._finish_note(length=False)
                         self._begin_note(char, same=True)
                     elif char in ",'":
-                        self._step += 7 if char == "'" else -7
-                        self._sign_note()
+                        self._move_octave(char)
                     elif char in _ACCIDENTAL:
                         self._accidental = (self._accidental or 0) + _ACCIDENTAL[char]
         elif name == "V":
@@ -329,6 +333,10 @@ class Listener:
         self._step, self._rest, self._open, self._length = letter + up, False, True, ""
         self._explicit, self._accidental = self._accidental, None
         self._was_tied, self._tied = self._tied, False
+        self._sign_note()
+
+    def _move_octave(self, mark: str) -> None:
+        self._step += 7 if mark == "'" else -7
         self._sign_note()
 
     def _sign_note(self) -> None:
@@ -368,7 +376,7 @@ class Listener:
 
     def _until(self) -> float:
         """Return the time at which the open note ends, as far as its length is written."""
-        return min(self._time + _fraction(self._length, 1.0) * self._unit, 4.0 * LONGEST)
+        return min(self._time + _units(self._length) * self._unit, 4.0 * LONGEST)
 
     def _close_bar(self) -> None:
         """End the bar of the voice that is written."""
@@ -442,61 +450,21 @@ def _fermata_in(line: VoiceLine, tick: int) -> int:
     return min(min(later) + 1, _WAIT - 1) if later else 0
 
 
-def _body_at(text: str) -> int:
+def body_at(text: str) -> int:
     """Return where the body begins: the first line of a counter or a voice."""
     found = re.search(r"^\[(?:r|V):", text, re.M)
     return found.start() if found else len(text)
 
 
-def _fraction(text: str, default: float) -> float:
-    """Return a length such as ``3/2``, ``/`` or ``//`` as a number; the default for none."""
-    if not text:
-        return default
-    over, slash, under = text.partition("/")
-    value = float(over[:6]) if over.isdigit() else 1.0
-    if not slash:
-        return value
-    if under.isdigit():
-        return value / max(float(under[:6]), 1.0)
-    return value / 2 ** min(1 + under.count("/"), 6)
+@lru_cache(maxsize=512)
+def _units(length: str) -> float:
+    """Return a length such as ``3/2``, ``/`` or ``//`` in units, 1 for none."""
+    return float(length_in_units(length[:MOST_LENGTH]))
 
 
 def _bar_ticks(metre: str) -> int:
     """Return the ticks of a bar; those of a whole note where the metre names none."""
-    value = {"C": "4/4", "C|": "2/2"}.get(metre, metre)
-    over, slash, under = value.partition("/")
-    if not (slash and over.isdigit() and under.isdigit() and int(under[:4])):
+    read = read_metre(metre)
+    if read is None or read.ticks is None:
         return TICKS
-    return max(min(int(TICKS * int(over[:4]) / int(under[:4])), LONGEST), 1)
-
-
-def heard(text: str, rows: np.ndarray) -> np.ndarray:
-    """Classes at every character of a whole piece.
-
-    Parameters
-    ----------
-    text : str
-        With its prompt, header and counters, as a model writes it.
-    rows : ndarray, (P, 16)
-        Its patches, BOS first.
-
-    Returns
-    -------
-    ndarray, (P, 16, features), int16
-        Rows of the table of embeddings; ``SILENT`` outside the music and before the body.
-    """
-    found = np.full((*rows.shape, len(FEATURES)), SILENT, np.int16)
-    listener = Listener()
-    at = _body_at(text)
-    listener.follow(text[:at])
-    done = 0
-    for row, patch in enumerate(rows[1:].tolist(), 1):
-        for column, token in enumerate(patch):
-            if token == 0:
-                break
-            found[row, column] = listener.features
-            if token > 2:
-                if done >= at:
-                    listener.hear(token)
-                done += 1
-    return found
+    return max(min(int(TICKS * read.ticks / WHOLE), LONGEST), 1)

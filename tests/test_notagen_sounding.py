@@ -27,12 +27,11 @@ from scoregate.notagen.sounding import (
     OFFSETS,
     SILENT,
     Listener,
-    heard,
 )
 from scoregate.notagen.text.forced import read_forced_text
 from scoregate.notagen.text.patches import encode
 from scoregate.notagen.training.deepen import deepen
-from scoregate.notagen.training.encode import encode_example
+from scoregate.notagen.training.encode import encode_example, heard
 from scoregate.notagen.training.step import losses
 from scoregate.notagen.training.stream import stream_text
 from scoregate.notagen.training.synthetic import chorale

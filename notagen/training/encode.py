@@ -13,7 +13,7 @@ import numpy as np
 
 from scoregate.abc.keys import key_fifths, signature
 from scoregate.evaluation.lines import leading_tone, tonic_of
-from scoregate.notagen.sounding import heard
+from scoregate.notagen.sounding import FEATURES, SILENT, Listener, body_at
 from scoregate.notagen.text.patches import BOS_PATCH, EOS_PATCH, PAD, encode_unit, units_of
 from scoregate.notagen.training.labels import IGNORE, SLOTS, UNIT, Memory, UnitLabels, line_labels
 
@@ -162,3 +162,35 @@ def _copy(labels: UnitLabels, at: int, example: Example, row: int) -> None:
         getattr(example, name)[row, :size] = getattr(labels, name)[at : at + size]
     example.grid[row] = labels.grid
     example.last[row] = labels.last
+
+
+def heard(text: str, rows: np.ndarray) -> np.ndarray:
+    """Classes at every character of a whole piece.
+
+    Parameters
+    ----------
+    text : str
+        With its prompt, header and counters, as a model writes it.
+    rows : ndarray, (P, 16)
+        Its patches, BOS first.
+
+    Returns
+    -------
+    ndarray, (P, 16, features), int16
+        Rows of the table of embeddings; ``SILENT`` outside the music and before the body.
+    """
+    found = np.full((*rows.shape, len(FEATURES)), SILENT, np.int16)
+    listener = Listener()
+    at = body_at(text)
+    listener.follow(text[:at])
+    done = 0
+    for row, patch in enumerate(rows[1:].tolist(), 1):
+        for column, token in enumerate(patch):
+            if token == 0:
+                break
+            found[row, column] = listener.features
+            if token > 2:
+                if done >= at:
+                    listener.hear(token)
+                done += 1
+    return found
