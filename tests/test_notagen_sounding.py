@@ -185,6 +185,20 @@ def listening(path: Path, spread: float) -> Path:
     return path
 
 
+def test_listener_hears_what_was_written_in_place_of_a_line():
+    """Lines were removed and written otherwise: nothing of the first ones is left."""
+    lines = stream_text(chorale(1), STYLE).splitlines(keepends=True)
+    first = next(i for i, line in enumerate(lines) if line.startswith("[r:"))
+    head, body = lines[:first], lines[first:]
+    listener = Listener()
+    for order in ([0, 1, 2, 3], [0, 2], [0, 2, 4, 1], [0, 2, 1], [3, 2, 1, 5]):
+        so_far = "".join([*head, *(body[at] for at in order)]) + "[r:9/9][V:1]"
+        listener.follow(so_far)
+        fresh = Listener()
+        fresh.follow(so_far)
+        assert listener.features == fresh.features
+
+
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     return listening(tmp_path_factory.mktemp("told") / "w.safetensors", 0.12)
