@@ -5,10 +5,15 @@
 The request is cut into as many shards as workers can be at work, which run as flow runs of the
 deployment ``produce/on-demand``. A worker takes one run at a time, and a run generates in one
 process. One worker and two take turns, against a Prefect server of their own.
+
+Each worker is bound to a processor of its own, as on machines with one processor each: a worker
+that is alone may otherwise render on the processor that the second one would have. The server and
+the command are bound to none.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -21,7 +26,8 @@ COMPARISON = Comparison(
     "Two workers against one",
     "workers.py",
     "workers",
-    "{count} chorales in two shards; each worker takes one run at a time.",
+    "{count} chorales in two shards; each worker takes one run at a time and is bound to a "
+    "processor of its own.",
 )
 
 
@@ -36,10 +42,14 @@ def _deploy(folder: Path) -> None:
 def _timed(workers: int, count: int, turn: int, folder: Path) -> float:
     """Return the seconds that a request of two shards takes with this number of workers."""
     out = folder / f"out-{turn}-{workers}"
-    command = [SCOREGATE, "worker", "--limit", "1", "--name"]
+    worker = [SCOREGATE, "worker", "--limit", "1", "--name", f"worker-{out.name}-"]
     started = [
-        subprocess.Popen([*command, f"worker-{out.name}-{number}"], cwd=folder, **QUIET)
-        for number in range(workers)
+        subprocess.Popen(
+            ["taskset", "--cpu-list", str(processor), *worker[:-1], f"{worker[-1]}{processor}"],
+            cwd=folder,
+            **QUIET,
+        )
+        for processor in sorted(os.sched_getaffinity(0))[:workers]
     ]
     time.sleep(15)  # They poll for runs from now on.
     words = ["produce", "--count", str(count), "--seed", "3", "--rounds", "30", "--shards", "2"]

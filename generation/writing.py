@@ -8,6 +8,7 @@ from typing import Any
 
 from scoregate import styles
 from scoregate.evaluation.critic import critic_of
+from scoregate.form import parse_form
 from scoregate.generator import Generation, Generator, Interrupted, Limits, Progress, find_generator
 from scoregate.requests import ProduceRequest
 from scoregate.sampling import Sampling
@@ -49,9 +50,11 @@ def write_pieces(
     """
     judge = line_judge(request.style, request.counterpoint)
     theme = request.forced
-    forced: dict[str, Any] = (
-        {"prefix": theme.text, "prefix_as": theme.forced_as} if theme is not None else {}
-    )
+    forced: dict[str, Any] = {}
+    if theme is not None:
+        forced = {"prefix": theme.text, "prefix_as": theme.forced_as}
+    if request.form:
+        forced["prefix"] = parse_form(request.form).line + forced.get("prefix", "")
     tries = LINE_TRIES if isinstance(judge, CounterpointJudge) else Limits().line_tries
     try:
         written = generator_of(request).generate(
@@ -98,6 +101,8 @@ def origin_of(request: ProduceRequest, engine: dict[str, Any]) -> dict[str, Any]
         "counterpoint": request.counterpoint,
         "run_seed": request.seed,
     }
+    if request.form:
+        origin["form"] = request.form
     if request.quality == "best":
         critic = critic_of(request.style)
         origin["quality"] = request.quality

@@ -16,6 +16,7 @@ import torch
 
 from scoregate import __version__
 from scoregate.errors import RequestError, WeightsError
+from scoregate.form import VERSION as FORM_VERSION
 from scoregate.generator import AcceptLine, Generation, Limits, Progress, Provenance
 from scoregate.notagen.backends import make_backend
 from scoregate.notagen.backends.cpu import torch_threads
@@ -73,6 +74,8 @@ class Engine:
     shape : ModelShape
     styles : tuple of Style or None
         What the weights were trained on; None where they name no styles.
+    forms : bool
+        Whether the weights were trained to follow a form (:mod:`scoregate.form`).
     name : str
         ``chorales``, a release's name, or a file's without its ending.
     sha256 : str
@@ -99,6 +102,7 @@ class Engine:
     ) -> None:
         self.shape = checkpoint.shape
         self.styles: tuple[Style, ...] | None = styles_of(checkpoint)
+        self.forms = checkpoint.metadata.get("forms") == str(FORM_VERSION)
         self.name = name
         self.sha256 = checkpoint.sha256()
         self.device, self.precision, self.threads = device, precision, threads
@@ -189,8 +193,9 @@ class Engine:
         ------
         RequestError
             A wrong value, an empty prompt, one the weights were not trained on where that isn't
-            allowed, another number of seeds than prompts, or a prompt and header that leave the
-            music no room; nothing has been generated then.
+            allowed, a form where they were not trained on forms, another number of seeds than
+            prompts, or a prompt and header that leave the music no room; nothing has been
+            generated then.
         GenerationError
             The model gave NaN or infinite logits from the start, or memory ran out for a single
             piece. Where only some pieces fail later, those are ``failed``.
@@ -214,6 +219,8 @@ class Engine:
             request.check_room(self.shape.length)
             if self.styles is not None:
                 request.check_style(self.styles, allow_untrained)
+            if not self.forms:
+                request.refuse_form(self.name)
         slots = min(limits.batch_size or DEFAULT_BATCH, len(requests))
         with self._alone(), self._backend.threads_in_use(), torch.inference_mode():
             scheduler = Scheduler(self._backend, requests, rules, sampling, on_progress)

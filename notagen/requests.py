@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Collection, Iterable
 
 from scoregate.errors import RequestError
+from scoregate.form import is_form_line
 from scoregate.notagen.draft import MAX_CHARACTERS, Draft, Rules
 from scoregate.notagen.text.forced import ForcedAs, read_forced_text
 from scoregate.notagen.text.patches import encode
@@ -141,6 +142,20 @@ class PieceRequest:
         if not allow_untrained:
             raise error
         self.notes.append(error.problem)
+
+    def refuse_form(self, weights: str) -> None:
+        """Refuse a forced form, for weights that know none.
+
+        Raises
+        ------
+        RequestError
+        """
+        lines = (*self.forced.fields, *self.forced.header.splitlines())
+        if any(map(is_form_line, lines)):
+            raise RequestError(
+                f"The weights {weights} were not trained on forms, and would not follow one.",
+                "Take weights that were, such as the embedded chorales, or leave the form out.",
+            )
 
     def draft(self, rules: Rules) -> Draft:
         """Return the piece, with nothing sampled yet."""

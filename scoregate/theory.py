@@ -89,3 +89,26 @@ def seventh_of(classes: frozenset[int]) -> int | None:
             if {third, seventh} <= shape and rest <= fifths and whole:
                 return (root + seventh) % 12
     return None
+
+
+THIRD_AND_SEVENTH = ((4, 10), (3, 10), (4, 11))
+"""Third and seventh above the root of a seventh chord. The diminished seventh chord is left out:
+without its fifth it sounds like a diminished triad."""
+
+
+def is_seventh(pitch: int, others: tuple[int, ...]) -> bool:
+    """Whether a pitch is the seventh of a chord whose root and third sound in other voices.
+
+    Parameters
+    ----------
+    pitch : int
+        MIDI number or pitch class.
+    others : tuple of int
+        Of the other voices.
+    """
+    above = {(other - pitch) % 12 for other in others}
+    # The root lies a seventh below the pitch, the third lies a third above the root.
+    return any(
+        -seventh % 12 in above and (third - seventh) % 12 in above
+        for third, seventh in THIRD_AND_SEVENTH
+    )

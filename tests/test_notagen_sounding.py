@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from scoregate.notagen.model.reference import generate, load_model
 from scoregate.notagen.model.shape import ModelShape, shape_of
 from scoregate.notagen.sounding import (
     CLASSES,
+    EARLIER_CLASSES,
     FEATURES,
     LOWEST,
     OFFSETS,
@@ -32,6 +34,7 @@ from scoregate.notagen.text.forced import read_forced_text
 from scoregate.notagen.text.patches import encode
 from scoregate.notagen.training.deepen import deepen
 from scoregate.notagen.training.encode import encode_example, heard
+from scoregate.notagen.training.forms import form_of
 from scoregate.notagen.training.step import losses
 from scoregate.notagen.training.stream import stream_text
 from scoregate.notagen.training.synthetic import chorale
@@ -44,6 +47,12 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 STYLE = ("Baroque", "Bach, Johann Sebastian", "Choral")
 SHAPE = ModelShape(64, 1, 1, 64, sounding=48)
 PATCH_WTE = "patch_level_decoder.base.wte.weight"
+FORM = "%form/1 A3V:h B4i A4V:h C4?\n"
+PITCHES = ("own", "sung", "lost", "lost_too")
+SIZES = [  # classes of each feature
+    *np.diff(OFFSETS[: FEATURES.index("seventh")]), SILENT - OFFSETS[FEATURES.index("seventh") - 1],
+    *np.diff(OFFSETS[FEATURES.index("seventh") :]), CLASSES - OFFSETS[-1],
+]  # fmt: skip
 TOP = "L:1/8\nM:4/4\nK:G\n"
 
 
@@ -56,7 +65,7 @@ def told(text: str) -> dict[str, int]:
     found = {}
     for name, row, base in zip(FEATURES, listener.features, OFFSETS, strict=True):
         value = row - int(base)
-        if name.split("_")[0] in ("now", "before", "next", "kept") or name == "own":
+        if name in PITCHES or name.split("_")[0] in ("now", "before", "next", "kept"):
             value = value + LOWEST - 1 if value else 0
         found[name] = value
     return found
@@ -140,10 +149,97 @@ def test_the_pitch_that_would_keep_a_perfect_interval():
     has(TOP + "[V:1]g2 g2|[V:2]G2", interval_1=1, kept_1=0)  # nothing moves
 
 
+BARS = (
+    "[r:0/4][V:1]G2 A2 B2 !fermata!A2|[V:2]D4 G2 ^F2|\n[r:1/3][V:1]G2 F2 E2 !fermata!E2|[V:2]D8|\n"
+)
+
+
+def test_the_place_in_the_form():
+    """How long until the note that ends the phrase, on which chord, and how many are left."""
+    top = FORM + TOP
+    has(top + "[V:1]", phrases_left=5, phrase_left=2 + 12, chord=2 + 7, major=2, cadence=2)
+    has(top + "[V:1]G2 A2", phrases_left=5, phrase_left=2 + 4)
+    has(top + "[V:1]G2 A2 B2", phrases_left=5, phrase_left=2)
+    has(top + "[V:1]G2 A2 B2 !fermata!A", phrases_left=4, phrase_left=2 + 14, chord=2, major=1)
+    has(top + BARS + "[V:1]", phrases_left=3, phrase_left=2 + 12, chord=2 + 7, cadence=2)
+    # The other voices stand at the same place in the form as the first at that time.
+    has(top + BARS[:41] + "[V:2]D4", phrases_left=5, phrase_left=2 + 4)
+    has(top + BARS[:41] + "[V:2]D4 G2 A", phrases_left=4, phrase_left=2 + 14)
+    # Nobody ended the phrase in time, and behind the last phrase there is none.
+    has(top + "[V:1]G8|\n[V:1]", phrases_left=5, phrase_left=1)
+    ends = "!fermata!G4 G4|\n"
+    has(top + 4 * f"[V:1]{ends}" + "[V:1]", phrases_left=1, phrase_left=0, chord=0)
+    # Fermatas a quarter apart are one.
+    has(top + "[V:1]G2 A2 !fermata!B2 !fermata!A2|\n[V:1]", phrases_left=4, phrase_left=2 + 12)
+
+
+def test_no_form_tells_nothing_of_one():
+    for top in (TOP, "%form/2 A8I B8I\n" + TOP, "%form/1 A8I B8\n" + TOP):
+        found = told(top + BARS + "[V:1]")
+        assert all(found[name] == 0 for name in FEATURES[FEATURES.index("phrases_left") :])
+
+
+def test_what_was_sung_is_told_where_the_phrase_returns():
+    """The third phrase is the first again: its notes stand as long before its end as there."""
+    top = FORM + TOP + BARS
+    at_g = {"phrases_left": 3, "sung": 67, "sung_begins": 2, "sung_wait": 4}
+    has(top + "[V:1]", **at_g)
+    has(top + "[V:1]G", sung=67, sung_begins=1, sung_wait=2)
+    has(top + "[V:1]G2", sung=69, sung_begins=2, sung_wait=4)
+    has(top + "[V:1]G2 A2 B2", sung=69, sung_begins=2, sung_wait=4)
+    # The second voice sang D as a half note there.
+    has(top + "[V:1]G2 A2 B2 A2|[V:2]", sung=62, sung_begins=2, sung_wait=8)
+    has(top + "[V:1]G2 A2 B2 A2|[V:2]D2", sung=62, sung_begins=1, sung_wait=4)
+    # In a phrase that is new, and before the beginning of the first, nothing is told.
+    has(FORM + TOP + "[V:1]G2", sung=0, sung_begins=0)
+    has(FORM.replace("A4V:h", "A6V:h") + TOP + BARS + "[V:1]", sung=0, sung_begins=0)
+
+
+def test_what_was_sung_is_what_stands_there_now():
+    """Of lines that were removed nothing is told where a phrase returns."""
+    listener = Listener()
+    removed = "[r:0/4][V:1]c2 B2 c2 !fermata!B2|[V:2]E8|\n[r:1/3][V:1]c8|[V:2]E8|\n"
+    for so_far in (removed, removed + "[V:1]e4", BARS + "[V:1]", removed[:29], BARS + "[V:1]G2"):
+        listener.follow(FORM + TOP + so_far)
+        fresh = Listener()
+        fresh.follow(FORM + TOP + so_far)
+        assert listener.features == fresh.features
+    has(FORM + TOP + BARS + "[V:1]G2", sung=69)
+
+
+def test_the_first_counter_is_told_how_long_the_form_is():
+    has(FORM + TOP + "[r:0/", voice=0, bars=4, bars_rest=12)  # 15 quarters: 3 bars and 3 quarters
+    has(FORM + TOP + "[r:0/4", bars=4)
+    assert told(TOP + "[r:0/") == told(FORM + TOP + "[r:0") == {}
+    assert told(FORM + TOP + BARS + "[r:0/") == {}
+
+
+def test_sevenths_and_leading_tones_of_the_voices_above():
+    """D7 under c: the seventh of the chord falls, or it must not become one."""
+    above = TOP + "[V:1]c2 d2|[V:2]F2 G2|"
+    # c stays a seventh where D comes under c and F sharp: it does not fall by a step.
+    has(above + "[V:3]", seventh=0, lost=0)  # no voice of one's own sounds yet, none is nearest
+    line = TOP + "[V:1]B2 c2 d2|[V:2]G2 F2 G2|[V:3]G2"
+    has(line, lost=62, lost_too=68, leading=1)  # D7, and the chord on G sharp that sounds like it
+    falls = TOP + "[V:1]B2 c2 B2|[V:2]G2 F2 G2|[V:3]G2"
+    has(falls, lost=68, lost_too=0, leading=1)
+    # One's own c over D and F sharp is the seventh that has to fall.
+    has(TOP + "[V:1]d2 d2|[V:2]F2 G2|[V:3]c2", seventh=1, leading=0)
+    has(TOP + "[V:1]d2 d2|[V:2]G2 G2|[V:3]c2", seventh=0)
+
+
+def formed(number: int) -> str:
+    """Return a rule-made chorale with a form in its header."""
+    text = chorale(number)
+    form = form_of(text)
+    assert form is not None
+    return stream_text(text, STYLE, form)
+
+
 @pytest.mark.parametrize("number", [0, 5])
 def test_nothing_looks_ahead(number):
     """Every beginning of a text gives the classes that the whole text has there."""
-    text = stream_text(chorale(number), STYLE)
+    text = formed(number)
     rows = heard(text, np.array(encode(text, finished=True), np.uint8))
     tokens = np.array(encode(text, finished=True))
     places = np.argwhere(tokens > 2)
@@ -153,8 +249,41 @@ def test_nothing_looks_ahead(number):
         assert listener.features == tuple(rows[tuple(places[at])])
 
 
+def test_whatever_a_model_writes_is_followed():
+    """Random characters, most of them of music: no text may end the run."""
+    rng = random.Random(1)
+    parts = [
+        *"ABCDEFGabcdefgzx0123456789/,'^_=-|[](){}!\"<>:.",
+        "[V:",
+        "]",
+        "|\n",
+        "[r:",
+        "!fermata!",
+    ]
+    tops = (
+        TOP,
+        FORM + TOP,
+        "%form/1 " + TOP,
+        "L:1/0\nM:0/0\nK:\n",
+        FORM + "L:9/1\nM:99/8\nK:H\n",
+        "",
+    )
+    for _ in range(300):
+        text = rng.choice(tops) + "[V:1]" + "".join(rng.choices(parts, k=120))
+        listener = Listener()
+        listener.follow(text[:20])
+        for char in text[20:]:
+            listener.hear(ord(char))
+            assert all(0 <= row < CLASSES for row in listener.features)
+            place = [row - base for row, base in zip(listener.features, OFFSETS, strict=True)]
+            assert listener.features[0] == SILENT or all(
+                0 <= at < size for at, size in zip(place, SIZES, strict=True)
+            )
+    has(TOP + "[V:1]G3/4/4", time=1)  # three quarters of an eighth, as far as it is a length
+
+
 def test_listener_forgets_what_was_removed():
-    text = stream_text(chorale(1), STYLE)
+    text = formed(1)
     lines = text.splitlines(keepends=True)
     listener = Listener()
     for end in (12, 15, 13, 16, 14, 14, 18):
@@ -187,7 +316,7 @@ def listening(path: Path, spread: float) -> Path:
 
 def test_listener_hears_what_was_written_in_place_of_a_line():
     """Lines were removed and written otherwise: nothing of the first ones is left."""
-    lines = stream_text(chorale(1), STYLE).splitlines(keepends=True)
+    lines = formed(1).splitlines(keepends=True)
     first = next(i for i, line in enumerate(lines) if line.startswith("[r:"))
     head, body = lines[:first], lines[first:]
     listener = Listener()
@@ -201,7 +330,7 @@ def test_listener_hears_what_was_written_in_place_of_a_line():
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    return listening(tmp_path_factory.mktemp("told") / "w.safetensors", 0.12)
+    return listening(tmp_path_factory.mktemp("told") / "w.safetensors", 0.1)
 
 
 def accept(before: str, line: str) -> bool:
@@ -263,9 +392,26 @@ def test_weights_of_another_table_are_refused_by_name():
     assert shape_of(shapes) == SHAPE
     assert SHAPE.as_dict()["sounding"] == 48
     assert "sounding" not in ModelShape(64, 1, 1, 64).as_dict()
-    shapes["char_level_decoder.sounding.table.weight"] = (CLASSES - 1, 48)
+    table = "char_level_decoder.sounding.table.weight"
+    for rows in EARLIER_CLASSES:
+        assert shape_of(shapes | {table: (rows, 48)}) == SHAPE
+    shapes[table] = (CLASSES - 1, 48)
     with pytest.raises(WeightsError, match=r"sounding\.table\.weight is"):
         shape_of(shapes)
+
+
+def test_rows_that_an_earlier_table_lacks_add_nothing(tmp_path):
+    path = listening(tmp_path / "now.safetensors", 0.1)
+    checkpoint = open_checkpoint(path)
+    table = "char_level_decoder.sounding.table.weight"
+    state = dict(checkpoint.read())
+    whole = state[table]
+    state[table] = whole[: EARLIER_CLASSES[0]]
+    write_safetensors(tmp_path / "before.safetensors", iter(state.items()), {}, checkpoint.shape)
+    before = dict(open_checkpoint(tmp_path / "before.safetensors").read())[table]
+    assert before.shape == whole.shape
+    assert torch.equal(before[: EARLIER_CLASSES[0]], whole[: EARLIER_CLASSES[0]])
+    assert not before[EARLIER_CLASSES[0] :].any()
 
 
 def test_another_device_is_refused_in_one_line(weights, monkeypatch):

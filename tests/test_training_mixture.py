@@ -78,7 +78,7 @@ def drawn(prepared) -> Counter[str]:
     one = material.at_home(material.names[0])
     asked: Counter[str] = Counter()
 
-    def piece(name, *_):
+    def piece(name, *_, **__):
         asked[prepared.sources[name]] += 1
         return one
 

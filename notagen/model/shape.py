@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from scoregate.errors import WeightsError
-from scoregate.notagen.sounding import CLASSES
+from scoregate.notagen.sounding import CLASSES, EARLIER_CLASSES
 
 PATCH_SIZE = 16
 """Tokens in a patch."""
@@ -26,6 +26,7 @@ _PATCH_BASE = "patch_level_decoder.base"
 _CHAR_BASE = "char_level_decoder.base.transformer"
 _LM_HEAD = "char_level_decoder.base.lm_head.weight"
 _SOUNDING = "char_level_decoder.sounding"
+SOUNDING_TABLE = f"{_SOUNDING}.table.weight"
 _BLOCK = re.compile(r"^(?P<base>.*?)\.h\.(?P<layer>[0-9]{1,4})\.")
 _REMEDY = (
     "NotaGen weights hold tensors named patch_level_decoder.* and char_level_decoder.*; "
@@ -107,7 +108,7 @@ class ModelShape:
                     found[f"{block}.{name}.weight"] = (inputs, outputs)
                     found[f"{block}.{name}.bias"] = (outputs,)
         if self.sounding:
-            found[f"{_SOUNDING}.table.weight"] = (CLASSES, self.sounding)
+            found[SOUNDING_TABLE] = (CLASSES, self.sounding)
             found[f"{_SOUNDING}.out.weight"] = (self.sounding, hidden)
             found[f"{_SOUNDING}.out.bias"] = (hidden,)
         return found
@@ -156,14 +157,14 @@ def shape_of(tensors: Mapping[str, Sequence[int]]) -> ModelShape:
         patch_layers=layers[_PATCH_BASE],
         char_layers=layers[_CHAR_BASE],
         length=dims(f"{_PATCH_BASE}.wpe.weight")[0],
-        sounding=dims(f"{_SOUNDING}.table.weight")[1]
-        if f"{_SOUNDING}.table.weight" in tensors
-        else 0,
+        sounding=dims(SOUNDING_TABLE)[1] if SOUNDING_TABLE in tensors else 0,
     )
     expected = shape.tensors()
     for key, size in expected.items():
         if key not in tensors:
             raise WeightsError(f"The weights are incomplete: {key} is missing.", _REMEDY)
+        if key == SOUNDING_TABLE and tensors[key][0] in EARLIER_CLASSES:
+            continue
         if tuple(tensors[key]) != size:
             raise WeightsError(f"{key} is {tuple(tensors[key])}, {size} expected.", _REMEDY)
     extra = sorted(set(tensors) - set(expected))

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from scoregate.errors import RequestError
+from scoregate.form import is_form_line, parse_form
 from scoregate.notagen.text.given_voice import GivenVoice, given_voice
 from scoregate.notagen.text.patches import split_text
 from scoregate.notagen.text.rests import leave_out_rests
@@ -23,7 +24,7 @@ from scoregate.transliteration import to_ascii
 
 _FIELD = re.compile(r"^([A-Za-z]):\s*(\S.*)$")
 _VOICE = re.compile(r"^V:\s*(\w+)")
-_ONCE = re.compile(r"^(%%score|[LQMK]:|V:\s*\w+)", re.MULTILINE)
+_ONCE = re.compile(r"^(%%score|%form/|[LQMK]:|V:\s*\w+)", re.MULTILINE)
 _BAR = re.compile(r"^(\[r:\d+/\d+\])?(\[V:.*)$")
 _ORDER = {"L": 2, "Q": 3, "M": 4, "K": 6, "V": 7}
 _OTHER, _BODY = 5, 8
@@ -56,6 +57,8 @@ class ForcedText:
 
 def header_rank(line: str) -> tuple[int, int]:
     """Return the place of a line in a NotaGen header: lines of lower rank come first."""
+    if is_form_line(line):
+        return (0, 1)
     if line.startswith("%%"):
         return (1, 0)
     if line.startswith("%"):
@@ -79,7 +82,8 @@ def read_forced_text(
     ----------
     text : str or None
         Header fields, or a header with bars in NotaGen's form: a body line holds one bar of
-        all voices, ``[V:1]...|[V:2]...|``, with or without ``[r:i/j]`` in front. Prompt lines,
+        all voices, ``[V:1]...|[V:2]...|``, with or without ``[r:i/j]`` in front. The line of a
+        form (:mod:`scoregate.form`) may stand in the header. Other prompt lines,
         ``X:`` and voices that only rest are left out; other text than ASCII is transliterated.
     prompted : bool
         Whether a prompt stands before it, which ``%end`` then closes.
@@ -91,7 +95,7 @@ def read_forced_text(
     ------
     RequestError
         A line that is neither header field nor body line; bars without a key; a field that is
-        there twice.
+        there twice; a form that can't be read.
     """
     if forced_as not in ("opening", "voice"):
         raise RequestError(
@@ -103,6 +107,9 @@ def read_forced_text(
     header = []
     for raw in metadata:
         line = raw.strip()
+        if is_form_line(line):
+            header.append(parse_form(line).line)
+            continue
         if not line or line.startswith("X:") or (line[0] == "%" and line[:2] != "%%"):
             continue
         if not (line.startswith("%%score") or _FIELD.match(line)):
@@ -127,7 +134,7 @@ def read_forced_text(
             raise RequestError(
                 f"The forced text has {times} lines {name!r}.", "Leave all but one of them out."
             )
-    letters = {line[0] for line in header}
+    letters = {line[0] for line in header if not is_form_line(line)}
     voice = given_voice("".join(header), tuple(bars)) if forced_as == "voice" else None
     if bars and "K" not in letters:
         raise RequestError(

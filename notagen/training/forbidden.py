@@ -23,15 +23,13 @@ from collections.abc import Sequence
 from functools import cache
 
 from scoregate.convert.bar_events import midi_pitch
+from scoregate.theory import is_seventh
 
 LETTER_CODES = tuple(ord(x) for x in "CDEFGABcdefgab")
 PERFECT = (0, 7)
 Motion = tuple[int, int, bool, int]
 _AUGMENTED = {(1, 3), (2, 5), (3, 6), (4, 8)}  # steps, semitones
 _DOUBTFUL = {size for _, size in _AUGMENTED}
-# Third and seventh above the root. A diminished seventh is left out: without its fifth it sounds
-# like a diminished triad.
-_THIRDS = {(4, 10), (3, 10), (4, 11)}
 
 
 def forbidden_letters(
@@ -97,14 +95,6 @@ def breaks_melody(
         return False
     steps = {abs(step - s) for s in _spellings(own, alters, signs)}
     return bool(steps) and all((s, size) in _AUGMENTED for s in steps)
-
-
-def is_seventh(pitch: int, others: tuple[int, ...]) -> bool:
-    """Whether a pitch is the seventh of a chord whose root and third sound in other voices."""
-    above = {(other - pitch) % 12 for other in others}
-    # Root lies `seventh` below the pitch; the third lies `third` above the root.
-    return any(-seventh % 12 in above and (third - seventh) % 12 in above
-               for third, seventh in _THIRDS)  # fmt: skip
 
 
 def makes_lost_seventh(pitch: int, motions: Sequence[Motion]) -> bool:

@@ -10,14 +10,19 @@ import numpy as np
 
 from scoregate.abc.keys import key_fifths
 from scoregate.convert.bar_events import midi_pitch
+from scoregate.evaluation import rhythm
 from scoregate.evaluation.lines import read_lines
+from scoregate.evaluation.reading import read_grid
+from scoregate.form import Form
 from scoregate.notagen.training.encode import Example, encode_example, voices_above
+from scoregate.notagen.training.forms import form_of
 from scoregate.notagen.training.stream import crop, stream_text, transpose_text
 from scoregate.notagen.training.synthetic import chorale
 
 SIGNATURES = range(-5, 7)
 CACHE_BYTES = 400_000_000  # encoded pieces that are kept; about 4,000 chorales in one key
 RARE_KEYS = 0.02  # least share of a signature where keys follow the corpus
+LEAST_OFF_BEAT = 0.05  # a piece of plain quarters is drawn as if it had this share
 TRIPLE = re.compile(r"^M:\s*(3|6|9)/", re.M)
 
 
@@ -66,6 +71,10 @@ class Material:
         Least share of a signature where keys follow the corpus.
     triple : float
         How much more often than the others a piece in triple metre is drawn.
+    off_beat : float
+        A piece is drawn in proportion to its share of beats with a note inside them, to this
+        power. Sampling from the likelier characters alone makes rhythms plainer than the texts;
+        this makes up for it.
     cache_bytes : int
         Most bytes of encoded pieces that are kept.
     styles : dict of str to tuple of str, optional
@@ -76,6 +85,9 @@ class Material:
         How often a piece of each corpus is drawn; without them every piece is as likely.
     sounding : bool
         Whether the examples say what sounds, for a model with this input.
+    forms : float
+        Share of the drawn pieces whose header says their form, where it can be read off. Pieces
+        that are not drawn, but asked for by name, say it where the share is not 0.
     """
 
     def __init__(
@@ -88,13 +100,17 @@ class Material:
         corpus_keys: bool = False,
         rare_keys: float = RARE_KEYS,
         triple: float = 1.0,
+        off_beat: float = 0.0,
         cache_bytes: int = CACHE_BYTES,
         styles: Mapping[str, tuple[str, str, str]] | None = None,
         sources: Mapping[str, str] | None = None,
         shares: Mapping[str, float] | None = None,
         sounding: bool = False,
+        forms: float = 0.0,
     ) -> None:
         self.limit = limit
+        self._share_of_forms = forms
+        self._forms: dict[str, Form | None] = {}
         self._sounding = sounding
         self.compasses = compasses or {}
         self.texts = texts
@@ -110,6 +126,9 @@ class Material:
                 own = [texts[name] for name in self.names if self._group(name) == group]
                 self._keys[group] = key_shares(own, rare_keys)
         chances = np.array([triple if TRIPLE.search(texts[n]) else 1.0 for n in self.names])
+        if off_beat:
+            found = [rhythm.off_beat(read_grid(texts[name])) for name in self.names]
+            chances *= np.clip(np.nan_to_num(found), LEAST_OFF_BEAT, None) ** off_beat
         for group, share in (shares or {}).items():
             own = np.array([self._group(name) == group for name in self.names])
             chances[own] *= share / max(chances[own].sum(), 1e-9)
@@ -121,21 +140,33 @@ class Material:
         """Return the corpus of a piece."""
         return self.sources.get(name, "")
 
-    def piece(self, name: str, fifths: int = 0, octaves: int = 0) -> Example:
-        """Return a piece moved by so many fifths, the nearest way, and by octaves."""
-        at = (name, fifths, octaves)
+    def piece(self, name: str, fifths: int = 0, octaves: int = 0, *, form: bool = False) -> Example:
+        """Return a piece moved by so many fifths, the nearest way, and by octaves.
+
+        Parameters
+        ----------
+        name : str
+        fifths, octaves : int
+        form : bool
+            Whether its header is to say its form.
+        """
+        at = (name, fifths, octaves, form)
         return self._encoded.get(at, lambda: self._encode(self._stream(*at)))
 
     def _encode(self, text: str) -> Example:
         return encode_example(text, self.above, sounding=self._sounding)
 
-    def _stream(self, name: str, fifths: int, octaves: int) -> str:
+    def _stream(self, name: str, fifths: int, octaves: int, form: bool = False) -> str:
         style = self.styles.get(name, self.style)
-        return stream_text(transpose_text(self.texts[name], fifths, octaves), style)
+        if form and name not in self._forms:
+            self._forms[name] = form_of(self.texts[name])  # the same in every key
+        moved = transpose_text(self.texts[name], fifths, octaves)
+        return stream_text(moved, style, self._forms[name] if form else None)
 
     def at_home(self, name: str) -> Example:
         """Return a piece in its own key, from its beginning, cut where the context ends."""
-        return self._encode(crop(self._stream(name, 0, 0), self.limit, 0.0))
+        form = self._share_of_forms > 0
+        return self._encode(crop(self._stream(name, 0, 0, form), self.limit, 0.0))
 
     def draw(self, rng: np.random.Generator) -> Example:
         """Any piece in any of the twelve signatures that its voices can reach."""
@@ -145,16 +176,18 @@ class Material:
             self._moves[name] = moves_within(self.texts[name], self.compasses.get(name))
         keys = self._keys.get(self._group(name))
         fifths, octaves = self._choose(self.texts[name], self._moves[name], rng, keys)
-        whole = self.piece(name, fifths, octaves)
+        form = self._takes_form(rng)
+        whole = self.piece(name, fifths, octaves, form=form)
         if len(whole.patches) <= self.limit:
             return whole
         # Longer than the context: another stretch of it each time.
-        text = self._stream(name, fifths, octaves)
+        text = self._stream(name, fifths, octaves, form)
         return self._encode(crop(text, self.limit, float(rng.random())))
 
     def rule_made(self, rng: np.random.Generator, pool: int = 6000) -> Example:
         """Return a rule-made chorale, under the same prompt."""
         number = int(rng.integers(pool))
+        form = self._takes_form(rng)
 
         def make() -> Example:
             text = chorale(number)
@@ -162,9 +195,14 @@ class Material:
             compass = next(iter(self.compasses.values()), None)
             keys = next(iter(self._keys.values()), None)
             move = self._choose(text, moves_within(text, compass), own, keys)
-            return self._encode(stream_text(transpose_text(text, *move), self.style))
+            found = form_of(text) if form else None
+            return self._encode(stream_text(transpose_text(text, *move), self.style, found))
 
-        return self._encoded.get(("rules", number), make)
+        return self._encoded.get(("rules", number, form), make)
+
+    def _takes_form(self, rng: np.random.Generator) -> bool:
+        """Draw whether a piece says its form; nothing is drawn where none does."""
+        return self._share_of_forms > 0 and rng.random() < self._share_of_forms
 
     def _choose(
         self,

@@ -19,6 +19,7 @@ import torch
 
 from scoregate.convert.files import Loss, tally
 from scoregate.errors import InputError, RequestError, ScoregateError
+from scoregate.form import VERSION as FORM_VERSION
 from scoregate.generator import Limits
 from scoregate.notagen.engine import load
 from scoregate.notagen.model.network import NotaGen
@@ -267,6 +268,11 @@ def named_settings(name: str = "chorales", seed: int = 1) -> Settings:
     return settings
 
 
+def told(settings: Settings) -> dict[str, Any]:
+    """Return what a model of these settings is told, as keywords of :meth:`Prepared.material`."""
+    return {"sounding": bool(settings.sounding), "forms": settings.forms}
+
+
 def examples_of(material: Material) -> list[Example]:
     """One example a piece, in its own key; what is longer than the context is cut."""
     return [material.at_home(name) for name in material.names]
@@ -312,12 +318,11 @@ def train_model(
     material = prepared.material(
         prepared.train, settings.length,
         corpus_keys=settings.corpus_keys, rare_keys=settings.rare_keys, triple=settings.triple,
-        sounding=bool(settings.sounding),
+        off_beat=settings.off_beat,
+        **told(settings),
     )  # fmt: skip
     settings = replace(settings, above=material.above)
-    held = examples_of(
-        prepared.material(prepared.validation, settings.length, sounding=bool(settings.sounding))
-    )
+    held = examples_of(prepared.material(prepared.validation, settings.length, **told(settings)))
     checkpoint = folder / "checkpoint.pt"
     run = Run.load(checkpoint, settings) if checkpoint.exists() else Run(settings, initial)
     run.to(device)
@@ -405,8 +410,7 @@ def evaluate_model(
     Pieces are drawn by the engine from the averaged weights, ``pieces`` in all over the seeds.
     """
     model = run.averaged()
-    told = bool(run.settings.sounding)
-    held = examples_of(prepared.material(prepared.test, run.settings.length, sounding=told))
+    held = examples_of(prepared.material(prepared.test, run.settings.length, **told(run.settings)))
     train_text, test_text = prepared.streams(prepared.train), prepared.streams(prepared.test)
     copies = CopyIndex(prepared.train.values())
     prompts = [
@@ -462,6 +466,7 @@ def write_weights(
         "name": name,
         "styles": json.dumps([list(style) for style in styles]),
         "trained_on": trained_on,
+        **({"forms": str(FORM_VERSION)} if run.settings.forms else {}),
         "card": json.dumps(card, sort_keys=True),
     }
     tensors = ((key, value) for key, value in run.average.items() if key != LM_HEAD)

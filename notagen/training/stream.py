@@ -10,6 +10,7 @@ import re
 
 from scoregate.abc.keys import key_fifths, transpose_key
 from scoregate.convert.bar_events import interval_steps, transpose_music
+from scoregate.form import Form, is_form_line
 from scoregate.notagen.text.patches import encode
 from scoregate.notagen.text.rests import leave_out_rests
 
@@ -19,7 +20,9 @@ def prompt_lines(style: tuple[str, str, str]) -> str:
     return "".join(f"%{part}\n" for part in style) + "%end\n"
 
 
-def stream_text(text: str, style: tuple[str, str, str] | None = None) -> str:
+def stream_text(
+    text: str, style: tuple[str, str, str] | None = None, form: Form | None = None
+) -> str:
     """Interleaved ABC of a whole piece as the model is to write it.
 
     Parameters
@@ -28,6 +31,8 @@ def stream_text(text: str, style: tuple[str, str, str] | None = None) -> str:
         From :func:`scoregate.convert.piece.piece_text`.
     style : tuple of str, optional
         Period, composer and instrumentation; without it no prompt is written.
+    form : Form, optional
+        Written between the prompt and the header.
     """
     lines = text.splitlines()
     first = next((i for i, line in enumerate(lines) if line.startswith("[V:")), len(lines))
@@ -35,11 +40,13 @@ def stream_text(text: str, style: tuple[str, str, str] | None = None) -> str:
     out = [line + "\n" for line in head]
     for i, line in enumerate(body):
         out.append(f"[r:{i}/{len(body) - 1 - i}]{leave_out_rests(line)}\n")
-    return (prompt_lines(style) if style else "") + "".join(out)
+    return (prompt_lines(style) if style else "") + (form.line if form else "") + "".join(out)
 
 
 def crop(text: str, limit: int, at: float) -> str:
     """Return a stretch of a stream-form piece that fits a context: header and successive lines.
+
+    A stretch from within the piece loses the form in its header.
 
     Parameters
     ----------
@@ -63,6 +70,9 @@ def crop(text: str, limit: int, at: float) -> str:
         last -= 1
         rest += sizes[last]
     start = round(at * last)
+    if start:
+        # A form counts phrases from the beginning of the piece.
+        head = [line for line in head if not is_form_line(line)]
     kept, used = [], 0
     for line, size in zip(body[start:], sizes[start:], strict=True):
         if used + size > room:

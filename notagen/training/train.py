@@ -93,6 +93,11 @@ class Settings:
         Least share of a signature there.
     triple : float
         How much more often a piece in triple metre is drawn.
+    off_beat : float
+        How much more often pieces with notes off the beat are drawn: see
+        :class:`~scoregate.notagen.training.material.Material`.
+    forms : float
+        Share of the pieces whose header says their form; see :mod:`scoregate.form`.
     own : float
         Share of the pieces that the starting weights wrote, learnt from the masked teacher (see
         :mod:`scoregate.notagen.training.guidance`); of the others their own text is learnt.
@@ -129,6 +134,8 @@ class Settings:
     corpus_keys: bool = False
     rare_keys: float = RARE_KEYS
     triple: float = 1.0
+    off_beat: float = 0.0
+    forms: float = 0.0
     own: float = 0.0
     teacher: float = 1.0
     own_pieces: int = 300

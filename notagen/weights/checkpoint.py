@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from scoregate.errors import WeightsError
-from scoregate.notagen.model.shape import ModelShape, shape_of
+from scoregate.notagen.model.shape import SOUNDING_TABLE, ModelShape, shape_of
+from scoregate.notagen.sounding import CLASSES
 from scoregate.notagen.weights.safetensors import CHAR_WTE, LM_HEAD, read_header
 from scoregate.notagen.weights.stored_tensor import (
     FETCH_AGAIN,
@@ -84,6 +85,8 @@ class Checkpoint:
                         f"{self.path} is damaged: {name} holds values that are not finite.",
                         FETCH_AGAIN,
                     )
+                if name == SOUNDING_TABLE and len(tensor) < CLASSES:
+                    tensor = torch.nn.functional.pad(tensor, (0, 0, 0, CLASSES - len(tensor)))
                 head = tensor if name == LM_HEAD else head
                 characters = tensor if name == CHAR_WTE else characters
                 if name != LM_HEAD:

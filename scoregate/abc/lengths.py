@@ -50,15 +50,16 @@ def length_in_units(text: str) -> Fraction:
     """Return a length as far as it can be read, in units of ``L:``.
 
     For conversion and training, which measure faulty text too; :func:`read_length` is for
-    judging. A denominator may be any number, and one of 0 counts as not written.
+    judging. A denominator may be any number, and one of 0 counts as not written; what stands
+    behind it does not count.
 
     Examples
     --------
-    >>> [str(length_in_units(text)) for text in ("", "3", "3/2", "/", "//", "/3", "2/0")]
-    ['1', '3', '3/2', '1/2', '1/4', '1/3', '1']
+    >>> [str(length_in_units(text)) for text in ("", "3", "3/2", "/", "//", "/3", "2/0", "3/4/4")]
+    ['1', '3', '3/2', '1/2', '1/4', '1/3', '1', '3/4']
     """
     number, slash, rest = text.partition("/")
-    digits = rest.strip("/")
+    digits = rest.lstrip("/").partition("/")[0]
     value = Fraction(int(number[:_MOST_DIGITS]) if number else 1)
     if not slash:
         return value

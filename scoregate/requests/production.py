@@ -7,8 +7,10 @@ import json
 from collections.abc import Collection
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, model_validator
+from pydantic import AliasChoices, Field, field_validator, model_validator
 
+from scoregate.errors import RequestError
+from scoregate.form import parse_form
 from scoregate.presets import find_preset
 from scoregate.requests.base import DEFAULT_STYLE, NO_OPTION, PathText, Request, checked
 from scoregate.styles import Style, resolve
@@ -117,6 +119,13 @@ class ProduceRequest(Request):
         "for parallels, forbidden leaps, lost sevenths, doubled leading tones and weak cadences. "
         "In fiddle tunes: for bars that do not fill the metre, and ends off the tonic.",
     )
+    form: str = Field(
+        default="",
+        max_length=400,
+        description="Phrases, cadences and returns of every piece, as A8V:h B8I A8V:h C8I: "
+        "docs/model.md#form. For weights that were trained on forms, as the embedded chorales; "
+        "left out, each piece has one of its own.",
+    )
     quality: Literal["normal", "best"] = Field(
         default="normal",
         description="best: several drafts are drawn for each piece, and the best one by the gates, "
@@ -206,6 +215,21 @@ class ProduceRequest(Request):
             raise ValueError(f"the generator {self.model} can't be given a theme; notagen can")
         return self
 
+    @field_validator("form")
+    @classmethod
+    def _form_can_be_read(cls, form: str) -> str:
+        """Return the form in its shortest writing."""
+        try:
+            return str(parse_form(form)) if form.strip() else ""
+        except RequestError as error:
+            raise ValueError(str(error)) from None
+
+    @model_validator(mode="after")
+    def _forms_are_for_notagen(self) -> ProduceRequest:
+        if self.form and self.model != "notagen":
+            raise ValueError(f"the generator {self.model} can't be given a form; notagen can")
+        return self
+
     @property
     def key(self) -> str:
         """What identifies the request: a hash of the fields that shape its pieces.
@@ -216,6 +240,8 @@ class ProduceRequest(Request):
         shaping = self.model_dump(mode="json", exclude=set(_NOT_SHAPING))
         if self.forced is None:
             del shaping["forced"]  # Requests from before there were themes keep their key.
+        if not self.form:
+            del shaping["form"]
         if self.quality == "normal":
             del shaping["quality"], shaping["drafts"]  # So do those from before this choice.
         text = json.dumps(shaping, sort_keys=True, separators=(",", ":"))

@@ -1,0 +1,142 @@
+"""The form of a piece as a line of its header: written, read, and read off a piece's fermatas."""
+
+import pytest
+
+from scoregate.abc import read
+from scoregate.errors import RequestError
+from scoregate.form import DEGREES, Form, Phrase, form_in, parse_form
+from scoregate.notagen.text.forced import header_rank, read_forced_text
+from scoregate.notagen.text.patches import encode
+from scoregate.notagen.training.forms import form_of
+from scoregate.notagen.training.stream import crop, stream_text
+from scoregate.requests import ProduceRequest
+
+STYLE = ("Baroque", "Bach, Johann Sebastian", "Choral")
+WORDS = "A8V:h B7.5i A8V:h C10bIII C4?:o D6#iv:p"
+
+
+def piece(*voices: str, key: str = "C") -> str:
+    """Return interleaved ABC of voices whose bars are divided by ``|``."""
+    bars = [voice.split("|") for voice in voices]
+    head = f"L:1/8\nM:4/4\nK:{key}\n" + "".join(f"V:{v}\n" for v in range(1, len(voices) + 1))
+    lines = (
+        "".join(f"[V:{v}]{voice[at].strip()}|" for v, voice in enumerate(bars, 1))
+        for at in range(len(bars[0]))
+    )
+    return head + "\n".join(lines) + "\n"
+
+
+def test_a_form_is_read_as_it_is_written():
+    form = parse_form(WORDS)
+    assert str(form) == WORDS
+    assert form.line == f"%form/1 {WORDS}\n"
+    assert parse_form(form.line) == form == form_in(f"%Choral\n%end\n{form.line}L:1/8\n")
+    assert form.phrases[1] == Phrase("B", 7.5, 0, False, "authentic")
+    assert form.phrases[3] == Phrase("C", 10.0, 3, True, "authentic")
+    assert form.phrases[4] == Phrase("C", 4.0, None, True, "other")
+    assert form.phrases[5] == Phrase("D", 6.0, 6, False, "plagal")
+    assert [form.first_of(number) for number in range(6)] == [None, None, 0, None, 3, None]
+
+
+@pytest.mark.parametrize("major", [True, False])
+def test_every_degree_has_a_name_of_its_own(major):
+    forms = {str(Form((Phrase("A", 8.0, degree, major),))) for degree in range(12)}
+    assert len(forms) == len(DEGREES)
+    for words in forms:
+        assert str(parse_form(words)) == words
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("A8", "'A8', which is no phrase"),
+        ("8I", "'8I'"),
+        ("A8I B0V", "'B0V'"),
+        ("A8I B8bV", "'B8bV'"),
+        ("A8I B8IIX", "'B8IIX'"),
+        ("A8I B100V", "'B100V'"),
+        ("A8I B8V:x", "'B8V:x'"),
+        ("A8I <b>", "'<b>'"),
+        ("", "0 phrases"),
+        (" ".join(["A8I"] * 27), "27 phrases"),
+        ("%form/2 A8I", "version 2"),
+    ],
+)
+def test_what_is_no_form_is_refused_and_said(words, said):
+    with pytest.raises(RequestError, match=said) as caught:
+        parse_form(words)
+    assert "docs/model.md#form" in caught.value.remedy
+
+
+def test_a_line_that_a_model_wrote_wrongly_counts_as_none():
+    assert form_in("L:1/8\nK:C\n") is None
+    assert form_in("%form/1 A8I B8\nL:1/8\n") is None
+    assert form_in("%form/7 A8I B8I\nL:1/8\n") is None
+    assert form_in("T:x %form/1 A8I\n") is None
+
+
+def test_fermatas_degrees_kinds_and_returns_of_a_piece():
+    """Half cadence, authentic one in the relative minor, return of the first, authentic end."""
+    text = piece(
+        "C2 E2 G2 E2|D4 !fermata!D4|E2 F2 E2 ^G2|!fermata!A8|"
+        "C2 E2 G2 E2|D4 !fermata!D4|C2 E2 D2 B,2|!fermata!C8",
+        "G,2 G,2 C2 C2|A,4 B,4|C2 D2 C2 D2|C8|G,2 G,2 C2 C2|A,4 B,4|G,2 G,2 G,2 G,2|G,8",
+        "E,2 C,2 E,2 G,2|^F,4 G,4|G,2 A,2 A,2 B,2|E,8|E,2 C,2 E,2 G,2|^F,4 G,4|E,2 C,2 F,2 F,2|E,8",
+        "C,2 C,2 C,2 C,2|D,4 G,,4|C,2 F,,2 A,,2 E,,2|A,,8|"
+        "C,2 C,2 C,2 C,2|D,4 G,,4|C,2 C,2 G,,2 G,,2|C,8",
+    )
+    # D major before G is its dominant: an authentic cadence on the fifth degree.
+    assert str(form_of(text)) == "A6V B6vi A10V C6I"
+
+
+def test_a_piece_without_two_phrases_has_no_form():
+    assert form_of(piece("C8|D8|E8|C8")) is None
+    assert form_of("L:1/8\nK:C\n") is None
+
+
+def test_the_form_stands_between_prompt_and_header_and_leaves_with_a_stretch():
+    text = piece("C4 !fermata!E4|D4 !fermata!C4|C4 !fermata!E4|D4 !fermata!C4")
+    form = form_of(text)
+    assert form is not None
+    whole = stream_text(text, STYLE, form)
+    assert whole.startswith(f"%Baroque\n%Bach, Johann Sebastian\n%Choral\n%end\n{form.line}L:1/8\n")
+    assert stream_text(text, STYLE) == whole.replace(form.line, "")
+    room = len(encode(whole, finished=True)) - 2
+    beginning, end = (crop(whole, room, at) for at in (0.0, 1.0))
+    assert form.line in beginning
+    assert "[r:0/3]" in beginning
+    assert "[r:3/0]" not in beginning
+    assert form.line not in end
+    assert "[r:3/0]" in end
+    assert "[r:0/3]" not in end
+
+
+def test_readers_take_the_line_for_a_comment():
+    text = piece("C4 !fermata!E4|D4 !fermata!C4")
+    form = parse_form("A6V B8I")
+    plain, formed = (read("X:1\n" + line + text) for line in ("", form.line))
+    assert [finding.code for finding in plain.findings] == [f.code for f in formed.findings]
+    pitches = [
+        [[event.pitches for event in bar.events] for voice in score.voices for bar in voice.bars]
+        for score in (plain, formed)
+    ]
+    assert pitches[0] == pitches[1] == [[(60,), (64,)], [(62,), (60,)]]
+
+
+def test_a_forced_form_stands_first_and_replaces_none_of_the_prompt():
+    forced = read_forced_text("M:3/4\n%form/1 A8I  B8V", prompted=True)
+    assert forced.fields == ("%form/1 A8I B8V\n", "M:3/4\n")
+    assert header_rank("%end\n") < header_rank(forced.fields[0]) < header_rank("%%score 1\n")
+    with pytest.raises(RequestError, match="2 lines '%form/'"):
+        read_forced_text("%form/1 A8I\n%form/1 B8I", prompted=True)
+
+
+def test_a_request_takes_a_form_in_its_shortest_writing():
+    plain, formed = ProduceRequest(), ProduceRequest(form="%form/1  A8I B08V")
+    assert formed.form == "A8I B8V"
+    assert plain.key != formed.key
+    assert plain.key == ProduceRequest(form="  ").key
+    with pytest.raises(ValueError, match="no phrase"):
+        ProduceRequest(form="verse")
+    with pytest.raises(ValueError, match="lstm can't be given a form"):
+        ProduceRequest(model="lstm", form="A8I")
