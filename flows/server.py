@@ -24,10 +24,10 @@ from pathlib import Path
 from scoregate.errors import ServerError
 from scoregate.flows.operations import api
 from scoregate.flows.operations.processes import command_lines, is_same, start_mark, stop_group
+from scoregate.flows.operations.starting import Start
 from scoregate.logs import json_is_wanted
 
 DEFAULT_PORT = int(os.environ.get("PREFECT_SERVER_API_PORT") or 4200)
-START_TIMEOUT = 120.0  # seconds; the first start migrates a new database (17 s seen)
 PATIENCE = 30.0
 """Seconds that a Prefect server may take to answer: on a busy machine it takes several."""
 STRANGER_PATIENCE = 3.0
@@ -247,20 +247,20 @@ def _start(say: Callable[[str], None]) -> Server:
             umask=0o077,
             start_new_session=True,  # it outlives this command, and Ctrl-C doesn't reach it
         )
-    deadline = time.monotonic() + START_TIMEOUT
-    while time.monotonic() < deadline:
+    start = Start("The Prefect server", process.pid, log, say)
+    while True:
         if is_healthy(url):
             server = Server(url, process.pid, started=True, mark=start_mark(process.pid))
             _state_file().write_text(json.dumps(asdict(server)))
             return server
-        if process.poll() is not None:
+        if not start.goes_on(process.poll() is None):
             break
         time.sleep(0.25)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     tail = "\n".join(log.read_text(errors="replace").splitlines()[-8:])
     raise ServerError(
-        f"A Prefect server could not be started at {url}:\n{tail}",
+        f"A Prefect server could not be started at {url}. {start.problem}\n{tail}",
         f"The whole log is {log}. Is the port free, and can {prefect_home()} be written?",
     )
 

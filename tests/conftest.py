@@ -87,8 +87,6 @@ def prefect_server(tmp_path_factory) -> Iterator[server_module.Server]:
     patch = pytest.MonkeyPatch()
     # Port 0 of the list is never healthy: a developer's own server is left alone.
     patch.setattr(server_module, "DEFAULT_PORT", 0)
-    # Another process of tests may be starting one at the same time.
-    patch.setattr(server_module, "START_TIMEOUT", 400.0)
     try:
         with _migrated_database(tmp_path_factory.getbasetemp().parent):
             server = server_module.ensure_server()

@@ -73,6 +73,32 @@ def descendants(pid: int) -> dict[int, str]:
     return found
 
 
+def processor_seconds(pid: int) -> float:
+    """Return the processor time of a process and its children, as far as it can be read."""
+    total = 0.0
+    for member in (pid, *descendants(pid)):
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{member}/stat").read_text().rpartition(")")[2].split()
+            # utime and stime of proc(5), in clock ticks.
+            total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+            continue
+        command = ["ps", "-o", "time=", "-p", str(member)]
+        said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+        total += _seconds(said.strip())
+    return total
+
+
+def _seconds(clock: str) -> float:
+    """Return what ps shows as ``[[days-]hours:]minutes:seconds`` in seconds; 0 for no time."""
+    days, _, rest = clock.rpartition("-")
+    total = 0.0
+    with contextlib.suppress(ValueError):
+        for part in rest.split(":"):
+            total = 60 * total + float(part)
+        return total + 86400 * int(days or 0)
+    return 0.0
+
+
 def _parents() -> dict[int, int]:
     """Return the parent of each process."""
     parents = {}

@@ -19,12 +19,11 @@ from pathlib import Path
 from scoregate.errors import ServerError
 from scoregate.flows import server as prefect_server
 from scoregate.flows.operations import api, plan
+from scoregate.flows.operations.starting import Start
 from scoregate.flows.operations.state import Part, State
 
 WORKER, DASHBOARD, MONITOR = "worker", "dashboard", "monitor"
 ORDER = (WORKER, DASHBOARD, MONITOR)
-READY_WITHIN = 120.0
-"""Seconds that a part may take until it answers."""
 
 Say = Callable[[str], None]
 
@@ -146,7 +145,7 @@ def up(wanted: Wanted, say: Say) -> Up:
         for name in done.started:
             if name in ORDER:
                 say(f"Waiting for the {name}")
-                _wait_until_ready(here, name, server.url)
+                _wait_until_ready(here, name, lambda part: _answers(part, server.url), say)
     return done
 
 
@@ -319,20 +318,18 @@ def _command(name: str, wanted: Wanted, out: str, inbox: str) -> tuple[list[str]
     return [*program, "monitor", *options], f"http://127.0.0.1:{port}/metrics"
 
 
-def _wait_until_ready(here: State, name: str, url: str) -> None:
+def _wait_until_ready(here: State, name: str, answers: Callable[[Part], bool], say: Say) -> None:
     part = here.part(name)
     assert part is not None, "it was started"
-    deadline = time.monotonic() + READY_WITHIN
-    while time.monotonic() < deadline:
-        if not part.runs:
-            break
-        if _answers(part, url):
+    start = Start(f"The {name}", part.pid, Path(part.log), say)
+    while start.goes_on(part.runs):
+        if answers(part):
             return
         time.sleep(0.25)
     tail = here.tail(name)
     here.stop(name, patience=5.0)
     raise ServerError(
-        f"The {name} did not start:\n{tail}",
+        f"{start.problem}\n{tail}",
         f"Its log is {part.log}. The other parts go on; `scoregate down` stops them.",
     )
 
