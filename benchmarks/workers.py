@@ -22,6 +22,7 @@ from turns import QUIET, SCOREGATE, Comparison, compare
 
 from scoregate.archive.store import Archive
 
+PATIENCE = 20  # seconds in which a worker that has no run ends
 COMPARISON = Comparison(
     "Two workers against one",
     "workers.py",
@@ -62,7 +63,11 @@ def _timed(workers: int, count: int, turn: int, folder: Path) -> float:
         for worker in started:
             worker.terminate()
         for worker in started:
-            worker.wait()
+            try:
+                worker.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                worker.kill()  # Prefect's worker may lose a signal that comes with a run's end.
+                worker.wait()
     assert len(list(Archive(out).ids())) == count
     return taken
 

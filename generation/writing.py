@@ -54,7 +54,7 @@ def write_pieces(
     if theme is not None:
         forced = {"prefix": theme.text, "prefix_as": theme.forced_as}
     if request.form:
-        forced["prefix"] = parse_form(request.form).line + forced.get("prefix", "")
+        forced["prefix"] = parse_form(request.form).lines + forced.get("prefix", "")
     tries = LINE_TRIES if isinstance(judge, CounterpointJudge) else Limits().line_tries
     try:
         written = generator_of(request).generate(

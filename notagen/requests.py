@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Collection, Iterable
 
 from scoregate.errors import RequestError
-from scoregate.form import is_form_line
+from scoregate.form import is_form
 from scoregate.notagen.draft import MAX_CHARACTERS, Draft, Rules
 from scoregate.notagen.text.forced import ForcedAs, read_forced_text
 from scoregate.notagen.text.patches import encode
@@ -151,7 +151,7 @@ class PieceRequest:
         RequestError
         """
         lines = (*self.forced.fields, *self.forced.header.splitlines())
-        if any(map(is_form_line, lines)):
+        if any(map(is_form, lines)):
             raise RequestError(
                 f"The weights {weights} were not trained on forms, and would not follow one.",
                 "Take weights that were, such as the embedded chorales, or leave the form out.",

@@ -1,18 +1,23 @@
-"""The form of a piece as one line of its header: phrases, cadences, and which phrases return.
+"""The form of a piece as lines of its header: phrases, cadences, and which phrases return.
 
-A model that writes this line before the music has a plan to keep to, and a caller can force one:
+A model that writes these lines before the music has a plan to keep to, and a caller can force one:
 
-    %form/1 A8V:h B8I A8V:h C10I
+    %form/1 4
+    %A8V:h
+    %B8I
+    %A8V:h
+    %C10I
 
-Each word is a phrase. Its letter is its melody: a letter that was there before says that the melody
-returns. The number is the time in quarters from the beginning of the piece, or from the note that
-ends the phrase before, to the note that ends this one (in a chorale, the note with the fermata).
-Then the root of the chord that the phrase ends on, as a degree of the major scale on the tonic, in
-capitals for a major triad and small letters for a minor one, ``?`` for no triad; and the kind of
-cadence, ``:h`` half, ``:p`` plagal, ``:o`` other, nothing for an authentic one.
+The first line has the version and the number of phrases, and each of the others is a phrase. Its
+letter is its melody: a letter that was there before says that the melody returns. The number is the
+time in quarters from the beginning of the piece, or from the note that ends the phrase before, to
+the note that ends this one (in a chorale, the note with the fermata). Then the root of the chord
+that the phrase ends on, as a degree of the major scale on the tonic, in capitals for a major triad
+and small letters for a minor one, ``?`` for no triad; and the kind of cadence, ``:h`` half, ``:p``
+plagal, ``:o`` other, nothing for an authentic one.
 
-The line stands behind the prompt. Every other program, NotaGen's own code included, reads it as a
-comment.
+The lines stand at the end of the header, where key and metre are known. Every other program,
+NotaGen's own code included, reads them as comments.
 """
 
 from __future__ import annotations
@@ -30,7 +35,9 @@ DEGREES = ("I", "bII", "II", "bIII", "III", "IV", "#IV", "V", "bVI", "VI", "bVII
 """Degrees by semitones above the tonic."""
 
 _MARK = "%form/"
-_LINE = re.compile(rf"^{_MARK}(\d{{1,6}})[ \t]+(.*)$", re.M)
+_LINES = re.compile(
+    rf"^{_MARK}(?P<version>\d{{1,6}}) (?P<count>\d{{1,2}})\n(?P<phrases>(?:%(?!%).*\n)*)", re.M
+)
 _CHORDS: dict[str, tuple[int | None, bool]] = {"?": (None, True)}
 _CHORDS |= {name: (at, True) for at, name in enumerate(DEGREES)}
 _CHORDS |= {name.lower(): (at, False) for at, name in enumerate(DEGREES)}
@@ -83,9 +90,10 @@ class Form:
         return " ".join(map(str, self.phrases))
 
     @property
-    def line(self) -> str:
-        """The line of the header, with its newline."""
-        return f"{_MARK}{VERSION} {self}\n"
+    def lines(self) -> str:
+        """The lines of the header, each with its newline."""
+        phrases = "".join(f"%{phrase}\n" for phrase in self.phrases)
+        return f"{_MARK}{VERSION} {len(self.phrases)}\n{phrases}"
 
     def first_of(self, number: int) -> int | None:
         """Return the number of the first phrase with the same melody, if it is an earlier one."""
@@ -94,30 +102,36 @@ class Form:
         return first if first < number else None
 
 
-def parse_form(words: str) -> Form:
-    """Read a form as a person writes it, with or without the mark of its line.
+def parse_form(text: str) -> Form:
+    """Read a form as a person writes it, ``A8V:h B8I``, or as a header has it.
 
     Raises
     ------
     RequestError
-        A word that is no phrase, none at all or too many, or a form of another version.
+        A word that is no phrase, none at all or too many, another number of phrases than the first
+        line says, or a form of another version.
     """
-    match = _LINE.match(words.strip())
-    if match and int(match[1]) != VERSION:
-        raise RequestError(
-            f"The form is one of version {int(match[1])}; this is version {VERSION}.", _EXAMPLE
-        )
+    words = text.replace("%", " ").split()
+    count = None
+    if text.lstrip().startswith(_MARK):
+        version = words[0].removeprefix(_MARK[1:])
+        if version != str(VERSION):
+            raise RequestError(
+                f"The form is one of version {version:.20}; this is version {VERSION}.", _EXAMPLE
+            )
+        count, words = "".join(words[1:2]), words[2:]
     found = []
-    for word in (match[2] if match else words).split():
+    for word in words:
         phrase = _PHRASE.fullmatch(word)
         if phrase is None or phrase["chord"] not in _CHORDS or not float(phrase["quarters"]):
             raise RequestError(f"The form has {word!r:.40}, which is no phrase.", _EXAMPLE)
         kind = KINDS[phrase["kind"] or ""]
         chord = _CHORDS[phrase["chord"]]
         found.append(Phrase(phrase["melody"], float(phrase["quarters"]), *chord, kind))
-    if not 1 <= len(found) <= MOST_PHRASES:
+    if not 1 <= len(found) <= MOST_PHRASES or count not in (None, str(len(found))):
+        said = f", and its first line says {count:.10}" if count is not None else ""
         raise RequestError(
-            f"The form has {len(found)} phrases; 1 to {MOST_PHRASES} are possible.", _EXAMPLE
+            f"The form has {len(found)} phrases{said}; 1 to {MOST_PHRASES} are possible.", _EXAMPLE
         )
     return Form(tuple(found))
 
@@ -125,17 +139,23 @@ def parse_form(words: str) -> Form:
 def form_in(text: str) -> Form | None:
     """Return the form that a text's header gives; None without one that can be read.
 
-    A model may have written it: a line of another version or with a fault counts as none.
+    A model may have written it: lines of another version or with a fault count as none.
     """
-    match = _LINE.search(text)
-    if match is None or int(match[1]) != VERSION:
+    match = _LINES.search(text)
+    if match is None or int(match["version"]) != VERSION:
         return None
+    phrases = match["phrases"].splitlines()[: int(match["count"])]
     try:
-        return parse_form(match[0])
+        return parse_form("\n".join((match[0].partition("\n")[0], *phrases)))
     except RequestError:
         return None
 
 
-def is_form_line(line: str) -> bool:
-    """Whether a line of a header is a form, of whatever version."""
+def is_form(line: str) -> bool:
+    """Whether a form begins with this line, of whatever version."""
     return line.startswith(_MARK)
+
+
+def without_form(text: str) -> str:
+    """Return a text without the lines of a form."""
+    return _LINES.sub("", text)

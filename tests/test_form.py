@@ -4,7 +4,7 @@ import pytest
 
 from scoregate.abc import read
 from scoregate.errors import RequestError
-from scoregate.form import DEGREES, Form, Phrase, form_in, parse_form
+from scoregate.form import DEGREES, Form, Phrase, form_in, parse_form, without_form
 from scoregate.notagen.text.forced import header_rank, read_forced_text
 from scoregate.notagen.text.patches import encode
 from scoregate.notagen.training.forms import form_of
@@ -29,8 +29,9 @@ def piece(*voices: str, key: str = "C") -> str:
 def test_a_form_is_read_as_it_is_written():
     form = parse_form(WORDS)
     assert str(form) == WORDS
-    assert form.line == f"%form/1 {WORDS}\n"
-    assert parse_form(form.line) == form == form_in(f"%Choral\n%end\n{form.line}L:1/8\n")
+    assert form.lines == "%form/1 6\n%A8V:h\n%B7.5i\n%A8V:h\n%C10bIII\n%C4?:o\n%D6#iv:p\n"
+    assert parse_form(form.lines) == form == form_in(f"%Choral\n%end\nK:C\n{form.lines}[V:1]C|\n")
+    assert without_form(f"K:C\n{form.lines}[V:1]C|\n") == "K:C\n[V:1]C|\n"
     assert form.phrases[1] == Phrase("B", 7.5, 0, False, "authentic")
     assert form.phrases[3] == Phrase("C", 10.0, 3, True, "authentic")
     assert form.phrases[4] == Phrase("C", 4.0, None, True, "other")
@@ -59,7 +60,10 @@ def test_every_degree_has_a_name_of_its_own(major):
         ("A8I <b>", "'<b>'"),
         ("", "0 phrases"),
         (" ".join(["A8I"] * 27), "27 phrases"),
-        ("%form/2 A8I", "version 2"),
+        ("%form/2 1\n%A8I", "version 2"),
+        ("%form/1 3\n%A8I\n%B8I", "2 phrases, and its first line says 3"),
+        ("%form/1", "0 phrases"),
+        ("%form/1 1\n%A8I\n%form/1 1\n%A8I", "'form/1'"),
     ],
 )
 def test_what_is_no_form_is_refused_and_said(words, said):
@@ -70,9 +74,11 @@ def test_what_is_no_form_is_refused_and_said(words, said):
 
 def test_a_line_that_a_model_wrote_wrongly_counts_as_none():
     assert form_in("L:1/8\nK:C\n") is None
-    assert form_in("%form/1 A8I B8\nL:1/8\n") is None
-    assert form_in("%form/7 A8I B8I\nL:1/8\n") is None
-    assert form_in("T:x %form/1 A8I\n") is None
+    assert form_in("%form/1 2\n%A8I\n%B8\n[r:0/1]") is None
+    assert form_in("%form/1 2\n%A8I\n[r:0/1]") is None
+    assert form_in("%form/7 2\n%A8I\n%B8I\n[r:0/1]") is None
+    assert form_in("T:x %form/1 1\n%A8I\n") is None
+    assert str(form_in("%form/1 2\n%A8I\n%B8I\n%C8I\n[r:0/1]")) == "A8I B8I"  # the count holds
 
 
 def test_fermatas_degrees_kinds_and_returns_of_a_piece():
@@ -94,19 +100,20 @@ def test_a_piece_without_two_phrases_has_no_form():
     assert form_of("L:1/8\nK:C\n") is None
 
 
-def test_the_form_stands_between_prompt_and_header_and_leaves_with_a_stretch():
+def test_the_form_ends_the_header_and_leaves_with_a_stretch():
     text = piece("C4 !fermata!E4|D4 !fermata!C4|C4 !fermata!E4|D4 !fermata!C4")
     form = form_of(text)
     assert form is not None
     whole = stream_text(text, STYLE, form)
-    assert whole.startswith(f"%Baroque\n%Bach, Johann Sebastian\n%Choral\n%end\n{form.line}L:1/8\n")
-    assert stream_text(text, STYLE) == whole.replace(form.line, "")
+    assert f"K:C\nV:1\n{form.lines}[r:0/3]" in whole
+    assert stream_text(text, STYLE) == whole.replace(form.lines, "")
     room = len(encode(whole, finished=True)) - 2
     beginning, end = (crop(whole, room, at) for at in (0.0, 1.0))
-    assert form.line in beginning
+    assert form.lines in beginning
     assert "[r:0/3]" in beginning
     assert "[r:3/0]" not in beginning
-    assert form.line not in end
+    assert "%form" not in end
+    assert without_form(end) == end
     assert "[r:3/0]" in end
     assert "[r:0/3]" not in end
 
@@ -114,7 +121,9 @@ def test_the_form_stands_between_prompt_and_header_and_leaves_with_a_stretch():
 def test_readers_take_the_line_for_a_comment():
     text = piece("C4 !fermata!E4|D4 !fermata!C4")
     form = parse_form("A6V B8I")
-    plain, formed = (read("X:1\n" + line + text) for line in ("", form.line))
+    plain, formed = (
+        read("X:1\n" + text.replace("[V:1]C4", lines + "[V:1]C4")) for lines in ("", form.lines)
+    )
     assert [finding.code for finding in plain.findings] == [f.code for f in formed.findings]
     pitches = [
         [[event.pitches for event in bar.events] for voice in score.voices for bar in voice.bars]
@@ -123,16 +132,22 @@ def test_readers_take_the_line_for_a_comment():
     assert pitches[0] == pitches[1] == [[(60,), (64,)], [(62,), (60,)]]
 
 
-def test_a_forced_form_stands_first_and_replaces_none_of_the_prompt():
-    forced = read_forced_text("M:3/4\n%form/1 A8I  B8V", prompted=True)
-    assert forced.fields == ("%form/1 A8I B8V\n", "M:3/4\n")
-    assert header_rank("%end\n") < header_rank(forced.fields[0]) < header_rank("%%score 1\n")
-    with pytest.raises(RequestError, match="2 lines '%form/'"):
-        read_forced_text("%form/1 A8I\n%form/1 B8I", prompted=True)
+FORM = "%form/1 2\n%A8I\n%B8I\n"
+HEAD = "%%score { 1 2 }\nL:1/8\nM:4/4\nK:C\nV:1\nV:2\n"
+
+
+def test_a_forced_form_stands_last_in_the_header():
+    forced = read_forced_text("%form/1 2\n%A8I\n%B08V\nM:3/4\n", prompted=True)
+    assert forced.fields == ("M:3/4\n", "%form/1 2\n%A8I\n%B8V\n")
+    assert header_rank("V:99\n") < header_rank(forced.fields[1]) < header_rank("[V:1]C|\n")
+    with pytest.raises(RequestError, match="no phrase"):
+        read_forced_text("%form/1 1\n%A8I\n%form/1 1\n%B8I", prompted=True)
+    whole = read_forced_text(FORM + HEAD + "[V:1]C8|[V:2]E,8|\n", prompted=True)
+    assert whole.header == "%end\n" + HEAD + FORM
 
 
 def test_a_request_takes_a_form_in_its_shortest_writing():
-    plain, formed = ProduceRequest(), ProduceRequest(form="%form/1  A8I B08V")
+    plain, formed = ProduceRequest(), ProduceRequest(form="%form/1 2\n%A8I\n%B08V\n")
     assert formed.form == "A8I B8V"
     assert plain.key != formed.key
     assert plain.key == ProduceRequest(form="  ").key

@@ -47,7 +47,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 STYLE = ("Baroque", "Bach, Johann Sebastian", "Choral")
 SHAPE = ModelShape(64, 1, 1, 64, sounding=48)
 PATCH_WTE = "patch_level_decoder.base.wte.weight"
-FORM = "%form/1 A3V:h B4i A4V:h C4?\n"
+FORM = "%form/1 4\n%A3V:h\n%B4i\n%A4V:h\n%C4?\n"
 PITCHES = ("own", "sung", "lost", "lost_too")
 SIZES = [  # classes of each feature
     *np.diff(OFFSETS[: FEATURES.index("seventh")]), SILENT - OFFSETS[FEATURES.index("seventh") - 1],
@@ -174,7 +174,7 @@ def test_the_place_in_the_form():
 
 
 def test_no_form_tells_nothing_of_one():
-    for top in (TOP, "%form/2 A8I B8I\n" + TOP, "%form/1 A8I B8\n" + TOP):
+    for top in (TOP, "%form/2 1\n%A8I\n" + TOP, "%form/1 2\n%A8I\n%B8\n" + TOP):
         found = told(top + BARS + "[V:1]")
         assert all(found[name] == 0 for name in FEATURES[FEATURES.index("phrases_left") :])
 
@@ -263,7 +263,7 @@ def test_whatever_a_model_writes_is_followed():
     tops = (
         TOP,
         FORM + TOP,
-        "%form/1 " + TOP,
+        "%form/1 2\n%A" + TOP,
         "L:1/0\nM:0/0\nK:\n",
         FORM + "L:9/1\nM:99/8\nK:H\n",
         "",

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from scoregate.errors import RequestError
-from scoregate.form import is_form_line, parse_form
+from scoregate.form import is_form, parse_form
 from scoregate.notagen.text.given_voice import GivenVoice, given_voice
 from scoregate.notagen.text.patches import split_text
 from scoregate.notagen.text.rests import leave_out_rests
@@ -24,7 +24,7 @@ from scoregate.transliteration import to_ascii
 
 _FIELD = re.compile(r"^([A-Za-z]):\s*(\S.*)$")
 _VOICE = re.compile(r"^V:\s*(\w+)")
-_ONCE = re.compile(r"^(%%score|%form/|[LQMK]:|V:\s*\w+)", re.MULTILINE)
+_ONCE = re.compile(r"^(%%score|[LQMK]:|V:\s*\w+)", re.MULTILINE)
 _BAR = re.compile(r"^(\[r:\d+/\d+\])?(\[V:.*)$")
 _ORDER = {"L": 2, "Q": 3, "M": 4, "K": 6, "V": 7}
 _OTHER, _BODY = 5, 8
@@ -57,8 +57,8 @@ class ForcedText:
 
 def header_rank(line: str) -> tuple[int, int]:
     """Return the place of a line in a NotaGen header: lines of lower rank come first."""
-    if is_form_line(line):
-        return (0, 1)
+    if is_form(line):
+        return (_BODY, -1)
     if line.startswith("%%"):
         return (1, 0)
     if line.startswith("%"):
@@ -82,8 +82,8 @@ def read_forced_text(
     ----------
     text : str or None
         Header fields, or a header with bars in NotaGen's form: a body line holds one bar of
-        all voices, ``[V:1]...|[V:2]...|``, with or without ``[r:i/j]`` in front. The line of a
-        form (:mod:`scoregate.form`) may stand in the header. Other prompt lines,
+        all voices, ``[V:1]...|[V:2]...|``, with or without ``[r:i/j]`` in front. The lines of
+        a form (:mod:`scoregate.form`) may stand in the header. Other prompt lines,
         ``X:`` and voices that only rest are left out; other text than ASCII is transliterated.
     prompted : bool
         Whether a prompt stands before it, which ``%end`` then closes.
@@ -105,10 +105,11 @@ def read_forced_text(
         return ForcedText()
     metadata, body = split_text(to_ascii(text))
     header = []
+    form: list[str] = []
     for raw in metadata:
         line = raw.strip()
-        if is_form_line(line):
-            header.append(parse_form(line).line)
+        if is_form(line) or (form and line[:1] == "%" and line[:2] != "%%"):
+            form.append(line)
             continue
         if not line or line.startswith("X:") or (line[0] == "%" and line[:2] != "%%"):
             continue
@@ -118,6 +119,8 @@ def read_forced_text(
                 "Fields look like 'M:3/4'; bars like '[V:1]C2 D2|[V:2]E4|'.",
             )
         header.append(line + "\n")
+    if form:
+        header.append(parse_form("\n".join(form)).lines)
     bars = []
     for line in body:
         match = _BAR.match(line.strip())
@@ -134,7 +137,7 @@ def read_forced_text(
             raise RequestError(
                 f"The forced text has {times} lines {name!r}.", "Leave all but one of them out."
             )
-    letters = {line[0] for line in header if not is_form_line(line)}
+    letters = {line[0] for line in header if not is_form(line)}
     voice = given_voice("".join(header), tuple(bars)) if forced_as == "voice" else None
     if bars and "K" not in letters:
         raise RequestError(

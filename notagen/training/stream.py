@@ -10,7 +10,7 @@ import re
 
 from scoregate.abc.keys import key_fifths, transpose_key
 from scoregate.convert.bar_events import interval_steps, transpose_music
-from scoregate.form import Form, is_form_line
+from scoregate.form import Form, without_form
 from scoregate.notagen.text.patches import encode
 from scoregate.notagen.text.rests import leave_out_rests
 
@@ -32,15 +32,17 @@ def stream_text(
     style : tuple of str, optional
         Period, composer and instrumentation; without it no prompt is written.
     form : Form, optional
-        Written between the prompt and the header.
+        Written at the end of the header.
     """
     lines = text.splitlines()
     first = next((i for i, line in enumerate(lines) if line.startswith("[V:")), len(lines))
     head, body = lines[:first], lines[first:]
     out = [line + "\n" for line in head]
+    if form:
+        out.append(form.lines)
     for i, line in enumerate(body):
         out.append(f"[r:{i}/{len(body) - 1 - i}]{leave_out_rests(line)}\n")
-    return (prompt_lines(style) if style else "") + (form.line if form else "") + "".join(out)
+    return (prompt_lines(style) if style else "") + "".join(out)
 
 
 def crop(text: str, limit: int, at: float) -> str:
@@ -72,7 +74,7 @@ def crop(text: str, limit: int, at: float) -> str:
     start = round(at * last)
     if start:
         # A form counts phrases from the beginning of the piece.
-        head = [line for line in head if not is_form_line(line)]
+        head = [without_form("".join(head))]
     kept, used = [], 0
     for line, size in zip(body[start:], sizes[start:], strict=True):
         if used + size > room:

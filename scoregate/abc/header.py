@@ -28,9 +28,6 @@ FIELD_LINE = re.compile(r"([A-Za-z+]):(?![|:\]])")
 KNOWN_FIELDS = frozenset("ABCDFGHIKLMmNOPQRrSsTUVWwXZd+E")
 """Fields of ABC 2.1 and the older ``E:``; a letter outside gets a finding."""
 
-NO_PROMPT = ("%abc", "%end", "%form/")
-"""Comments before the first field that are no line of a prompt."""
-
 _BLOCKS = ("text", "ps", "svg")
 
 
@@ -187,7 +184,7 @@ class _HeaderReader:
     def _comment(self, line: str, number: int) -> None:
         if line.startswith("%%"):
             self.block = _directive(self.head, line[2:], number, self.remarks)
-        elif not self.started and len(self.prompt) < 3 and not line.startswith(NO_PROMPT):
+        elif not self.started and len(self.prompt) < 3 and not line.startswith(("%abc", "%end")):
             self.prompt.append(line[1:].strip())
 
     def _blank(self, index: int) -> bool:
