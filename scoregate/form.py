@@ -139,14 +139,14 @@ def parse_form(text: str) -> Form:
 def form_in(text: str) -> Form | None:
     """Return the form that a text's header gives; None without one that can be read.
 
-    A model may have written it: lines of another version or with a fault count as none.
+    A model may have written it: lines of another version or with a fault count as none. It counts
+    for itself, so fewer or more phrases than the first line says are taken as they are.
     """
     match = _LINES.search(text)
     if match is None or int(match["version"]) != VERSION:
         return None
-    phrases = match["phrases"].splitlines()[: int(match["count"])]
     try:
-        return parse_form("\n".join((match[0].partition("\n")[0], *phrases)))
+        return parse_form(match["phrases"])
     except RequestError:
         return None
 

@@ -75,10 +75,11 @@ def test_what_is_no_form_is_refused_and_said(words, said):
 def test_a_line_that_a_model_wrote_wrongly_counts_as_none():
     assert form_in("L:1/8\nK:C\n") is None
     assert form_in("%form/1 2\n%A8I\n%B8\n[r:0/1]") is None
-    assert form_in("%form/1 2\n%A8I\n[r:0/1]") is None
     assert form_in("%form/7 2\n%A8I\n%B8I\n[r:0/1]") is None
     assert form_in("T:x %form/1 1\n%A8I\n") is None
-    assert str(form_in("%form/1 2\n%A8I\n%B8I\n%C8I\n[r:0/1]")) == "A8I B8I"  # the count holds
+    assert form_in("%form/1 2\n[r:0/1]") is None
+    for count in (1, 2, 3):  # what a model wrote counts as it is, whatever it said before
+        assert str(form_in(f"%form/1 {count}\n%A8I\n%B8I\n[r:0/1]")) == "A8I B8I"
 
 
 def test_fermatas_degrees_kinds_and_returns_of_a_piece():

@@ -75,6 +75,8 @@ class Losses:
         Of all auxiliary tasks together.
     forbidden : Tensor
         ``-log(1 - p)`` of the forbidden letters, in nats a character of the piece.
+    comments : Tensor
+        The part of ``text`` that lines with ``%`` make up, the form above all.
     characters : int
         Characters that ``text`` is the mean over.
     """
@@ -82,6 +84,7 @@ class Losses:
     text: Tensor
     auxiliary: Tensor
     forbidden: Tensor
+    comments: Tensor
     characters: int
 
 
@@ -192,15 +195,18 @@ def losses(
     states = char_states(model, encoded, targets, real.sum(1), told)
     gold = as_indices(targets[real], device)
     logits = model.char_level_decoder.base.lm_head(states)
-    text = F.cross_entropy(logits.float(), gold)
+    nats = F.cross_entropy(logits.float(), gold, reduction="none")
+    text = nats.mean()
+    of_comments = np.repeat(targets[:, 0] == ord("%"), real.sum(1))
+    comments = nats[torch.from_numpy(of_comments).to(device)].sum() / len(gold)
     none = text.new_zeros(())
     forbidden = none
     if unlikelihood:
         forbidden = _unlikelihood(logits, example.forbidden[1:limit][real])
     if heads is None:
-        return Losses(text, none, forbidden, len(gold))
+        return Losses(text, none, forbidden, comments, len(gold))
     auxiliary = _auxiliary(heads, encoded, states, example, real)
-    return Losses(text, auxiliary, forbidden, len(gold))
+    return Losses(text, auxiliary, forbidden, comments, len(gold))
 
 
 def _unlikelihood(logits: Tensor, forbidden: np.ndarray) -> Tensor:

@@ -98,6 +98,8 @@ class Settings:
         :class:`~scoregate.notagen.training.material.Material`.
     forms : float
         Share of the pieces whose header says their form; see :mod:`scoregate.form`.
+    form_weight : float
+        What the loss on the form counts beyond its share of the text, which is a fiftieth.
     own : float
         Share of the pieces that the starting weights wrote, learnt from the masked teacher (see
         :mod:`scoregate.notagen.training.guidance`); of the others their own text is learnt.
@@ -136,6 +138,7 @@ class Settings:
     triple: float = 1.0
     off_beat: float = 0.0
     forms: float = 0.0
+    form_weight: float = 0.0
     own: float = 0.0
     teacher: float = 1.0
     own_pieces: int = 300
@@ -286,6 +289,7 @@ class Run:
                 )  # fmt: skip
             total = found.text + settings.auxiliary * found.auxiliary
             total = total + settings.unlikelihood * found.forbidden
+            total = total + settings.form_weight * found.comments
             (total / settings.pieces).backward()
             text += found.text.item() / settings.pieces
             auxiliary += found.auxiliary.item() / settings.pieces
