@@ -132,7 +132,9 @@ def count(connection: Connection, wanted: Filter | None = None) -> int:
     """Return how many pieces meet a filter."""
     found = list(_conditions(connection, wanted or Filter()))
     if len(found) == 1 and found[0].source:
-        query = f"SELECT count(DISTINCT piece) FROM ({found[0].source}) AS found"
+        # Telling 100,000 pieces apart takes PostgreSQL several times as long as counting them.
+        counted = "*" if found[0].listed_once else "DISTINCT piece"
+        query = f"SELECT count({counted}) FROM ({found[0].source}) AS found"
         values = found[0].source_values
     else:
         where, values = _joined(condition.listed for condition in found)
@@ -155,12 +157,15 @@ class _Condition:
         a condition on columns of ``pieces``.
     source_values : list
         For the marks in ``source``.
+    listed_once : bool
+        ``source`` yields no piece twice.
     """
 
     test: str
     values: list[Any]
     source: str = ""
     source_values: list[Any] = field(default_factory=list)
+    listed_once: bool = False
 
     @property
     def listed(self) -> tuple[str, list[Any]]:
@@ -228,6 +233,7 @@ def _conditions(connection: Connection, wanted: Filter) -> Iterator[_Condition]:
             values,
             f"SELECT piece FROM measures WHERE {where}",
             values,
+            listed_once=True,
         )
 
 
@@ -284,7 +290,8 @@ def _contains(dialect: Dialect, words: list[str]) -> Iterator[_Condition]:
         if len(word) < SHORTEST_TERM:
             yield _Condition(test, [word])
     if indexed := [word for word in words if len(word) >= SHORTEST_TERM]:
-        yield _Condition(" AND ".join([test] * len(indexed)), indexed, *dialect.search(indexed))
+        every = " AND ".join([test] * len(indexed))
+        yield _Condition(every, indexed, *dialect.search(indexed), listed_once=True)
 
 
 def _has_finding(code: str, severity: str) -> _Condition:

@@ -49,7 +49,8 @@ def test_a_part_that_gets_on_is_waited_for_beyond_the_least_time_with_a_word(lin
 
     supervisor._wait_until_ready(line, "part", answers, said.append)
     assert line.part("part").runs
-    assert said and "The part is still starting after" in said[0]
+    assert said
+    assert "The part is still starting after" in said[0]
 
 
 @pytest.mark.usefixtures("quick")
