@@ -9,6 +9,7 @@ import shlex
 import shutil
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -26,8 +27,14 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 from write_cli_reference import command_paths, help_text, reference  # noqa: E402
 
-COMMANDS = {" ".join(path): set(re.findall(r"--[a-z][a-z-]+", help_text(path)))
-            for path in command_paths()}  # fmt: skip
+
+@cache
+def commands() -> dict[str, set[str]]:
+    """Return the options of every command."""
+    return {
+        " ".join(path): set(re.findall(r"--[a-z][a-z-]+", help_text(path)))
+        for path in command_paths()
+    }
 
 
 def name_of(path: Path) -> str:
@@ -48,13 +55,13 @@ def test_commands_named_in_the_docs_exist(page):
         named += re.findall(r"^(?:\$ )?(scoregate [a-z].*)$", block, re.MULTILINE)
     for line in named:
         words = line.partition("#")[0].split()[1:]
-        command = max((" ".join(words[:n]) for n in (1, 2) if " ".join(words[:n]) in COMMANDS),
+        command = max((" ".join(words[:n]) for n in (1, 2) if " ".join(words[:n]) in commands()),
                       key=len, default=None)  # fmt: skip
         if command is None and words[0] in EXAMPLES_OF_NEW_COMMANDS:
             continue
         assert command, f"{page.name}: `{line}` is no command"
         options = {word.partition("=")[0] for word in words if re.match(r"--[a-z]", word)}
-        assert options <= COMMANDS[command], f"{page.name}: `{line}` has an unknown option"
+        assert options <= commands()[command], f"{page.name}: `{line}` has an unknown option"
 
 
 EXAMPLES_OF_NEW_COMMANDS = {"count"}  # docs/architecture.md adds it

@@ -118,6 +118,7 @@ class Killed(Exception):
     """Stands for a kill."""
 
 
+@pytest.mark.slow
 def test_a_kill_between_the_limits_keeps_the_first_readout(tmp_path):
     plan = replace(PLAN, seconds=2.0)  # more than eight updates on any machine
     prepared = prepared_of(tunes())

@@ -106,22 +106,23 @@ def test_caches_give_the_released_hidden_state(fast, case):
     )
 
 
-def test_caches_write_what_the_released_code_wrote(fast):
-    """All nine runs side by side where they share a sampling."""
-    model = fast
-    for kind in ("greedy", "sampled", "hot"):
-        runs = [run_of(case, kind) for case in range(3)]
-        model.open(3)
-        with torch.inference_mode():
-            for slot, (context, *_) in enumerate(runs):
-                model.prefill(slot, 0, context)
-            for at in range(40):
-                numbers = [random.random_sample(16) for *_, random in runs]
-                drawn = model.sample([0, 1, 2], [()] * 3, numbers, runs[0][2])
-                settled = [pad_after_end(codes) for codes in drawn.tolist()]
-                assert settled == [expected[at] for _, expected, *_ in runs]
-                places = [len(context) + at for context, *_ in runs]
-                model.decode([0, 1, 2], places, settled)
+@pytest.mark.parametrize(
+    "kind", ["sampled", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("greedy", "hot"))]
+)
+def test_caches_write_what_the_released_code_wrote(fast, kind):
+    """The three runs of a sampling side by side."""
+    runs = [run_of(case, kind) for case in range(3)]
+    fast.open(3)
+    with torch.inference_mode():
+        for slot, (context, *_) in enumerate(runs):
+            fast.prefill(slot, 0, context)
+        for at in range(40):
+            numbers = [random.random_sample(16) for *_, random in runs]
+            drawn = fast.sample([0, 1, 2], [()] * 3, numbers, runs[0][2])
+            settled = [pad_after_end(codes) for codes in drawn.tolist()]
+            assert settled == [expected[at] for _, expected, *_ in runs]
+            places = [len(context) + at for context, *_ in runs]
+            fast.decode([0, 1, 2], places, settled)
 
 
 def test_closed_model_holds_no_piece(checkpoint):

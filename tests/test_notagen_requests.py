@@ -9,7 +9,7 @@ import threading
 import numpy as np
 import pytest
 import torch
-from notagen_models import HEADER, ORACLE, PROMPT, generate
+from notagen_models import HEADER, ORACLE, PROMPT, generate, shorten
 
 from scoregate import notagen
 from scoregate.errors import RequestError
@@ -73,6 +73,11 @@ def test_wrong_request_is_refused(engine, change, what):
     assert caught.value.remedy
 
 
+@pytest.fixture(scope="module")
+def as_usual(engine) -> str:
+    return generate(engine)[0].raw
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -90,13 +95,12 @@ def test_wrong_request_is_refused(engine, change, what):
         {"max_seconds": math.inf},
     ],
 )
-def test_same_request_in_another_form_gives_the_same_piece(engine, change):
-    (expected,) = generate(engine)
-    temperature = float(change.get("temperature", 1.2))
-    if temperature != 1.2:
-        (expected,) = generate(engine, temperature=temperature)
+def test_same_request_in_another_form_gives_the_same_piece(engine, as_usual, change):
+    expected = as_usual
+    if "temperature" in change:  # 1.2 in single precision is another number
+        expected = generate(engine, temperature=float(change["temperature"]))[0].raw
     (piece,) = generate(engine, **change)
-    assert piece.raw == expected.raw
+    assert piece.raw == expected
     assert json.loads(json.dumps(piece.as_dict()))["seed"] == 1
 
 
@@ -141,15 +145,16 @@ def test_prompt_that_is_closed_already_is_not_closed_again(engine):
     assert piece.raw.count("%end") == 1
 
 
-def test_more_forced_bars_than_the_context_holds_are_gone_on_with(engine):
-    bars = "".join(f"[V:1]C{number}|[V:2]C,{number}|\n" for number in range(1, 400))
+def test_more_forced_bars_than_the_context_holds_are_gone_on_with(tmp_path):
+    engine = notagen.load(shorten(ORACLE / "weights.pth", tmp_path / "short.safetensors", 64))
+    bars = "".join(f"[V:1]C{number}|[V:2]C,{number}|\n" for number in range(1, 60))
     counted = "".join(
-        f"[r:{number}/{400 - number}]{line}\n" for number, line in enumerate(bars.splitlines())
+        f"[r:{number}/{60 - number}]{line}\n" for number, line in enumerate(bars.splitlines())
     )
     (piece,) = generate(engine, prefix=HEADER + counted, max_steps=3)
     assert piece.raw.startswith(PROMPT + "%end\n" + HEADER + counted)
     assert piece.context_cuts
-    assert piece.bars >= 399
+    assert piece.bars >= 59
     assert piece.steps == 3
 
 
@@ -158,8 +163,8 @@ def test_more_forced_bars_than_the_context_holds_are_gone_on_with(engine):
     ['[V:1]"open [[(3||||\n', "[V:1]\n", "[V:1]!{[|\n[V:7]z|\n", f"[V:1]{'9' * 2000}|\n"],
 )
 def test_forced_bars_that_are_broken_do_no_harm(engine, bars):
-    (piece,) = generate(engine, prefix=HEADER + bars, max_steps=30)
-    assert piece.steps == 30
+    (piece,) = generate(engine, prefix=HEADER + bars, max_steps=6)
+    assert piece.steps == 6
     assert piece.text.startswith("X:1\n%%score 1 2\n")
 
 
@@ -191,13 +196,13 @@ def test_call_from_within_is_refused(engine):
 
 
 def test_calls_from_several_threads_wait_for_each_other(engine):
-    expected = [generate(engine, seeds=[seed])[0].raw for seed in range(6)]
-    found = [""] * 6
+    expected = [generate(engine, seeds=[seed])[0].raw for seed in range(3)]
+    found = [""] * 3
 
     def one(seed):
         found[seed] = generate(engine, seeds=[seed])[0].raw
 
-    threads = [threading.Thread(target=one, args=(seed,)) for seed in range(6)]
+    threads = [threading.Thread(target=one, args=(seed,)) for seed in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -229,11 +234,13 @@ def test_wrong_number_of_threads(threads):
         choose_threads(threads, ModelShape(64, 1, 1, 32))
 
 
+@pytest.mark.slow
 def test_voices_that_a_forced_header_does_not_declare_are_remarked(trained):
     """The embedded model writes four voices, whatever it is told."""
     forced = "%%score { 1 | 2 }\nL:1/8\nM:4/4\nK:C\nV:1 treble\nV:2 bass\n[V:1]C8|[V:2]C,8|\n"
-    (piece,) = generate(trained, prefix=forced, max_steps=60)
+    (piece,) = generate(trained, prefix=forced, max_steps=20)
     assert "[V:3]" in piece.raw
     assert piece.notes[-1].endswith("does not declare: 3, 4.")
-    (piece,) = generate(trained, max_steps=60)
+    (piece,) = generate(trained, max_steps=40)
+    assert "[V:4]" in piece.raw
     assert piece.notes == ()
