@@ -295,7 +295,7 @@ def test_listener_forgets_what_was_removed():
         assert listener.features == fresh.features
 
 
-def listening(path: Path, spread: float) -> Path:
+def listening(path: Path, spread: float, **metadata: str) -> Path:
     """Write the first chorales with an input of what sounds that changes what they write."""
     checkpoint = open_checkpoint(find("chorales-1"))
     state = dict(checkpoint.read()) | {LM_HEAD: torch.empty(0), PATCH_WTE: torch.zeros(1, 192)}
@@ -310,7 +310,7 @@ def listening(path: Path, spread: float) -> Path:
         elif name.endswith("wpe.weight"):
             state[name] = state[name][: len(tensor)]
     del state[LM_HEAD]
-    write_safetensors(path, iter(state.items()), {}, shape)
+    write_safetensors(path, iter(state.items()), metadata, shape)
     return path
 
 
@@ -368,6 +368,25 @@ def test_what_sounds_changes_what_is_written(weights, tmp_path):
         for path in (weights, listening(tmp_path / "deaf.safetensors", 0.0))
     ]
     assert texts[0] != texts[1]
+
+
+def test_a_forced_form_ends_the_header_of_the_piece(tmp_path):
+    form = "%form/1 2\n%A8V:h\n%B8I\n"
+    asked = {"seeds": [3], "prefix": form, "limits": Limits(max_steps=24)}
+    follows = notagen.load(listening(tmp_path / "follows.safetensors", 0.1, forms="1"), threads=1)
+    assert follows.forms
+    raw = follows.generate([PROMPT], **asked)[0].raw
+    head, _, body = raw.partition("[r:0/")
+    assert head.endswith("\n" + form)
+    assert "\nK:" in head.removesuffix(form)
+    assert body
+    for version in ("2", ""):
+        foreign = notagen.load(
+            listening(tmp_path / f"foreign{version}.safetensors", 0.1, forms=version), threads=1
+        )
+        assert not foreign.forms
+        with pytest.raises(RequestError, match="were not trained on forms"):
+            foreign.generate([PROMPT], **asked)
 
 
 def test_weights_that_begin_to_listen_compute_what_they_did():
