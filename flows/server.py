@@ -126,7 +126,7 @@ def check_version(url: str) -> str:
         asks for a password that is not given.
     """
     try:
-        version = str(api.get(url, "/admin/version"))
+        version = str(api.get(url, "/admin/version", timeout=PATIENCE))
     except api.Refused as error:
         raise ServerError(
             f"The Prefect server at {url} wants a password.",

@@ -165,21 +165,30 @@ def test_a_crashed_run_is_started_again_where_its_deployment_wants_it(client):
     assert runs(other) == 1
 
 
-def test_runs_that_died_with_their_server_are_found(client):
+def test_runs_that_died_with_their_server_are_found_whatever_the_clocks_say(client):
+    """A dead run had a clock that was ahead, a living one's was set back."""
     watched = deployment(client, zombies.HEARTBEAT_TAG)
     silent = started(client, watched)
-    alive = started(client, deployment(client, zombies.HEARTBEAT_TAG))
-    heartbeat(client, silent, 400, zombies.HEARTBEAT_TAG)
-    heartbeat(client, alive, 1, zombies.HEARTBEAT_TAG)
-    found: list[str] = []
+    alive = [started(client, deployment(client, zombies.HEARTBEAT_TAG)) for _ in range(2)]
+    ended = started(client, deployment(client, zombies.HEARTBEAT_TAG))
+    hour = 3600
+    for run, seconds_ago in ((silent, -hour), (alive[0], -hour), (alive[1], 1), (ended, 400)):
+        heartbeat(client, run, seconds_ago, zombies.HEARTBEAT_TAG)
+    # The server writes events in batches.
+    assert wait_for(lambda: all(zombies._heartbeats(client, run) for run in (silent, *alive)), 60)
 
-    def is_found() -> bool:
-        found.extend(zombies.crash_silent_runs(client, 300))
-        return bool(found)
+    def pause(seconds: float) -> None:
+        from prefect.states import Completed
 
-    assert wait_for(is_found, 60)  # The server writes events in batches.
-    assert found == [client.read_flow_run(silent).name]
-    assert (state_of(client, silent), state_of(client, alive)) == ("CRASHED", "RUNNING")
+        assert seconds == zombies.SILENCE_SECONDS
+        heartbeat(client, alive[0], hour, zombies.HEARTBEAT_TAG)
+        heartbeat(client, alive[1], -hour, zombies.HEARTBEAT_TAG)
+        client.set_flow_run_state(ended, Completed())
+        assert wait_for(lambda: all(zombies._heartbeats(client, run) == 2 for run in alive), 60)
+
+    assert zombies.crash_silent_runs(client, pause=pause) == [client.read_flow_run(silent).name]
+    states = [state_of(client, run) for run in (silent, *alive, ended)]
+    assert states == ["CRASHED", "RUNNING", "RUNNING", "COMPLETED"]
 
 
 DEPLOYMENT = """

@@ -50,9 +50,9 @@ WORKER_HELP = """Take runs from the work pool until SIGTERM or Ctrl-C.
     scoregate worker
     PREFECT_API_URL=http://head:4200/api scoregate worker --limit 1
 
-It is `prefect worker start` after these steps: find the server, create the pool where it is
-missing, cancel overdue runs that a later run of the same schedule makes up for, and mark runs
-whose process is gone as Crashed.
+It is Prefect's worker for processes after these steps: find the server, create the pool where it
+is missing, and cancel overdue runs that a later run of the same schedule makes up for. While it
+works, it marks runs as Crashed that were running at its start and send no heartbeat for 75 s.
 """
 MONITOR_HELP = """Serve metrics for Prometheus, and start a screening when scores arrive.
 
@@ -143,11 +143,11 @@ def worker(
     ] = None,
     name: Annotated[str, typer.Option(help="Name of the worker on Prefect's pages.")] = "",
 ) -> None:
-    """Prepare the pool and become `prefect worker start`."""
+    """Prepare the pool and become Prefect's worker."""
     from scoregate.flows.launch import prepare
     from scoregate.flows.operations import deploying
     from scoregate.flows.server import ensure_server
-    from scoregate.flows.zombies import HEARTBEAT_ENVIRONMENT, crash_silent_runs
+    from scoregate.flows.zombies import HEARTBEAT_ENVIRONMENT
 
     prepare(verbose=True)
     server = ensure_server(lambda line: typer.echo(line, err=True))
@@ -156,17 +156,14 @@ def worker(
             typer.echo(f"Created the work pool {pool}.", err=True)
         for deployment, count in deploying.skip_overdue(client, pool).items():
             typer.echo(f"{deployment}: {count} overdue runs skipped.", err=True)
-        # Runs of other workers are not judged by heartbeats that a stopped server could not see.
-        if not any(each["fresh"] for each in supervisor.workers(server.url, pool=pool)):
-            for run in crash_silent_runs(client):
-                typer.echo(f"{run}: marked Crashed, since its process is gone.", err=True)
     for variable, value in HEARTBEAT_ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
-    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool]
+    command = [sys.executable, "-m", "scoregate.flows.operations.worker_process", "--pool", pool]
     command += ["--limit", str(limit)] if limit else []
     command += ["--name", name] if name else []
     sys.stderr.flush()
-    # The worker takes this process's place, so that signals reach it.
+    # Prefect reads its settings once: the worker is a program of its own. It takes this process's
+    # place, so that signals reach it.
     os.execv(sys.executable, command)
 
 

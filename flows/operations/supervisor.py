@@ -10,6 +10,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import secrets
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -113,6 +115,7 @@ def up(wanted: Wanted, say: Say) -> Up:
     file, written = plan.ensure_file(wanted.folder)
     planned = plan.read_plan(file)
     done = Up()
+    worker_name = ""
     with here.locked():
         _check_ports(here, wanted)
         if written:
@@ -130,6 +133,9 @@ def up(wanted: Wanted, say: Say) -> Up:
                     continue
                 here.stop(name)  # it talks to a server that has moved
             command, address = _command(name, wanted, out, inbox)
+            if name == WORKER:  # by its name, its first heartbeat is told from another worker's
+                worker_name = f"{socket.gethostname()}-{secrets.token_hex(4)}"
+                command += ["--name", worker_name]
             environment = {"PREFECT_LOGGING_LEVEL": wanted.log_level}
             if name == WORKER:  # its runs link to the dashboard
                 environment["SCOREGATE_DASHBOARD"] = f"http://127.0.0.1:{wanted.dashboard_port}"
@@ -145,7 +151,9 @@ def up(wanted: Wanted, say: Say) -> Up:
         for name in done.started:
             if name in ORDER:
                 say(f"Waiting for the {name}")
-                _wait_until_ready(here, name, lambda part: _answers(part, server.url), say)
+                _wait_until_ready(
+                    here, name, lambda part: _answers(part, server.url, worker_name), say
+                )
     return done
 
 
@@ -334,21 +342,21 @@ def _wait_until_ready(here: State, name: str, answers: Callable[[Part], bool], s
     )
 
 
-def _answers(part: Part, url: str) -> bool:
+def _answers(part: Part, url: str, worker_name: str) -> bool:
     if part.address:
         return api.is_open(part.address, timeout=1.0)
-    return any(worker["fresh"] for worker in workers(url, since=part.since))
+    return any(worker["name"] == worker_name for worker in workers(url))
 
 
-def workers(url: str, since: str = "", pool: str = plan.POOL) -> list[dict]:
+def workers(url: str, pool: str = plan.POOL) -> list[dict]:
     """Return the workers of the pool: ``name``, ``heartbeat`` and whether it is ``fresh``.
+
+    A heartbeat of the last 90 s is fresh.
 
     Parameters
     ----------
     url : str
         Of Prefect's API.
-    since : str
-        UTC, ISO 8601: a heartbeat before is not fresh. Left out, one of the last 90 s is.
     pool : str
     """
     from datetime import UTC, datetime, timedelta
@@ -357,7 +365,7 @@ def workers(url: str, since: str = "", pool: str = plan.POOL) -> list[dict]:
         found = api.post(url, f"/work_pools/{pool}/workers/filter", {})
     except api.Unanswered:
         return []
-    limit = datetime.fromisoformat(since) if since else datetime.now(UTC) - timedelta(seconds=90)
+    limit = datetime.now(UTC) - timedelta(seconds=90)
     return [
         {
             "name": each["name"],
