@@ -21,8 +21,12 @@ from scoregate.archive import catalog, schema
 from scoregate.archive.atomic import MANIFEST, told_as_archive_error, unfinished_folders
 from scoregate.archive.integrity import read_report
 from scoregate.archive.store import PIECE_ID, Archive
-from scoregate.errors import CorruptError, RequestError
+from scoregate.errors import ArchiveError, CorruptError, RequestError
 
+OLDEST_STAMP = datetime(2020, 1, 1, tzinfo=UTC)
+"""An earlier time comes from a machine that did not know the date; it says nothing of an age."""
+LONGEST_IDLE = timedelta(days=366)
+"""Where all is older than what is kept by more than this, the clock is more likely to be wrong."""
 _AGE = re.compile(r"\s*(\d{1,6}(?:\.\d{1,3})?)\s*([hdw])\s*")
 _HOURS = {"h": 1, "d": 24, "w": 168}
 YOUNGEST_UNFINISHED_S = 600
@@ -76,24 +80,31 @@ def collect(store: Archive, keep: timedelta, *, dry_run: bool = False) -> Iterat
     store : Archive
     keep : timedelta
         A piece is as old as the ``created`` in its report; a folder without a readable report is
-        as old as the folder.
+        as old as the folder. 0 deletes all, whatever the clock says.
     dry_run : bool
         Delete nothing, and yield what would be deleted.
 
     Raises
     ------
     ArchiveError
-        A folder can't be written.
+        A folder can't be written; or the clock is so far ahead of the newest entry that it is
+        probably wrong.
     """
     store.check_version()
-    before = datetime.now(UTC) - keep
+    limit = datetime.now(UTC) - keep
+    if keep:
+        _check_clock(store, limit)
+
+    def is_old(made: datetime) -> bool:
+        return not keep or OLDEST_STAMP <= made < limit
+
     for folder in _folders(store.rejected.glob("*/*")):
-        if PIECE_ID.fullmatch(folder.name) and _created(folder) < before:
+        if PIECE_ID.fullmatch(folder.name) and is_old(_created(folder)):
             yield Removed("rejected", folder, _size(folder))
             if not dry_run:
                 _delete_entry(store, folder)
     for folder in _folders(store.damaged.glob("*")):
-        if datetime.fromtimestamp(folder.stat().st_mtime, UTC) < before:
+        if is_old(datetime.fromtimestamp(folder.stat().st_mtime, UTC)):
             yield Removed("damaged", folder, _size(folder))
             if not dry_run:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -132,10 +143,30 @@ def _delete_unlocked(folder: Path) -> None:
         os.close(descriptor)
 
 
+def _check_clock(store: Archive, limit: datetime) -> None:
+    """Raise ArchiveError if even the newest entry is far older than ``limit``."""
+    query = "SELECT max(created_utc) FROM pieces UNION SELECT max(started_utc) FROM runs"
+    stamps = catalog.answer(store, lambda connection: connection.execute(query).fetchall())
+    newest = max((found for row in stamps if (found := _time(row[0]))), default=None)
+    if newest is not None and limit - newest > LONGEST_IDLE:
+        raise ArchiveError(
+            f"The clock says {datetime.now(UTC):%Y-%m-%d}, and the newest entry of {store.out} is "
+            f"of {newest:%Y-%m-%d}: nothing was deleted.",
+            "Set the clock. If it is right, all that may be deleted is old: --keep 0d.",
+        )
+
+
+def _time(stamp: str | None) -> datetime | None:
+    with suppress(ValueError):
+        read = datetime.fromisoformat(stamp or "")
+        return read if read.tzinfo else read.replace(tzinfo=UTC)
+    return None
+
+
 def _created(folder: Path) -> datetime:
-    with suppress(CorruptError, ValueError):
-        created = datetime.fromisoformat(read_report(folder).created)
-        return created if created.tzinfo else created.replace(tzinfo=UTC)
+    with suppress(CorruptError):
+        if created := _time(read_report(folder).created):
+            return created
     return datetime.fromtimestamp(folder.stat().st_mtime, UTC)
 
 
