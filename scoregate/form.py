@@ -2,13 +2,14 @@
 
 A model that writes these lines before the music has a plan to keep to, and a caller can force one:
 
-    %form/1 4
+    %form/1 4 1
     %A8V:h
     %B8I
     %A8V:h
     %C10I
 
-The first line has the version and the number of phrases, and each of the others is a phrase. Its
+The first line has the version, the number of phrases, and how many of them return: a model decides
+that before it writes the first. Each of the other lines is a phrase. Its
 letter is its melody: a letter that was there before says that the melody returns. The number is the
 time in quarters from the beginning of the piece, or from the note that ends the phrase before, to
 the note that ends this one (in a chorale, the note with the fermata). Then the root of the chord
@@ -33,11 +34,11 @@ KINDS = {"": "authentic", "h": "half", "p": "plagal", "o": "other"}
 """Kinds of cadence, as :mod:`scoregate.evaluation.form` names them, by their letter."""
 DEGREES = ("I", "bII", "II", "bIII", "III", "IV", "#IV", "V", "bVI", "VI", "bVII", "VII")
 """Degrees by semitones above the tonic."""
+STEPS_OF_DEGREES = (0, 1, 1, 2, 2, 3, 3, 4, 5, 5, 6, 6)
+"""Of each degree: diatonic steps from the tonic to its root."""
 
 _MARK = "%form/"
-_LINES = re.compile(
-    rf"^{_MARK}(?P<version>\d{{1,6}}) (?P<count>\d{{1,2}})\n(?P<phrases>(?:%(?!%).*\n)*)", re.M
-)
+_LINES = re.compile(rf"^{_MARK}(?P<version>\d{{1,6}})(?: .*)?\n(?P<phrases>(?:%(?!%).*\n)*)", re.M)
 _CHORDS: dict[str, tuple[int | None, bool]] = {"?": (None, True)}
 _CHORDS |= {name: (at, True) for at, name in enumerate(DEGREES)}
 _CHORDS |= {name.lower(): (at, False) for at, name in enumerate(DEGREES)}
@@ -93,7 +94,12 @@ class Form:
     def lines(self) -> str:
         """The lines of the header, each with its newline."""
         phrases = "".join(f"%{phrase}\n" for phrase in self.phrases)
-        return f"{_MARK}{VERSION} {len(self.phrases)}\n{phrases}"
+        return f"{_MARK}{VERSION} {len(self.phrases)} {self.returns}\n{phrases}"
+
+    @property
+    def returns(self) -> int:
+        """How many phrases have the melody of an earlier one."""
+        return len(self.phrases) - len({phrase.melody for phrase in self.phrases})
 
     def first_of(self, number: int) -> int | None:
         """Return the number of the first phrase with the same melody, if it is an earlier one."""
@@ -108,18 +114,19 @@ def parse_form(text: str) -> Form:
     Raises
     ------
     RequestError
-        A word that is no phrase, none at all or too many, another number of phrases than the first
-        line says, or a form of another version.
+        A word that is no phrase, none at all or too many, other numbers than the first line says,
+        or a form of another version.
     """
-    words = text.replace("%", " ").split()
-    count = None
-    if text.lstrip().startswith(_MARK):
-        version = words[0].removeprefix(_MARK[1:])
+    first, _, rest = text.strip().partition("\n")
+    said = None
+    if first.startswith(_MARK):
+        version, *said = first.removeprefix(_MARK).split()
         if version != str(VERSION):
             raise RequestError(
                 f"The form is one of version {version:.20}; this is version {VERSION}.", _EXAMPLE
             )
-        count, words = "".join(words[1:2]), words[2:]
+        text = rest
+    words = text.replace("%", " ").split()
     found = []
     for word in words:
         phrase = _PHRASE.fullmatch(word)
@@ -128,19 +135,25 @@ def parse_form(text: str) -> Form:
         kind = KINDS[phrase["kind"] or ""]
         chord = _CHORDS[phrase["chord"]]
         found.append(Phrase(phrase["melody"], float(phrase["quarters"]), *chord, kind))
-    if not 1 <= len(found) <= MOST_PHRASES or count not in (None, str(len(found))):
-        said = f", and its first line says {count:.10}" if count is not None else ""
+    if not 1 <= len(found) <= MOST_PHRASES:
         raise RequestError(
-            f"The form has {len(found)} phrases{said}; 1 to {MOST_PHRASES} are possible.", _EXAMPLE
+            f"The form has {len(found)} phrases; 1 to {MOST_PHRASES} are possible.", _EXAMPLE
         )
-    return Form(tuple(found))
+    form = Form(tuple(found))
+    if said and [str(len(found)), str(form.returns)][: len(said)] != said:
+        raise RequestError(
+            f"The form's first line says {' '.join(said):.20}, and it has {len(found)} phrases, of "
+            f"which {form.returns} return.",
+            _EXAMPLE,
+        )
+    return form
 
 
 def form_in(text: str) -> Form | None:
     """Return the form that a text's header gives; None without one that can be read.
 
-    A model may have written it: lines of another version or with a fault count as none. It counts
-    for itself, so fewer or more phrases than the first line says are taken as they are.
+    A model may have written it: lines of another version or with a fault count as none. The
+    phrases are taken as they are, whatever the first line said of them.
     """
     match = _LINES.search(text)
     if match is None or int(match["version"]) != VERSION:

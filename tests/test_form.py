@@ -29,7 +29,7 @@ def piece(*voices: str, key: str = "C") -> str:
 def test_a_form_is_read_as_it_is_written():
     form = parse_form(WORDS)
     assert str(form) == WORDS
-    assert form.lines == "%form/1 6\n%A8V:h\n%B7.5i\n%A8V:h\n%C10bIII\n%C4?:o\n%D6#iv:p\n"
+    assert form.lines == "%form/1 6 2\n%A8V:h\n%B7.5i\n%A8V:h\n%C10bIII\n%C4?:o\n%D6#iv:p\n"
     assert parse_form(form.lines) == form == form_in(f"%Choral\n%end\nK:C\n{form.lines}[V:1]C|\n")
     assert without_form(f"K:C\n{form.lines}[V:1]C|\n") == "K:C\n[V:1]C|\n"
     assert form.phrases[1] == Phrase("B", 7.5, 0, False, "authentic")
@@ -60,8 +60,9 @@ def test_every_degree_has_a_name_of_its_own(major):
         ("A8I <b>", "'<b>'"),
         ("", "0 phrases"),
         (" ".join(["A8I"] * 27), "27 phrases"),
-        ("%form/2 1\n%A8I", "version 2"),
-        ("%form/1 3\n%A8I\n%B8I", "2 phrases, and its first line says 3"),
+        ("%form/2 1 0\n%A8I", "version 2"),
+        ("%form/1 3\n%A8I\n%B8I", "first line says 3, and it has 2 phrases"),
+        ("%form/1 2 1\n%A8I\n%B8I", "says 2 1, and it has 2 phrases, of which 0 return"),
         ("%form/1", "0 phrases"),
         ("%form/1 1\n%A8I\n%form/1 1\n%A8I", "'form/1'"),
     ],
@@ -78,8 +79,8 @@ def test_a_line_that_a_model_wrote_wrongly_counts_as_none():
     assert form_in("%form/7 2\n%A8I\n%B8I\n[r:0/1]") is None
     assert form_in("T:x %form/1 1\n%A8I\n") is None
     assert form_in("%form/1 2\n[r:0/1]") is None
-    for count in (1, 2, 3):  # what a model wrote counts as it is, whatever it said before
-        assert str(form_in(f"%form/1 {count}\n%A8I\n%B8I\n[r:0/1]")) == "A8I B8I"
+    for said in ("", " 1", " 2", " 3 0", " 2 1", " 2 0 x"):  # whatever it said before
+        assert str(form_in(f"%form/1{said}\n%A8I\n%B8I\n[r:0/1]")) == "A8I B8I"
 
 
 def test_fermatas_degrees_kinds_and_returns_of_a_piece():
@@ -133,13 +134,13 @@ def test_readers_take_the_line_for_a_comment():
     assert pitches[0] == pitches[1] == [[(60,), (64,)], [(62,), (60,)]]
 
 
-FORM = "%form/1 2\n%A8I\n%B8I\n"
+FORM = "%form/1 2 0\n%A8I\n%B8I\n"
 HEAD = "%%score { 1 2 }\nL:1/8\nM:4/4\nK:C\nV:1\nV:2\n"
 
 
 def test_a_forced_form_stands_last_in_the_header():
     forced = read_forced_text("%form/1 2\n%A8I\n%B08V\nM:3/4\n", prompted=True)
-    assert forced.fields == ("M:3/4\n", "%form/1 2\n%A8I\n%B8V\n")
+    assert forced.fields == ("M:3/4\n", "%form/1 2 0\n%A8I\n%B8V\n")
     assert header_rank("V:99\n") < header_rank(forced.fields[1]) < header_rank("[V:1]C|\n")
     with pytest.raises(RequestError, match="no phrase"):
         read_forced_text("%form/1 1\n%A8I\n%form/1 1\n%B8I", prompted=True)

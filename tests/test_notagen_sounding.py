@@ -47,7 +47,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 STYLE = ("Baroque", "Bach, Johann Sebastian", "Choral")
 SHAPE = ModelShape(64, 1, 1, 64, sounding=48)
 PATCH_WTE = "patch_level_decoder.base.wte.weight"
-FORM = "%form/1 4\n%A3V:h\n%B4i\n%A4V:h\n%C4?\n"
+FORM = "%form/1 4 1\n%A3V:h\n%B4i\n%A4V:h\n%C4?\n"
 PITCHES = ("own", "sung", "lost", "lost_too")
 SIZES = [  # classes of each feature
     *np.diff(OFFSETS[: FEATURES.index("seventh")]), SILENT - OFFSETS[FEATURES.index("seventh") - 1],
@@ -158,7 +158,10 @@ def test_the_place_in_the_form():
     """How long until the note that ends the phrase, on which chord, and how many are left."""
     top = FORM + TOP
     has(top + "[V:1]", phrases_left=5, phrase_left=2 + 12, chord=2 + 7, major=2, cadence=2)
-    has(top + "[V:1]G2 A2", phrases_left=5, phrase_left=2 + 4)
+    has(top + "[V:1]G2 A2", phrases_left=5, phrase_left=2 + 4, root=1 + 1, root_class=1 + 2)  # D
+    flat = FORM.replace("A3V:h", "A3bIII") + TOP.replace("K:G", "K:F#m")
+    has(flat + "[V:1]", chord=2 + 3, root=1 + 5, root_class=1 + 9)  # A
+    has(FORM.replace("A3V:h", "A3?") + TOP + "[V:1]", chord=1, root=0, root_class=0)
     has(top + "[V:1]G2 A2 B2", phrases_left=5, phrase_left=2)
     has(top + "[V:1]G2 A2 B2 !fermata!A", phrases_left=4, phrase_left=2 + 14, chord=2, major=1)
     has(top + BARS + "[V:1]", phrases_left=3, phrase_left=2 + 12, chord=2 + 7, cadence=2)
@@ -371,7 +374,7 @@ def test_what_sounds_changes_what_is_written(weights, tmp_path):
 
 
 def test_a_forced_form_ends_the_header_of_the_piece(tmp_path):
-    form = "%form/1 2\n%A8V:h\n%B8I\n"
+    form = "%form/1 2 0\n%A8V:h\n%B8I\n"
     asked = {"seeds": [3], "prefix": form, "limits": Limits(max_steps=24)}
     follows = notagen.load(listening(tmp_path / "follows.safetensors", 0.1, forms="1"), threads=1)
     assert follows.forms

@@ -52,6 +52,8 @@ _OF_FORM = {
     "sung_wait": WAIT,
     "bars": 66,
     "bars_rest": TIME,
+    "root": 8,
+    "root_class": 13,
 }
 FEATURES = (
     *_OF_ITSELF,

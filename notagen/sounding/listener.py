@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from functools import lru_cache
 from operator import add, attrgetter
 from typing import NamedTuple
 
-from scoregate.form import Form
+from scoregate.abc.keys import SEMITONES, signature
+from scoregate.form import STEPS_OF_DEGREES, Form
 from scoregate.notagen.sounding.classes import (
     BASE,
     CADENCES,
@@ -25,6 +27,7 @@ from scoregate.notagen.sounding.reader import Reader, VoiceLine
 from scoregate.theory import THIRD_AND_SEVENTH, is_seventh
 
 _time_of = attrgetter("time")
+_BARS = FEATURES.index("bars")
 
 
 class Motion(NamedTuple):
@@ -91,7 +94,8 @@ class Listener(Reader):
             return NOTHING
         quarters = sum(phrase.quarters for phrase in self._form.phrases)
         bars, rest = divmod(int(quarters * TICKS / 4), self._bar)
-        found = [0] * (len(FEATURES) - 2) + [min(bars, 64) + 1, min(rest, TIME - 1)]
+        found = [0] * len(FEATURES)
+        found[_BARS], found[_BARS + 1] = min(bars, 64) + 1, min(rest, TIME - 1)
         return tuple(map(add, BASE, found))
 
     def _of_form(self, form: Form, voice: int, tick: int) -> list[int]:
@@ -115,7 +119,16 @@ class Listener(Reader):
             1 + phrase.major,
             CADENCES.index(phrase.kind) + 1,
         ]
-        return [*found, *self._sung(form.first_of(number), voice, ends, to_end), 0, 0]
+        sung = self._sung(form.first_of(number), voice, ends, to_end)
+        return [*found, *sung, 0, 0, *self._root(phrase.degree)]
+
+    def _root(self, degree: int | None) -> list[int]:
+        """Classes of the root of the chord that the phrase ends on: its letter, its pitch class."""
+        if degree is None or self._tonic is None:
+            return [0, 0]
+        tonic = _letter_of(self._tonic, self._fifths)
+        letter = 0 if tonic is None else (tonic + STEPS_OF_DEGREES[degree]) % 7 + 1
+        return [letter, (self._tonic + degree) % 12 + 1]
 
     def _sung(self, first: int | None, voice: int, ends: tuple[int, ...], to_end: int) -> list[int]:
         """Classes of what a voice sang in the first of two phrases, as long before its end."""
@@ -195,3 +208,11 @@ def _fermata_in(line: VoiceLine, tick: int) -> int:
     """Class of the ticks until a note with a fermata begins; 0 where none follows."""
     later = [at - tick for at in line.fermatas if at >= tick]
     return min(min(later) + 1, WAIT - 1) if later else 0
+
+
+@lru_cache(maxsize=256)
+def _letter_of(pitch_class: int, fifths: int) -> int | None:
+    """Return the letter, C as 0, that names a pitch class of the scale of a key signature."""
+    alters = signature(fifths)
+    names = (at for at in range(7) if (SEMITONES[at] + alters[at]) % 12 == pitch_class)
+    return next(names, None)
