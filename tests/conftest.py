@@ -5,8 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import socketserver
 import sqlite3
 import tempfile
+import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -40,6 +42,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         marks = {mark.name for mark in item.iter_markers()}
         seconds[item.path] += 30 if "server" in marks else 3 if "slow" in marks else 0.1
     items.sort(key=lambda item: -seconds[item.path])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_server_without_a_socket() -> Iterator[None]:
+    """Fail where a test has closed an HTTP server's socket and left the server's thread running.
+
+    Such a thread polls without a pause: with a few of them every later test of the process took
+    five times as long.
+    """
+    yield
+    for thread in threading.enumerate():
+        target = getattr(thread, "_target", None)
+        server = getattr(target, "__self__", None)
+        if isinstance(server, socketserver.TCPServer) and target.__name__ == "serve_forever":
+            assert server.fileno() >= 0, f"{server} was closed before its shutdown()"
 
 
 @pytest.fixture(scope="module")

@@ -61,10 +61,11 @@ def prefect(monkeypatch):
     Prefect.received, Prefect.ready, Prefect.state = [], "READY", "RUNNING"
     Prefect.workers = [{"name": "w1", "status": "ONLINE"}]
     server = ThreadingHTTPServer(("127.0.0.1", 0), Prefect)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{server.server_port}/api")
     yield Prefect
     server.shutdown()
+    server.server_close()
 
 
 def test_a_run_goes_to_the_deployment_where_there_is_one(prefect, tmp_path):

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 from commands import scoregate_here
@@ -21,14 +21,14 @@ from scoregate.flows.operations import api
 @pytest.fixture
 def answering():
     """Start HTTP servers that answer each path as a dictionary says; ``None`` never answers."""
-    started = []
+    started, ended = [], Event()
 
     def start(answers: dict[str, tuple[int, str] | None], port: int = 0) -> str:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
                 answer = answers.get(self.path, (404, "no such page"))
                 if answer is None:
-                    time.sleep(60)
+                    ended.wait(60)
                     return
                 self.send_response(answer[0])
                 self.end_headers()
@@ -38,14 +38,15 @@ def answering():
                 pass
 
         http = HTTPServer(("127.0.0.1", port), Handler)
-        Thread(target=http.serve_forever, daemon=True).start()
+        Thread(target=http.serve_forever, args=(0.02,), daemon=True).start()
         started.append(http)
         return f"http://127.0.0.1:{http.server_port}/api"
 
     yield start
+    ended.set()
     for http in started:
-        # One that never answers would keep shutdown() waiting.
-        http.socket.close()
+        http.shutdown()  # first: without its socket the thread would ask without a pause
+        http.server_close()
 
 
 @pytest.mark.parametrize("answers", [{}, {"/api/health": None}], ids=["answering", "hanging"])
@@ -129,6 +130,7 @@ def test_a_server_that_goes_away_during_a_command_ends_in_a_plain_line(tmp_path)
                           "PREFECT_CLIENT_MAX_RETRIES": "0"},
     )  # fmt: skip
     assert done.returncode == 2
+    http.shutdown()
     assert f"The Prefect server at {url} does not answer any more" in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -100,7 +100,7 @@ class PaperAnswer(BaseHTTPRequestHandler):
 @pytest.fixture
 def paper_hub(monkeypatch):
     with PaperHub() as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
         template = url + "/{repo_id}/resolve/{revision}/{filename}"
         monkeypatch.setattr(constants, "ENDPOINT", url)
