@@ -133,6 +133,7 @@ def test_a_search_that_is_killed_goes_on(tmp_path):
     assert [run.score for run in runs[:4]] == [0.5] * 4
 
 
+@pytest.mark.slow
 def test_a_study_of_other_settings_or_another_version_is_refused(tmp_path):
     climbed(Search(tmp_path / "a", SETTINGS, 1), fine=0)
     with pytest.raises(RequestError, match="made with count 3, not 4") as told:

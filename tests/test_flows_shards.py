@@ -21,6 +21,7 @@ from scoregate.findings import Status
 from scoregate.flows import shards
 from scoregate.flows.run_job import read_outcome
 from scoregate.requests import ProduceRequest, checked
+from scoregate.seeds import seeds_of_drafts, seeds_of_round
 
 
 def request(**values) -> ProduceRequest:
@@ -183,3 +184,33 @@ def test_a_dask_worker_is_lost_and_its_shard_runs_elsewhere(prefect_server, tmp_
     store = Archive(tmp_path)
     assert len(store.run_ids()) == 3  # the lost shard went on in its own run
     assert list(verify(store)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.server
+def test_each_shard_takes_the_best_of_its_own_drafts(prefect_server, tmp_path):
+    # Pieces that are cut off after a few bars cost little; which of them pass is not the point.
+    words = ("produce", "--count", 2, "--shards", 2, "--quality", "best", "--drafts", 2)
+    words += ("--seed", 23, "--rounds", 1, "--max-steps", 40, "--threads", 1, "--out", tmp_path)
+    done = scoregate_here(*words, url=prefect_server.url)
+    assert done.returncode in (0, 1), done.stderr
+    store = Archive(tmp_path)
+    records = [store.run(each) for each in store.run_ids()]
+    (joined,) = [each for each in records if each.request["shards"] == 2]
+    parts = [each for each in records if each.request["part_of"]]
+    assert {each.run_id for each in parts} == {
+        row.model_extra["run_id"] for row in joined.pieces if row.model_extra
+    }
+    seeds = set()
+    for part in parts:
+        assert (part.request["quality"], part.request["drafts"]) == ("best", 2)
+        reports = [*store.rejected_reports(part.run_id)]
+        reports += [each for each in store.reports() if each.run_id == part.run_id]
+        (report,) = reports
+        choice = report.provenance["choice"]
+        drawn = [each["seed"] for each in choice["drafts"]]
+        first = seeds_of_round(part.request["seed"], 1, 1)[0]
+        assert drawn == seeds_of_drafts(first, 2)
+        assert report.provenance["seed"] == drawn[choice["chosen"] - 1]
+        seeds |= {*drawn}
+    assert len(seeds) == 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from commands import scoregate_here
+from commands import scoregate, scoregate_here
 
 from scoregate.abc.reader import read
 from scoregate.archive.records import PieceReport, PieceRow, RoundRecord, RunRecord
@@ -87,7 +87,8 @@ def test_continuations_are_compared_behind_the_theme(tmp_path):
 @pytest.mark.server
 def test_variations_are_judged_archived_and_ranked(tmp_path, prefect_server):
     out = tmp_path / "out"
-    done = scoregate_here(
+    # In a process of its own: nothing that this one has imported or set may be needed.
+    done = scoregate(
         "vary", THEME.replace("\n", "\\n"), "--reharmonise", "--count", 2, "--seed", 3,
         "--rounds", 1, "--threads", 1, "--out", out, url=prefect_server.url,
     )  # fmt: skip

@@ -62,6 +62,7 @@ def test_a_recipe_touches_three_files_at_most(chapter):
         assert (ROOT / path).exists(), path
 
 
+@pytest.mark.slow
 def test_a_gate_of_another_distribution_judges(distribution):
     command, _, printed = code("Add a gate", "text").partition("\n")
     name = shlex.split(command)[-1]

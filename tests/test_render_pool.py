@@ -40,11 +40,18 @@ def test_no_pieces_are_no_work():
     assert render_pieces([]) == []
 
 
-@pytest.mark.parametrize(
-    "text", ["", "X:1\n", "\x00" * 1000, "\ud800", "X:1\nK:C\n[[[[", "x" * 3_000_000]
-)
-def test_a_text_that_cannot_be_rendered_gives_a_note(text):
-    (rendering,) = render_pieces([Job(text, read(text[:1000]))])
+BROKEN = ["", "X:1\n", "\x00" * 1000, "\ud800", "X:1\nK:C\n[[[[", "x" * 3_000_000]
+
+
+@pytest.fixture(scope="module")
+def renderings_of_broken_texts() -> list[Rendering]:
+    """Render them by one worker: to start one for each text takes half a second."""
+    return render_pieces([Job(text, read(text[:1000])) for text in BROKEN], workers=1)
+
+
+@pytest.mark.parametrize("number", range(len(BROKEN)), ids=lambda n: repr(BROKEN[n][:20]))
+def test_a_text_that_cannot_be_rendered_gives_a_note(renderings_of_broken_texts, number):
+    rendering = renderings_of_broken_texts[number]
     assert rendering.notes
     assert "score.musicxml" not in rendering.files
 

@@ -6,7 +6,6 @@ A test compares the file with what this writes. ``make docs`` runs it.
 from __future__ import annotations
 
 import os
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +39,6 @@ def command_paths() -> list[tuple[str, ...]]:
     return paths
 
 
-@cache
 def help_text(path: tuple[str, ...]) -> str:
     """Return what ``scoregate PATH --help`` prints, 80 columns wide."""
     done = CliRunner().invoke(
