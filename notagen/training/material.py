@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from scoregate.evaluation.reading import read_grid
 from scoregate.form import Form
 from scoregate.notagen.training.encode import Example, encode_example, voices_above
 from scoregate.notagen.training.forms import form_of
+from scoregate.notagen.training.repeats import with_repeat, written_out
 from scoregate.notagen.training.stream import crop, stream_text, transpose_text
 from scoregate.notagen.training.synthetic import chorale
 
@@ -48,6 +50,16 @@ class Cache:
 
     def __len__(self) -> int:
         return len(self._examples)
+
+
+class Variant(NamedTuple):
+    """How a piece is written: with its form in the header, with its repeat written out."""
+
+    form: bool = False
+    repeated: bool = False
+
+
+PLAIN = Variant()
 
 
 class Material:
@@ -88,6 +100,9 @@ class Material:
     forms : float
         Share of the drawn pieces whose header says their form, where it can be read off. Pieces
         that are not drawn, but asked for by name, say it where the share is not 0.
+    repeats : float
+        Share of the drawn pieces that have their repeat written out, of those that have one
+        (:mod:`scoregate.notagen.training.repeats`), and of the rule-made ones that get one.
     """
 
     def __init__(
@@ -107,10 +122,12 @@ class Material:
         shares: Mapping[str, float] | None = None,
         sounding: bool = False,
         forms: float = 0.0,
+        repeats: float = 0.0,
     ) -> None:
         self.limit = limit
-        self._share_of_forms = forms
-        self._forms: dict[str, Form | None] = {}
+        self._share_of_forms, self._share_of_repeats = forms, repeats
+        self._forms: dict[tuple[str, bool], Form | None] = {}
+        self._repeated: dict[str, str | None] = {}
         self._sounding = sounding
         self.compasses = compasses or {}
         self.texts = texts
@@ -140,33 +157,34 @@ class Material:
         """Return the corpus of a piece."""
         return self.sources.get(name, "")
 
-    def piece(self, name: str, fifths: int = 0, octaves: int = 0, *, form: bool = False) -> Example:
-        """Return a piece moved by so many fifths, the nearest way, and by octaves.
-
-        Parameters
-        ----------
-        name : str
-        fifths, octaves : int
-        form : bool
-            Whether its header is to say its form.
-        """
-        at = (name, fifths, octaves, form)
+    def piece(self, name: str, fifths: int = 0, octaves: int = 0, how: Variant = PLAIN) -> Example:
+        """Return a piece moved by so many fifths, the nearest way, and by octaves."""
+        at = (name, fifths, octaves, how)
         return self._encoded.get(at, lambda: self._encode(self._stream(*at)))
 
     def _encode(self, text: str) -> Example:
         return encode_example(text, self.above, sounding=self._sounding)
 
-    def _stream(self, name: str, fifths: int, octaves: int, form: bool = False) -> str:
-        style = self.styles.get(name, self.style)
-        if form and name not in self._forms:
-            self._forms[name] = form_of(self.texts[name])  # the same in every key
-        moved = transpose_text(self.texts[name], fifths, octaves)
-        return stream_text(moved, style, self._forms[name] if form else None)
+    def _stream(self, name: str, fifths: int, octaves: int, how: Variant = PLAIN) -> str:
+        text = self._text(name, how)
+        if how.form and (name, how.repeated) not in self._forms:
+            self._forms[name, how.repeated] = form_of(text)  # the same in every key
+        form = self._forms[name, how.repeated] if how.form else None
+        moved = transpose_text(text, fifths, octaves)
+        return stream_text(moved, self.styles.get(name, self.style), form)
+
+    def _text(self, name: str, how: Variant) -> str:
+        """Return a piece with its repeat written out, where that is asked for and it has one."""
+        if not how.repeated:
+            return self.texts[name]
+        if name not in self._repeated:
+            self._repeated[name] = written_out(self.texts[name])
+        return self._repeated[name] or self.texts[name]
 
     def at_home(self, name: str) -> Example:
         """Return a piece in its own key, from its beginning, cut where the context ends."""
-        form = self._share_of_forms > 0
-        return self._encode(crop(self._stream(name, 0, 0, form), self.limit, 0.0))
+        how = Variant(form=self._share_of_forms > 0)
+        return self._encode(crop(self._stream(name, 0, 0, how), self.limit, 0.0))
 
     def draw(self, rng: np.random.Generator) -> Example:
         """Any piece in any of the twelve signatures that its voices can reach."""
@@ -176,33 +194,39 @@ class Material:
             self._moves[name] = moves_within(self.texts[name], self.compasses.get(name))
         keys = self._keys.get(self._group(name))
         fifths, octaves = self._choose(self.texts[name], self._moves[name], rng, keys)
-        form = self._takes_form(rng)
-        whole = self.piece(name, fifths, octaves, form=form)
+        how = self._variant(rng)
+        whole = self.piece(name, fifths, octaves, how)
+        if len(whole.patches) > self.limit and how.repeated:
+            how = how._replace(repeated=False)
+            whole = self.piece(name, fifths, octaves, how)
         if len(whole.patches) <= self.limit:
             return whole
         # Longer than the context: another stretch of it each time.
-        text = self._stream(name, fifths, octaves, form)
+        text = self._stream(name, fifths, octaves, how)
         return self._encode(crop(text, self.limit, float(rng.random())))
 
     def rule_made(self, rng: np.random.Generator, pool: int = 6000) -> Example:
         """Return a rule-made chorale, under the same prompt."""
         number = int(rng.integers(pool))
-        form = self._takes_form(rng)
+        how = self._variant(rng)
 
         def make() -> Example:
             text = chorale(number)
+            if how.repeated:
+                text = written_out(with_repeat(text) or "") or text
             own = np.random.default_rng((number, 7))
             compass = next(iter(self.compasses.values()), None)
             keys = next(iter(self._keys.values()), None)
             move = self._choose(text, moves_within(text, compass), own, keys)
-            found = form_of(text) if form else None
+            found = form_of(text) if how.form else None
             return self._encode(stream_text(transpose_text(text, *move), self.style, found))
 
-        return self._encoded.get(("rules", number, form), make)
+        return self._encoded.get(("rules", number, how), make)
 
-    def _takes_form(self, rng: np.random.Generator) -> bool:
-        """Draw whether a piece says its form; nothing is drawn where none does."""
-        return self._share_of_forms > 0 and rng.random() < self._share_of_forms
+    def _variant(self, rng: np.random.Generator) -> Variant:
+        """Draw how a piece is written; nothing is drawn for a share of 0."""
+        shares = (self._share_of_forms, self._share_of_repeats)
+        return Variant(*(share > 0 and rng.random() < share for share in shares))
 
     def _choose(
         self,

@@ -318,7 +318,7 @@ def train_model(
     material = prepared.material(
         prepared.train, settings.length,
         corpus_keys=settings.corpus_keys, rare_keys=settings.rare_keys, triple=settings.triple,
-        off_beat=settings.off_beat,
+        off_beat=settings.off_beat, repeats=settings.repeats,
         **told(settings),
     )  # fmt: skip
     settings = replace(settings, above=material.above)

@@ -98,6 +98,9 @@ class Settings:
         :class:`~scoregate.notagen.training.material.Material`.
     forms : float
         Share of the pieces whose header says their form; see :mod:`scoregate.form`.
+    repeats : float
+        Share of the pieces whose repeat is written out: see
+        :class:`~scoregate.notagen.training.material.Material`.
     form_weight : float
         What the loss on the form counts beyond its share of the text, which is a fiftieth.
     own : float
@@ -138,6 +141,7 @@ class Settings:
     triple: float = 1.0
     off_beat: float = 0.0
     forms: float = 0.0
+    repeats: float = 0.0
     form_weight: float = 0.0
     own: float = 0.0
     teacher: float = 1.0
