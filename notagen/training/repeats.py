@@ -11,6 +11,9 @@ import re
 _BODY = re.compile(r"^\[V:", re.M)
 _CELL = re.compile(r"(\[V:\d+\])([^\[]*)")
 _AFTER_FERMATA = re.compile(r"^(.*!fermata!\S+)(?: (\S.*))?$")
+_SIGNED = re.compile(r"[\^_=]+[A-Ga-g]")
+_UNSIGNED = re.compile(r"(?<![\^_=])[A-Ga-g]")
+_MARK = re.compile(r"![a-z]+!")
 _REPEATED = ":|"
 
 
@@ -49,7 +52,7 @@ def with_repeat(text: str, phrases: int = 2) -> str | None:
     -------
     str or None
         None where the last of these phrases does not end in all voices at once, or is the last of
-        the piece.
+        the piece, or where an accidental before its end holds for the upbeat as well.
     """
     at = _BODY.search(text)
     if at is None or _REPEATED in text:
@@ -64,6 +67,8 @@ def with_repeat(text: str, phrases: int = 2) -> str | None:
     upbeats = sum(rest is not None for _, rest in found)
     if not cells or len(found) < len(cells) or upbeats not in (0, len(cells)):
         return None
+    if any(_sign_holds(first, rest or "") for first, rest in found):
+        return None
     voices = [voice for voice, _ in cells]
     parted = list(zip(voices, found, strict=True))
     line = "".join(f"{voice}{end}{_REPEATED}" for voice, (end, _) in parted) + "\n"
@@ -71,3 +76,9 @@ def with_repeat(text: str, phrases: int = 2) -> str | None:
         line += "".join(f"{voice}{rest}|" for voice, (_, rest) in parted) + "\n"
     lines[ends[phrases - 1]] = line
     return text[: at.start()] + "".join(lines)
+
+
+def _sign_holds(first: str, rest: str) -> bool:
+    """Whether a note of the rest of a bar has its accidental from the first part."""
+    signed = {note[-1] for note in _SIGNED.findall(first)}
+    return any(letter in signed for letter in _UNSIGNED.findall(_MARK.sub("", rest)))
