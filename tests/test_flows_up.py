@@ -101,7 +101,7 @@ class Line:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
         )
         assert code is None or done.returncode == code, done.stdout + done.stderr
         return done.stdout
