@@ -86,7 +86,7 @@ def watch_silent_runs(url: str) -> None:
 
 def main() -> None:
     """Run the worker of a pool."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser = argparse.ArgumentParser(description="Run the worker of a pool.")
     parser.add_argument("--pool", required=True)
     parser.add_argument("--limit", type=int)
     parser.add_argument("--name")
