@@ -243,6 +243,7 @@ def test_a_page_is_closed_before_it_is_too_large(produced, monkeypatch):
     assert sum(page.count("<article") for page in smaller.values()) == 4
 
 
+@pytest.mark.slow
 def test_the_list_of_many_pieces_leaves_the_first_page_below_two_megabytes(tmp_path):
     """Ten thousand pieces, of which only what the record says is there."""
     rows = [

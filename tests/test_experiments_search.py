@@ -111,6 +111,7 @@ def test_a_search_in_two_halves_proposes_what_a_whole_one_does(tmp_path):
     assert [run.setting for run in halves] == [run.setting for run in whole]
 
 
+@pytest.mark.slow
 def test_a_run_that_was_asked_for_and_not_measured_is_asked_for_again(tmp_path):
     first = Search(tmp_path, SETTINGS, 1).next_run(3)
     assert Search(tmp_path, SETTINGS, 1).next_run(3) == first

@@ -113,6 +113,7 @@ def test_the_figures_of_a_cell():
     assert summary([*counted, row()])["drawn_per_kept"] is None
 
 
+@pytest.mark.slow
 def test_cells_of_one_setting_are_pooled_and_written(tmp_path):
     request = SweepRequest(temperature=[1.0, 2.0], seed=[1, 2], count=2, folder="a b")
     results = [(cell, [row(), row("rejected")]) for cell in cells_of(request)]

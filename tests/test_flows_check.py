@@ -138,6 +138,7 @@ def test_pieces_within_an_archive_or_a_list_are_judged_one_by_one(tmp_path):
         assert result.exit_code == 2
 
 
+@pytest.mark.slow
 def test_tunes_of_a_book_are_judged_as_each_by_itself(tmp_path):
     """They are heard by abc2midi together; a tune with a fault costs none of the others."""
     tunes = [

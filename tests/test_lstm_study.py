@@ -235,6 +235,7 @@ def scores_of(count: int) -> list[str]:
     return ["%Folk\n%Nobody\n%Fiddle\n" + to_abc(piece, "Fiddle") for piece in tunes(count)]
 
 
+@pytest.mark.slow
 def test_melodies_of_scores_are_those_of_the_events():
     pieces = tunes(8)
     scores = [read(text) for text in scores_of(8)]

@@ -87,6 +87,7 @@ def test_conversion_is_read_by_the_safetensors_library(tmp_path):
     assert os.listdir(path.parent) == ["w.safetensors"]
 
 
+@pytest.mark.slow
 def test_converted_weights_load_into_the_plain_module(plain):
     model = load_model(open_checkpoint(plain))
     assert set(model.state_dict()) == set(SHAPE.tensors())

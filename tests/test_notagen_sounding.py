@@ -343,6 +343,7 @@ def accept(before: str, line: str) -> bool:
 OPENING = HEADER + "[r:0/9][V:1]G2 A2 B2 c2|[V:2]E2 D2 D2 E2|\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", [*kernels.kernel_sets(), "none"])
 def test_both_paths_write_the_same_piece(weights, kernel, monkeypatch):
     """With refused lines, a forced opening and overflowing contexts, alone and in a batch."""

@@ -223,6 +223,7 @@ def refused(stream: str) -> list[int]:
 
 
 @pytest.mark.real
+@pytest.mark.slow
 def test_real_lines(real_pieces: list[Path]) -> None:
     """What the gates pass as a whole is accepted line by line."""
     from scoregate.validators.gates import bars

@@ -312,6 +312,7 @@ def ask(folder: Path, text: str) -> dict:
     return json.loads(said.stdout)
 
 
+@pytest.mark.slow
 def test_the_example_in_the_docs_adds_a_gate(tmp_path):
     install(tmp_path)
     seen = ask(tmp_path, HELD)
