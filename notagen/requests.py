@@ -154,7 +154,8 @@ class PieceRequest:
         if any(map(is_form, lines)):
             raise RequestError(
                 f"The weights {weights} were not trained on forms, and would not follow one.",
-                "Take weights that were, such as the embedded chorales, or leave the form out.",
+                "Take weights that were, as `scoregate train --settings form` makes them, or leave "
+                "the form out.",
             )
 
     def draft(self, rules: Rules) -> Draft:

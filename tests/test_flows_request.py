@@ -67,3 +67,17 @@ def test_other_generators_have_their_own_default_style():
     assert request.style == ""
     styles = (Style("Etude", "Anonymous", "Flute"), Style("Etude", "Anonymous", "Oboe"))
     assert request.in_full(styles).style == "Etude/Anonymous/Flute"
+
+
+def test_a_refusal_keeps_the_words_of_the_fault():
+    """Capitals mean something in a form, and a fault of several fields names them itself."""
+    with pytest.raises(RequestError) as caught:
+        checked(ProduceRequest, form="A8I verse")
+    assert "form: the form has 'verse', which is no phrase. Phrases look like 'A8V:h" in str(
+        caught.value
+    )
+    with pytest.raises(RequestError) as caught:
+        checked(ProduceRequest, drafts=3)
+    assert str(caught.value).startswith(
+        "This request is not valid: drafts are drawn with quality best"
+    )

@@ -36,7 +36,10 @@ def checked(model: type[Model], /, **values: object) -> Model:
         faults = []
         for fault in error.errors():
             name = ".".join(str(part) for part in fault["loc"]).replace("_", "-")
-            faults.append(f"{name}: {fault['msg'].lower()}, but it is {fault['input']!r}")
+            said = fault["msg"].removeprefix("Value error, ")
+            said = said[:1].lower() + said[1:].rstrip(".")
+            # A fault of several fields together names them itself.
+            faults.append(f"{name}: {said}, but it is {fault['input']!r}" if name else said)
         raise RequestError(
             "This request is not valid: " + "; ".join(faults) + ".",
             "The command's --help gives the ranges.",

@@ -222,7 +222,7 @@ class ProduceRequest(Request):
         try:
             return str(parse_form(form)) if form.strip() else ""
         except RequestError as error:
-            raise ValueError(str(error)) from None
+            raise ValueError(f"{error.problem} {error.remedy}") from None
 
     @model_validator(mode="after")
     def _forms_are_for_notagen(self) -> ProduceRequest:
