@@ -46,7 +46,7 @@ doctor: $(READY) ## Check everything that a production needs
 test: $(READY) ## Run every test
 	@$(PYTEST)
 
-quick: $(READY) ## Run the quick tests (under a minute)
+quick: $(READY) ## Run the quick tests (a minute or two)
 	@$(PYTEST) -m 'not slow and not server'
 
 lint: $(READY) ## Check style
