@@ -70,12 +70,15 @@
         });
         draw.restore();
       };
+      // A run that is alone stands in the middle of a day; uPlot would show two years.
+      const alone = runs.length > 0 && runs.every((run) => run.at === runs[0].at);
+      const span = alone ? { range: [runs[0].at - 43200, runs[0].at + 43200] } : {};
       const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--rule"), width: 1 }, ticks: { stroke: colour("--rule") } };
       const plot = new uPlot({
         width: box.clientWidth, height: 220,
         cursor: { points: { size: 8 } },
         legend: { show: false },
-        scales: { y: { range: [0, 100] } },
+        scales: { x: span, y: { range: [0, 100] } },
         axes: [axis, { ...axis, values: (_, ticks) => ticks.map((tick) => `${tick} %`), size: 52 }],
         series: [{}, {
           stroke: "transparent",
