@@ -150,9 +150,9 @@ def worker(prefect_server, deployed, monkeypatch):
     """Start a worker in the folder of the deployments and wait until it is online."""
     folder, _ = deployed
     monkeypatch.setenv("PREFECT_API_URL", prefect_server.url)
-    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "scoregate"]
+    # Prefect's own command may lose the signal that ends it, which took a minute here.
     process = subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [SCOREGATE, "worker"], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
         deadline = time.monotonic() + 120
