@@ -120,7 +120,7 @@ def parse_form(text: str) -> Form:
     first, _, rest = text.strip().partition("\n")
     said = None
     if first.startswith(_MARK):
-        version, *said = first.removeprefix(_MARK).split()
+        version, *said = first.removeprefix(_MARK).split() or [""]
         if version != str(VERSION):
             raise RequestError(
                 f"The form is one of version {version:.20}; this is version {VERSION}.", _EXAMPLE

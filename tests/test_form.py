@@ -64,6 +64,7 @@ def test_every_degree_has_a_name_of_its_own(major):
         ("%form/1 3\n%A8I\n%B8I", "first line says 3, and it has 2 phrases"),
         ("%form/1 2 1\n%A8I\n%B8I", "says 2 1, and it has 2 phrases, of which 0 return"),
         ("%form/1", "0 phrases"),
+        ("%form/", "one of version ;"),
         ("%form/1 1\n%A8I\n%form/1 1\n%A8I", "'form/1'"),
     ],
 )

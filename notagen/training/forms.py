@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from scoregate.evaluation.form import cadence, triad_root
+from scoregate.evaluation.form import cadence, melody_of
 from scoregate.evaluation.reading import VoiceGrid, read_grid
 from scoregate.form import MOST_PHRASES, Form, Phrase
 
@@ -34,9 +34,7 @@ def form_of(text: str) -> Form | None:
     phrases: list[Phrase] = []
     before, start = Fraction(0), Fraction(-1)
     for end in ends:
-        melody = [(n.pitch, n.duration) for n in grid.notes[0] if start < n.onset <= end]
-        # How long the last note is held is no part of the melody, as in the measure of returns.
-        melodies.append((*melody[:-1], melody[-1][0]))
+        melodies.append(melody_of(grid, start, end))
         first = melodies.index(melodies[-1])
         letter = phrases[first].melody if first < len(phrases) else _next_letter(phrases)
         quarters = round(2 * (end - before)) / 2
@@ -67,14 +65,6 @@ def _next_letter(phrases: list[Phrase]) -> str:
 
 
 def _phrase(grid: VoiceGrid, letter: str, quarters: float, end: Fraction) -> Phrase:
-    moment = grid.at(end)
-    found = cadence(grid, moment)
-    major = True
-    if found.root is not None:
-        for later in range(moment, min(moment + 5, len(grid.times))):
-            triad = triad_root({int(p) % 12 for p in grid.pitch[:, later] if p})
-            if triad is not None:
-                major = triad[1]
-                break
+    found = cadence(grid, grid.at(end))
     degree = None if found.root is None else (found.root - grid.tonic) % 12
-    return Phrase(letter, quarters, degree, major, found.kind)
+    return Phrase(letter, quarters, degree, found.major, found.kind)

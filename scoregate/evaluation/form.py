@@ -23,11 +23,14 @@ class Cadence:
         Pitch class of the last chord's root; None where it is no triad.
     moment : int
         Where the last chord begins.
+    major : bool
+        Whether its triad is major; True where it is no triad.
     """
 
     kind: str
     root: int | None
     moment: int
+    major: bool = True
 
 
 def triad_root(classes: set[int]) -> tuple[int, bool] | None:
@@ -94,13 +97,13 @@ def cadence(grid: VoiceGrid, moment: int) -> Cadence:
     leading, fifth, second, fourth = ((root + x) % 12 for x in (11, 7, 2, 5))
     dominant = any(leading in c and (fifth in c or second in c) for c in before)
     if bass == root and dominant:
-        return Cadence(AUTHENTIC, root, moment)
+        return Cadence(AUTHENTIC, root, moment, major)
     tonics = (grid.fifths * 7 % 12, (grid.fifths * 7 + 9) % 12)
     if major and root in {(t + 7) % 12 for t in tonics}:
-        return Cadence(HALF, root, moment)
+        return Cadence(HALF, root, moment, major)
     if bass == root and any((found := triad_root(c)) and found[0] == fourth for c in before):
-        return Cadence(PLAGAL, root, moment)
-    return Cadence(OTHER, root, moment)
+        return Cadence(PLAGAL, root, moment, major)
+    return Cadence(OTHER, root, moment, major)
 
 
 def _classes(grid: VoiceGrid, moment: int) -> set[int]:
@@ -113,11 +116,20 @@ def phrases(grid: VoiceGrid) -> list[tuple]:
     start = Fraction(-1)
     for moment in phrase_ends(grid):
         end = grid.times[moment]
-        melody = [(n.pitch, n.duration) for n in grid.notes[0] if start < n.onset <= end]
+        melody = melody_of(grid, start, end)
         if melody:
-            found.append((*melody[:-1], melody[-1][0]))
+            found.append(melody)
         start = end
     return found
+
+
+def melody_of(grid: VoiceGrid, start: Fraction, end: Fraction) -> tuple:
+    """Return what the first voice sings after ``start`` up to the note at ``end``, in quarters.
+
+    Pitches and durations; how long the last note is held is no part of the melody.
+    """
+    melody = [(n.pitch, n.duration) for n in grid.notes[0] if start < n.onset <= end]
+    return (*melody[:-1], melody[-1][0]) if melody else ()
 
 
 def returning(grid: VoiceGrid) -> float:
