@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -225,10 +226,9 @@ def _finish_batches(
                 "Rows of %s could not be written (%s); the next reader tries.", batch, error
             )
             continue
-        # Only folders that were never put in place are left; `archive gc` deletes them.
+        # What is left was never put in place: its run archives those pieces again.
         (batch / MANIFEST).unlink(missing_ok=True)
-        with suppress(OSError):
-            batch.rmdir()
+        shutil.rmtree(batch, ignore_errors=True)
 
 
 def _fill(connection: Connection, store: Archive, progress: Callable[[int], None] | None) -> int:

@@ -102,15 +102,7 @@ class FileCatalog:
         path = self.path
         if not path.parent.is_dir():
             raise NotWritable(f"There is no archive in {self.out}.", "Name its folder with --out.")
-        try:
-            lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise NotWritable(
-                f"The catalog {path} can't be written: {error.strerror}.",
-                "Make the folder writable; without it a catalog is built in memory for each query.",
-            ) from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with self._alone():
             if only_if_needed and (current := self.sound()) is not None:
                 with current:
                     return current.execute("SELECT count(*) FROM pieces").fetchone()[0]
@@ -121,6 +113,24 @@ class FileCatalog:
             except sqlite3.DatabaseError:
                 self.remove()
                 return self._filled(fill)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes from creating or rebuilding the file meanwhile.
+
+        SQLite's own lock is not enough: of two connections that turn a new file to WAL at the same
+        moment, one is told at once that it is locked, whatever its time limit.
+        """
+        try:
+            lock = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise NotWritable(
+                f"The catalog {self.path} can't be written: {error.strerror}.",
+                "Make the folder writable; without it a catalog is built in memory for each query.",
+            ) from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
         finally:
             os.close(lock)
 
@@ -153,14 +163,15 @@ class FileCatalog:
         """Create an empty catalog, unless another process was quicker."""
         with told_as_archive_error(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-        connection = _configured(_opened(self.path))
-        try:
-            with _transaction(connection):
-                if connection.execute("PRAGMA user_version").fetchone()[0] != schema.VERSION:
-                    _drop_tables(connection)
-                    _create(connection)
-        finally:
-            connection.close()
+        with self._alone():
+            connection = _configured(_opened(self.path))
+            try:
+                with _transaction(connection):
+                    if connection.execute("PRAGMA user_version").fetchone()[0] != schema.VERSION:
+                        _drop_tables(connection)
+                        _create(connection)
+            finally:
+                connection.close()
 
     def _filled(self, fill: Callable[[Connection], int]) -> int:
         connection = _configured(_opened(self.path))

@@ -2,6 +2,8 @@
 
 import random
 import sqlite3
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -280,6 +282,30 @@ def test_a_catalog_of_a_newer_version_is_refused_with_a_word(file_store):
     assert "reindex" in caught.value.remedy
     catalog.reindex(file_store)
     assert seeds(file_store) == [5, 2, 1, 0]
+
+
+def test_a_catalog_that_many_create_at_once(tmp_path, monkeypatch):
+    """SQLite tells one of two that turn a file to WAL that it is locked: one at a time may."""
+    inside: list[int] = []
+    most: list[int] = []
+    real = catalog_file._configured
+
+    def slow(connection):
+        inside.append(1)
+        time.sleep(0.02)
+        most.append(len(inside))
+        inside.pop()
+        return real(connection)
+
+    monkeypatch.setattr(catalog_file, "_configured", slow)
+    places = [catalog_file.FileCatalog(Archive(tmp_path)) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(catalog_file.FileCatalog.create, places))  # It raises what a thread raised.
+    assert most == [1] * 4
+    connection = places[0].sound()
+    assert connection is not None
+    with connection:
+        assert query.count(connection, Filter()) == 0
 
 
 def test_pieces_added_without_a_catalog_are_in_the_next_one(file_store):

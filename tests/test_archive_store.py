@@ -46,7 +46,7 @@ def files_below(folder: Path) -> list[str]:
     return sorted(
         str(path.relative_to(folder))
         for path in folder.rglob("*")
-        if path.is_file() and not path.name.startswith(("catalog.sqlite", "format.json"))
+        if path.is_file() and not path.name.startswith(("catalog.", "format.json"))
     )
 
 

@@ -143,14 +143,19 @@ def test_a_killed_writer_leaves_only_an_unfinished_folder(store):
     assert kinds(store) == ["unfinished"]
 
 
-def killed(store, name: str, texts: list[str]) -> None:
-    """Add texts as one batch in a process that dies when it calls a function of this name."""
+def killed(store, name: str, texts: list[str], calls: int = 0) -> None:
+    """Add texts as one batch in a process that dies in a function after so many calls of it."""
     child = os.fork()
     if child == 0:
         from scoregate.archive import atomic, schema
 
         module = schema if hasattr(schema, name) else atomic
-        setattr(module, name, lambda *_: os._exit(9))
+        real, left = getattr(module, name), iter(range(calls))
+
+        def die_in_the_end(*given):
+            return os._exit(9) if next(left, None) is None else real(*given)
+
+        setattr(module, name, die_in_the_end)
         store.add_all([({"score.abc": text}, PieceReport(status="passed")) for text in texts])
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
@@ -160,17 +165,24 @@ BATCH = [f"{TEXT}% batch {number}\n" for number in range(5)]
 
 
 @pytest.mark.parametrize(
-    ("step", "placed"), [("sync_filesystem", 0), ("_rename_folder", 0), ("insert_pieces", 5)]
+    ("step", "calls", "placed"),
+    [
+        ("sync_filesystem", 0, 0),
+        ("_rename_folder", 0, 0),
+        ("_rename_folder", 2, 2),
+        ("insert_pieces", 0, 5),
+    ],
 )
-def test_a_batch_that_is_killed_leaves_whole_pieces_with_their_rows(store, step, placed):
+def test_a_batch_that_is_killed_leaves_whole_pieces_with_their_rows(store, step, calls, placed):
     before = set(store.ids())
-    killed(store, step, BATCH)
+    killed(store, step, BATCH, calls)
     assert len(set(store.ids()) - before) == placed
     with catalog.opened(store) as connection:
         assert query.count(connection, query.Filter(status="passed")) == 3 + placed
-    assert set(kinds(store)) == (set() if placed else {"unfinished"})
+    assert kinds(store) == []
+    assert not list(store.incoming.iterdir())
     entries = store.add_all([({"score.abc": text}, PieceReport(status="passed")) for text in BATCH])
-    assert [entry.new for entry in entries] == [not placed] * 5
+    assert [entry.new for entry in entries] == [number >= placed for number in range(5)]
     with catalog.opened(store) as connection:
         assert query.count(connection, query.Filter(status="passed")) == 8
 
