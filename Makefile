@@ -7,7 +7,9 @@ READY  := $(VENV)/.ready
 # Processes of tests. A file's tests stay together, because they share what is dear to make;
 # tests/conftest.py puts the longest files first.
 PROCESSES ?= 2
-PYTEST := $(BIN)/python -m pytest -q -n $(PROCESSES) --dist loadfile --no-loadscope-reorder \
+# Bytecode is kept even where the surroundings forbid it: to compile everything again in each of the
+# hundred processes that the tests start takes longer than what is tested there.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n $(PROCESSES) --dist loadfile --no-loadscope-reorder \
 	--durations=30
 
 .PHONY: setup produce dashboard up status down doctor test quick check lint types docs api clean

@@ -40,6 +40,7 @@ from scoregate.tasks.render import render
 from scoregate.tasks.watch import watch
 from scoregate.timing import ledger
 from scoregate.validators import registry
+from scoregate.validators.verdict.suite import import_ahead
 
 
 @flow(name="produce", flow_run_name="{request.count} x {request.style}", validate_parameters=True)
@@ -82,6 +83,7 @@ def _produce_here(request: ProduceRequest) -> RunRecord:
             if best and critic_of(run.request.style) is None:
                 run.note(notes.no_critic(run.request.style))
                 announce(notes.no_critic(run.request.style))
+            import_ahead()
             stopped = _make_pieces(run, writers)
             if run.rounds_are_used_up and not stopped:
                 run.note(notes.rounds_used_up(run.missing, request.rounds))

@@ -50,6 +50,7 @@ def test_stretches_of_music_are_read_alike(music, monkeypatch):
     assert outcome(text) == compiled
 
 
+@pytest.mark.slow
 @needs_loops
 def test_damaged_pieces_are_read_alike(monkeypatch):
     texts = [damaged(random.Random(f"loops {number}")) for number in range(400)]
@@ -146,6 +147,7 @@ def test_loops_refuse_what_they_were_not_made_for():
         loops.slices(pair)
 
 
+@pytest.mark.slow
 @needs_loops
 def test_reading_keeps_no_objects():
     text = "".join(f"{ORDINARY}{music}\n" for music in MUSIC)

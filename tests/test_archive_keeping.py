@@ -107,6 +107,7 @@ def test_an_archive_of_version_0_1_takes_new_pieces(old):
 # The catalog against the folders
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("damage", "said"),
     [

@@ -211,6 +211,7 @@ def test_the_row_of_a_run_follows_where_it_could_not_be_written(store, way, monk
     assert not list(store.incoming.iterdir())
 
 
+@pytest.mark.slow
 def test_what_goes_on_meanwhile_is_no_damage(store, monkeypatch):
     """A run, a killed writer and `archive gc` are between two of their steps."""
     killed(store, "insert_pieces", BATCH)

@@ -59,6 +59,7 @@ PAGES = ("/", "/pieces", "/review", "/ab", "/compare", "/compare?by=settings", "
          "/exports", f"/runs/{RUNS[0]}")  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_overview_shows_the_last_alarm_as_text(out):
     store = Archive(out)
     assert "pieces are missing: the rounds were used up" in client_of(out).get("/").text
@@ -71,6 +72,7 @@ def test_the_overview_shows_the_last_alarm_as_text(out):
     assert "the older one" not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PAGES)
 def test_every_page_answers_with_its_policy(client, path):
     answer = client.get(path)
@@ -226,6 +228,7 @@ def test_beyond_loopback_a_token_is_needed(out):
     assert client.get("/").status_code == 200
 
 
+@pytest.mark.slow
 def test_hostile_text_is_escaped_everywhere(client, out):
     for identifier in dashboard_archive.ids(out)[:2]:
         for payload in PAYLOADS:
@@ -371,6 +374,7 @@ def test_a_comparison_shows_only_what_differs(client):
     assert names == ["temperature", "repair lines"]
 
 
+@pytest.mark.slow
 def test_a_selection_is_exported_as_a_folder(client):
     answer = client.get("/export-site?verdict=rejected")
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:

@@ -6,6 +6,7 @@ import re
 from xml.etree import ElementTree
 
 import dashboard_archive
+import pytest
 
 from scoregate.abc.reader import read
 from scoregate.archive.records import FindingRecord, PieceReport
@@ -24,6 +25,7 @@ def rendered(text: str, *findings: Finding):
     return rendering
 
 
+@pytest.mark.slow
 def test_a_stored_box_holds_the_low_note_that_it_means():
     page = ElementTree.fromstring(rendered(dashboard_archive.texts()[3], LOW).pages[0])
     (measure,) = [m for m in page.iter(f"{SVG}g") if m.get("class") == "measure"
@@ -41,6 +43,7 @@ def test_a_stored_box_holds_the_low_note_that_it_means():
     assert max(heads) + 90 <= top + height
 
 
+@pytest.mark.slow
 def test_every_bar_is_numbered_and_stored_boxes_go():
     pages = rendered(dashboard_archive.texts()[3], LOW).pages
     shown = "".join(pages_of(pages, "Chorale"))

@@ -53,6 +53,7 @@ def pieces(count: int, seed: int, shift: float = 0.0) -> list[PieceFigures]:
 # --- overlap and divergence ----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_overlap_is_that_of_scipys_densities():
     rng = np.random.default_rng(1)
     one, other = rng.normal(0, 1, (60, 1)), rng.normal(0.7, 1.3, (70, 1))
@@ -92,6 +93,7 @@ def test_weights_are_pieces_drawn_several_times():
 # --- a whole comparison --------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_moved_measure_is_found_and_the_others_are_not():
     found = compare_sets(pieces(60, 1, 2.0), pieces(60, 2), resamples=50)
     rows = {row.name: row for row in found.rows}
@@ -111,6 +113,7 @@ def test_a_moved_measure_is_found_and_the_others_are_not():
     assert found == compare_sets(pieces(60, 1, 2.0), pieces(60, 2), resamples=50)
 
 
+@pytest.mark.slow
 def test_sets_of_one_origin_are_alike():
     found = compare_sets(pieces(60, 1), pieces(60, 2), resamples=20)
     assert found.shift.value < 0.4
@@ -151,6 +154,7 @@ def test_the_shift_is_in_standard_deviations():
     assert shifts.shifts(one[:, None], weights) == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_the_page_of_a_comparison_tells_what_was_lost(tmp_path):
     sets = (
         ReadSet("<b>$one|", 80, pieces(20, 1), [("x.mid", "no notes"), ("y.mid", "no notes")]),

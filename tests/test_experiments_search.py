@@ -61,6 +61,7 @@ def climbed(search: Search, fine: int, noise: float = 0.0, seed: int = 1) -> lis
 # --- the stages ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_coarse_stage_comes_first_and_the_fine_one_stays_near_its_best():
     runs = climbed(Search(None, SETTINGS, 1), fine=4)
     assert [run.stage for run in runs] == [COARSE] * 9 + [FINE] * 4
@@ -83,6 +84,7 @@ def test_a_best_setting_at_the_edge_is_known_as_such():
     assert not is_at_edge(high, Setting(0.8, 1.0))  # nothing lies beyond
 
 
+@pytest.mark.slow
 def test_a_known_hill_is_climbed_to_its_top():
     runs = climbed(Search(None, SETTINGS, 1), fine=7)
     assert max(runs, key=lambda run: run.score).setting == Setting(1.05, 0.9)
@@ -206,6 +208,7 @@ def test_how_sure_the_lead_is():
     assert 0.4 < found.surety < 0.8
 
 
+@pytest.mark.slow
 def test_the_page_says_what_ten_runs_would_have_given(tmp_path):
     runs = [Run(COARSE, i, s, 0, hill(s)) for i, s in enumerate(coarse_settings())]
     fine = [Setting(1.05, 0.9), Setting(1.1, 0.9), Setting(1.05, 0.85), Setting(1.1, 0.9)]

@@ -149,6 +149,7 @@ def test_the_hook_rejects_a_broken_score_and_passes_a_good_one(tmp_path):
     assert scoregate(*words[1:], PIECES / "chorale.abc", broken).returncode == 1
 
 
+@pytest.mark.slow
 def test_the_example_of_a_ci_job_runs_what_exists():
     job = yaml.safe_load((ROOT / "docs" / "examples" / "check-scores.yml").read_text())
     steps = job["jobs"]["scores"]["steps"]

@@ -49,6 +49,7 @@ def answering():
         http.server_close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answers", [{}, {"/api/health": None}], ids=["answering", "hanging"])
 def test_an_alien_program_on_the_default_port_is_recognised_in_time(
     answers, answering, monkeypatch, tmp_path
@@ -141,6 +142,7 @@ def test_an_answer_that_is_no_json_is_no_answer(answering):
         api.get(url, "/x")
 
 
+@pytest.mark.slow
 def test_a_server_that_is_busy_is_asked_again():
     class Busy(BaseHTTPRequestHandler):
         asked = 0

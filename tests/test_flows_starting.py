@@ -36,6 +36,7 @@ def start(line: State, script: str) -> None:
     line.start("part", [sys.executable, "-c", script], folder=Path.cwd())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_a_part_that_gets_on_is_waited_for_beyond_the_least_time_with_a_word(line):
     start(line, WRITER)
@@ -53,6 +54,7 @@ def test_a_part_that_gets_on_is_waited_for_beyond_the_least_time_with_a_word(lin
     assert "The part is still starting after" in said[0]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_a_part_that_does_nothing_is_given_up_and_stopped(line):
     start(line, SLEEPER)
@@ -62,6 +64,7 @@ def test_a_part_that_does_nothing_is_given_up_and_stopped(line):
     assert processes.start_mark(pid) is None
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_a_part_that_works_for_ever_is_given_up_at_the_bound(line, monkeypatch):
     monkeypatch.setattr(starting, "MOST", 1.5)

@@ -57,6 +57,7 @@ def test_a_phrase_that_was_replaced_does_not_come_back(phrase):
     assert found == [], f"write instead: {INSTEAD[phrase]}"
 
 
+@pytest.mark.slow
 def test_messages_name_no_command_of_the_source_folder():
     """Who has installed the package has no Makefile."""
     found = []

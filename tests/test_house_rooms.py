@@ -8,6 +8,8 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"][
     "setuptools"
@@ -61,6 +63,7 @@ def test_a_room_imports_lower_rooms_only():
         assert all(layer[name] < room.layer for name in room.imports), room.package
 
 
+@pytest.mark.slow
 def test_imports_run_one_way():
     allowed = {room.package: room.imports | {CORE} for room in ROOMS if room.package != CORE}
     wrong = [crossing for crossing in sorted(crossings())

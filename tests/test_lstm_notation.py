@@ -122,6 +122,7 @@ EVENTS = st.tuples(
 ).map(lambda pair: Event(*pair))
 
 
+@pytest.mark.slow
 @given(st.lists(EVENTS, min_size=1, max_size=24), st.sampled_from(["4/4", "3/4", "6/8", "2/2"]))
 @settings(max_examples=25, deadline=None)
 def test_what_is_written_sounds_as_the_events(events, metre):

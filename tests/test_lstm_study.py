@@ -247,6 +247,7 @@ def test_melodies_of_scores_are_those_of_the_events():
         assert from_events.copies.longest(melody) == len(melody) == 15
 
 
+@pytest.mark.slow
 def test_a_set_is_judged_and_measured():
     reference = reference_of_events(tunes(12))
     found = measure_set(scores_of(3), None, reference, [False, False, True])

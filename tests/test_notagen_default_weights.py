@@ -92,6 +92,7 @@ def test_the_embedded_models_are_named_by_the_styles_they_write():
     ]
 
 
+@pytest.mark.slow
 def test_the_embedded_fiddle_tunes_pass_the_gates_under_the_judge_of_lines():
     style = "Folk/Ryan, William Bradbury/Fiddle"
     engine = notagen.load("fiddle", device="cpu", threads=1)

@@ -140,6 +140,7 @@ def test_foreign_download_is_thrown_away(home, paper_hub):
     assert not (home / "tiny.pth").exists()
 
 
+@pytest.mark.slow
 def test_connection_that_breaks_off_is_taken_up_again(home, paper_hub):
     paper_hub.break_at = 700_000
     assert hub.get("tiny").read_bytes() == RELEASED.read_bytes()
@@ -243,6 +244,7 @@ def test_check_says_what_weights_are():
     assert (found["release"], found["styles"]) == (None, None)
 
 
+@pytest.mark.slow
 def test_check_of_the_embedded_model_gives_its_card():
     found = hub.check(None)
     assert found["styles"] == ["Baroque/Bach, Johann Sebastian/Choral"]

@@ -47,6 +47,7 @@ def test_package_exports_what_it_promises(name):
         _ = package.no_such_name
 
 
+@pytest.mark.slow
 def test_only_the_arithmetic_imports_torch():
     names = ", ".join(f"scoregate.{name}" for name in FACES if name != "notagen.backends")
     script = f"import sys, {names}\nprint('torch' in sys.modules)\n"
@@ -54,6 +55,7 @@ def test_only_the_arithmetic_imports_torch():
     assert done.stdout.strip() == "False", done.stderr
 
 
+@pytest.mark.slow
 def test_inference_imports_no_training():
     script = (
         "import sys, scoregate.notagen.engine, scoregate.notagen.model.reference\n"

@@ -252,6 +252,7 @@ def test_nothing_looks_ahead(number):
         assert listener.features == tuple(rows[tuple(places[at])])
 
 
+@pytest.mark.slow
 def test_whatever_a_model_writes_is_followed():
     """Random characters, most of them of music: no text may end the run."""
     rng = random.Random(1)
@@ -364,6 +365,7 @@ def test_both_paths_write_the_same_piece(weights, kernel, monkeypatch):
     assert draft.body.count("[V:") > 4  # it went on in music, where something sounds
 
 
+@pytest.mark.slow
 def test_what_sounds_changes_what_is_written(weights, tmp_path):
     """The same weights with an input that adds nothing write another text."""
     texts = [
@@ -375,6 +377,7 @@ def test_what_sounds_changes_what_is_written(weights, tmp_path):
     assert texts[0] != texts[1]
 
 
+@pytest.mark.slow
 def test_a_forced_form_ends_the_header_of_the_piece(tmp_path):
     form = "%form/1 2 0\n%A8V:h\n%B8I\n"
     asked = {"seeds": [3], "prefix": form, "limits": Limits(max_steps=24)}

@@ -43,6 +43,7 @@ def test_a_missing_x_is_given_and_a_text_in_parts_is_left_alone():
     assert interleaved_text(read("")) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault",
     [

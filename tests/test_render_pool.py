@@ -25,6 +25,7 @@ def test_a_piece_has_midi_musicxml_and_pages():
     assert rendering.pages[0].startswith("<svg")
 
 
+@pytest.mark.slow
 def test_results_come_in_order_and_are_told_one_by_one():
     told = []
     texts = [PIECE.replace("CDEF", f"{'C' * n}") for n in range(1, 7)]
@@ -56,6 +57,7 @@ def test_a_text_that_cannot_be_rendered_gives_a_note(renderings_of_broken_texts,
     assert "score.musicxml" not in rendering.files
 
 
+@pytest.mark.slow
 def test_without_a_score_there_is_no_midi_but_everything_else():
     (rendering,) = render_pieces([Job(PIECE)])
     assert list(rendering.files) == ["score.musicxml", "score-1.svg"]
@@ -114,6 +116,7 @@ def test_an_error_in_engraving_keeps_the_musicxml(monkeypatch):
     assert rendering.notes == ["no engraving: ImportError: no verovio"]
 
 
+@pytest.mark.slow
 def test_a_hanging_worker_is_ended_with_its_process_group():
     worker = _Worker(0.1)
     process = worker._start()
@@ -131,6 +134,7 @@ def test_the_converter_stays_inside_its_time_on_a_flood_of_brackets():
     assert "score.mid" in rendering.files
 
 
+@pytest.mark.slow
 def test_a_preview_says_what_is_missing(monkeypatch):
     monkeypatch.setattr(audio.shutil, "which", lambda name: None)
     (rendering,) = render_pieces([job(audio=True)])

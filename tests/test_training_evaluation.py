@@ -234,6 +234,7 @@ def test_like_sets_cannot_be_told_apart_and_unlike_ones_can():
     assert found.telling[0][0] == "rhythm: off-beat beats"
 
 
+@pytest.mark.slow
 def test_too_few_pieces_are_named():
     pytest.importorskip("sklearn")
     with pytest.raises(RequestError, match="too small"):

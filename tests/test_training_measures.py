@@ -135,6 +135,7 @@ def test_voicings_hold_the_chord_with_its_bass():
     assert midi_pitch((int(steps[0, 3]), 0)) == midi[0, 3]
 
 
+@pytest.mark.slow
 def test_rule_made_chorales_have_no_parallels_and_resolve_their_sevenths():
     grids = [read_grid(chorale(seed)) for seed in range(30)]
     assert sum(sum(parallels(grid)) for grid in grids) == 0

@@ -133,6 +133,7 @@ def test_the_lesson_of_a_model_about_itself_is_what_the_forbidden_letters_weigh(
     assert masked_lesson(one, one, encode_example(TEXT, exceptions=False)).item() > 1e-6
 
 
+@pytest.mark.slow
 def test_the_lesson_takes_probability_from_forbidden_letters_only():
     one, teacher = model(), model()
     example = encode_example(PARALLELS, exceptions=False)
@@ -171,6 +172,7 @@ def settings(**changes) -> Settings:
     return tiny(stage, length=256, auxiliary=0.0, warmup=2, **changes)
 
 
+@pytest.mark.slow
 def test_a_guided_run_learns_from_own_pieces_and_pairs(tmp_path):
     prepared = project.Prepared(STYLE, {"a": chorale(1)}, {"b": chorale(2)}, {"c": chorale(4)})
     guidance = Guidance(model(), own=[TEXT], pairs=[pair(2), pair(3)])
@@ -215,6 +217,7 @@ def test_own_pieces_and_pairs_are_what_the_weights_wrote(tmp_path, monkeypatch):
     assert found.pairs == [Pair("".join(LINES[:BODY]), LINES[BODY + 1], LINES[BODY])]
 
 
+@pytest.mark.slow
 def test_starting_weights_write_own_pieces_and_pairs(tmp_path):
     run = Run(settings())
     project.write_weights(tmp_path / "w.safetensors", run, "w", [STYLE], "nothing", {})

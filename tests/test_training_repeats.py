@@ -47,6 +47,7 @@ def test_other_pieces_have_no_single_strain_to_write_out(text):
     assert written_out(text) is None
 
 
+@pytest.mark.slow
 def test_the_first_phrases_become_a_strain():
     """Also where the bar goes on with the upbeat of the next phrase."""
     made = 0

@@ -113,6 +113,7 @@ def test_the_schedule_goes_through_its_stages():
     assert place_in_schedule(settings, 20) == (0.0, 0.0, 0.0)
 
 
+@pytest.mark.slow
 def test_early_stopping_keeps_the_best(tmp_path, monkeypatch):
     found = iter([1.0, 0.5, 0.6, 0.7, 0.8])
     monkeypatch.setattr(

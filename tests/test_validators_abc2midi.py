@@ -51,6 +51,7 @@ def test_hanging_is_ended(program, monkeypatch):
     assert time.monotonic() - begin < 20
 
 
+@pytest.mark.slow
 def test_the_whole_group_is_killed(program, monkeypatch, tmp_path):
     monkeypatch.setattr(abc2midi, "WALL_SECONDS", 0.5)
     program(f"sleep 60 & echo $! > {tmp_path}/child; wait")

@@ -113,6 +113,7 @@ def test_suspensions_are_those_of_the_evaluation():
     assert found > 10
 
 
+@pytest.mark.slow
 def test_the_parallels_are_those_of_the_gate():
     """The judge's rule on whole numbers, and the gate's on arrays, on random lines."""
     random = Random(1)

@@ -206,6 +206,7 @@ def test_possible_tempi_are_sound(tempo: str) -> None:
     assert syntax.check(read(HEAD.replace("1/4=100", tempo) + "C4|]\n")).findings == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("music", "code"),
     [

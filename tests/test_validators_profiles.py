@@ -211,6 +211,7 @@ def test_every_code_of_a_rule_exists():
                 assert known or name.startswith("abc2midi-"), code
 
 
+@pytest.mark.slow
 def test_check_names_the_profile_it_guessed(tmp_path):
     path = tmp_path / "tune.abc"
     path.write_text(SLURRED)

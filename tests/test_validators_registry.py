@@ -325,6 +325,7 @@ def test_the_example_in_the_docs_adds_a_gate(tmp_path):
     assert ask(tmp_path, CHORALE)["status"] == "passed"
 
 
+@pytest.mark.slow
 def test_the_example_broken_on_import_lets_nothing_pass(tmp_path):
     install(tmp_path, "import a_module_that_nobody_has\n")
     seen = ask(tmp_path, CHORALE)
@@ -422,6 +423,7 @@ def test_the_numbers_in_the_docs_are_those_of_the_code():
         assert limit in text, limit
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["gate", "thresholds", "measures", "ranges", "abc2midi"])
 def test_every_module_and_file_that_the_docs_name_exists(page):
     text = (ROOT / "docs" / f"{page}.md").read_text()

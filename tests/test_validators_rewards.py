@@ -152,6 +152,7 @@ sys.exit(child.exitcode)
 """
 
 
+@pytest.mark.slow
 def test_it_works_after_a_fork():
     """In a process of its own: what other tests have started there must not be forked with it."""
     done = subprocess.run(

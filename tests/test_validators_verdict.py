@@ -195,3 +195,13 @@ def test_it_sends_nothing_to_its_makers():
     from great_expectations.data_context import get_context
 
     assert get_context(mode="ephemeral").variables.analytics_enabled in (False, None)
+
+
+def test_a_fault_of_the_import_ahead_is_raised_where_the_suite_is_needed(monkeypatch):
+    def broken() -> None:
+        raise ImportError("it is gone")
+
+    monkeypatch.setattr(suite, "_import", broken)
+    suite.import_ahead().join(60)
+    with pytest.raises(ImportError, match="it is gone"):
+        suite.judge([good()])

@@ -20,6 +20,7 @@ import logging
 import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import pandas as pd
@@ -233,6 +234,21 @@ def _import() -> None:
 
         # It sets this logger to INFO and logs the path of its temporary folder on every call.
         logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
+
+
+def import_ahead() -> threading.Thread:
+    """Import Great Expectations in a thread: seconds in which a run waits for its first pieces.
+
+    A fault is not told here: :func:`judge` imports again, and raises it as every other one.
+    """
+
+    def attempt() -> None:
+        with suppress(Exception):
+            _import()
+
+    thread = threading.Thread(target=attempt, name="import-great-expectations")
+    thread.start()
+    return thread
 
 
 def _validate(frame: pd.DataFrame, expectations: list[Any]) -> list[Any]:
