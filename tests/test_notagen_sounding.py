@@ -48,7 +48,7 @@ STYLE = ("Baroque", "Bach, Johann Sebastian", "Choral")
 SHAPE = ModelShape(64, 1, 1, 64, sounding=48)
 PATCH_WTE = "patch_level_decoder.base.wte.weight"
 FORM = "%form/1 4 1\n%A3V:h\n%B4i\n%A4V:h\n%C4?\n"
-PITCHES = ("own", "sung", "lost", "lost_too")
+PITCHES = ("own", "sung", "lost", "lost_too", "cue_root", "cue_third")
 SIZES = [  # classes of each feature
     *np.diff(OFFSETS[: FEATURES.index("seventh")]), SILENT - OFFSETS[FEATURES.index("seventh") - 1],
     *np.diff(OFFSETS[FEATURES.index("seventh") :]), CLASSES - OFFSETS[-1],
@@ -174,6 +174,22 @@ def test_the_place_in_the_form():
     has(top + 4 * f"[V:1]{ends}" + "[V:1]", phrases_left=1, phrase_left=0, chord=0)
     # Fermatas a quarter apart are one.
     has(top + "[V:1]G2 A2 !fermata!B2 !fermata!A2|\n[V:1]", phrases_left=4, phrase_left=2 + 12)
+
+
+def test_the_chord_that_a_cadence_calls_for():
+    """The dominant in the half note before an authentic cadence, the last chord at its end."""
+    line = TOP + "[V:1]G2 A2 B2"
+    authentic = FORM.replace("A3V:h", "A4i") + line  # G minor: D, with F sharp, then G with B flat
+    has(authentic[:-6], cue=0, cue_root=0)
+    has(authentic[:-3], cue=1 + 14 + 1, cue_root=74, cue_third=66)
+    has(authentic, cue=1 + 7 + 1, cue_root=74, cue_third=66)
+    has(authentic + "A2", cue=1 + 4, cue_root=67, cue_third=70)
+    plagal = FORM.replace("A3V:h", "A4I:p") + line
+    has(plagal, cue=1 + 7 + 0, cue_root=72, cue_third=76)  # C
+    half = FORM.replace("A3V:h", "A4V:h") + line
+    has(half, cue=0, cue_root=0, cue_third=0)
+    has(half + "A2", cue=1 + 1, cue_third=66)
+    has(FORM.replace("A3V:h", "A4?") + line + "A2", cue=0)
 
 
 def test_no_form_tells_nothing_of_one():
@@ -352,12 +368,12 @@ def test_both_paths_write_the_same_piece(weights, kernel, monkeypatch):
     monkeypatch.setenv(KERNELS_VARIABLE, kernel)
     rules = Rules(64, Limits(max_steps=40, line_tries=2), accept)
     model = load_model(open_checkpoint(weights))
-    draft = Draft(PROMPT, 9, rules, read_forced_text(OPENING, prompted=True))
+    draft = Draft(PROMPT, 6, rules, read_forced_text(OPENING, prompted=True))
     draft = generate(model, draft, Sampling(1.0))
     engine = notagen.load(weights, threads=1)
     for count in (1, 3):
         piece = engine.generate(
-            [PROMPT] * count, seeds=range(10 - count, 10), sampling=Sampling(temperature=1.0),
+            [PROMPT] * count, seeds=range(7 - count, 7), sampling=Sampling(temperature=1.0),
             limits=rules.limits, accept_line=accept, prefix=OPENING,
         )[-1]  # fmt: skip
         assert piece.raw == draft.raw

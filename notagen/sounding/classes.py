@@ -54,6 +54,9 @@ _OF_FORM = {
     "bars_rest": TIME,
     "root": 8,
     "root_class": 13,
+    "cue": 1 + 3 * 7,
+    "cue_root": PITCH,
+    "cue_third": PITCH,
 }
 FEATURES = (
     *_OF_ITSELF,

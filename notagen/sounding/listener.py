@@ -8,7 +8,7 @@ from operator import add, attrgetter
 from typing import NamedTuple
 
 from scoregate.abc.keys import SEMITONES, signature
-from scoregate.form import STEPS_OF_DEGREES, Form
+from scoregate.form import STEPS_OF_DEGREES, Form, Phrase
 from scoregate.notagen.sounding.classes import (
     BASE,
     CADENCES,
@@ -84,7 +84,7 @@ class Listener(Reader):
             line = self._voices[number - 1] if number < voice else None
             found += self._of_voice(number, line, tick, own, motions)
         found += self._of_rules(own, motions)
-        found += self._of_form(self._form, voice, tick) if self._form else NO_FORM
+        found += self._of_form(self._form, voice, tick, own) if self._form else NO_FORM
         return tuple(map(add, BASE, found))
 
     def _at_counter(self) -> tuple[int, ...]:
@@ -98,7 +98,7 @@ class Listener(Reader):
         found[_BARS], found[_BARS + 1] = min(bars, 64) + 1, min(rest, TIME - 1)
         return tuple(map(add, BASE, found))
 
-    def _of_form(self, form: Form, voice: int, tick: int) -> list[int]:
+    def _of_form(self, form: Form, voice: int, tick: int, own: int) -> list[int]:
         """Classes of the place in the form."""
         first = self._line if voice == 1 else self._voices[0]
         time = self._start.time + tick
@@ -120,7 +120,8 @@ class Listener(Reader):
             CADENCES.index(phrase.kind) + 1,
         ]
         sung = self._sung(form.first_of(number), voice, ends, to_end)
-        return [*found, *sung, 0, 0, *self._root(phrase.degree)]
+        cue = self._cue(phrase, to_end, own)
+        return [*found, *sung, 0, 0, *self._root(phrase.degree), *cue]
 
     def _root(self, degree: int | None) -> list[int]:
         """Classes of the root of the chord that the phrase ends on: its letter, its pitch class."""
@@ -129,6 +130,29 @@ class Listener(Reader):
         tonic = _letter_of(self._tonic, self._fifths)
         letter = 0 if tonic is None else (tonic + STEPS_OF_DEGREES[degree]) % 7 + 1
         return [letter, (self._tonic + degree) % 12 + 1]
+
+    def _cue(self, phrase: Phrase, to_end: int, own: int) -> list[int]:
+        """Classes of the chord that the cadence calls for at this time.
+
+        At the end of the phrase that is its last chord. In the half note before an authentic or a
+        plagal one it is the triad on the fifth, or on the fourth, above: told apart for a quarter
+        and for a half note before the end. The first class is for the letter of its root, the
+        others are for its root and its third where they lie nearest to one's own pitch.
+        """
+        from_end = {"authentic": 7, "plagal": 5}.get(phrase.kind)
+        if phrase.degree is None or self._tonic is None or not 0 <= to_end <= TICKS // 2:
+            return [0, 0, 0]
+        if to_end == 0:
+            degree, third = phrase.degree, 4 if phrase.major else 3
+        elif from_end is None:
+            return [0, 0, 0]
+        else:
+            degree = (phrase.degree + from_end) % 12
+            third = 4 if phrase.major or from_end == 7 else 3
+        letter, pitch_class = self._root(degree)
+        moment = -(-to_end // (TICKS // 4))
+        near = [_nearest(pitch_class - 1 + up, own) if own else 0 for up in (0, third)]
+        return [1 + 7 * moment + letter - 1 if letter else 0, *map(class_of_pitch, near)]
 
     def _sung(self, first: int | None, voice: int, ends: tuple[int, ...], to_end: int) -> list[int]:
         """Classes of what a voice sang in the first of two phrases, as long before its end."""
@@ -194,7 +218,7 @@ class Listener(Reader):
                     missing = {root, (root + third) % 12} - classes
                     if len(missing) == 1:
                         lost += [pitch for pitch in missing if pitch not in lost]
-        near = sorted((own + (pitch - own + 6) % 12 - 6 for pitch in lost) if own else ())
+        near = sorted((_nearest(pitch, own) for pitch in lost) if own else ())
         first, second, *_ = *map(class_of_pitch, near), 0, 0
         resolves = own and is_seventh(own, tuple(m.before for m in motions if m.before))
         return [int(bool(resolves)), first, second, int(leading in classes)]
@@ -202,6 +226,11 @@ class Listener(Reader):
     def _degree(self, midi: int) -> int:
         """Class of a pitch above the tonic; 0 for silence, and where the key has no tonic."""
         return (midi - self._tonic) % 12 + 1 if midi and self._tonic is not None else 0
+
+
+def _nearest(pitch_class: int, own: int) -> int:
+    """Return the pitch of a class that lies nearest to one's own."""
+    return own + (pitch_class - own + 6) % 12 - 6
 
 
 def _fermata_in(line: VoiceLine, tick: int) -> int:

@@ -47,6 +47,17 @@
     return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   }
 
+  // Labels of a time axis by the seconds between two of them: the label, and what is added below it
+  // where the year, (the month,) or the day is another than at the label before.
+  const day = "\n{YYYY}-{MM}-{DD}";
+  const TIMES = [
+    [31536000, "{YYYY}", null, null, null, null, null, null, 1],
+    [2419200, "{YYYY}-{MM}", null, null, null, null, null, null, 1],
+    [86400, "{MM}-{DD}", "\n{YYYY}", null, null, null, null, null, 1],
+    [60, "{HH}:{mm}", day, null, day, null, null, null, 1],
+    [0.001, "{HH}:{mm}:{ss}", day, null, day, null, null, null, 1],
+  ];
+
   // Runs over time: a mark for each run with its interval; drag to zoom, double click to see all.
   function charts(root) {
     if (!window.uPlot) return;
@@ -79,7 +90,7 @@
         cursor: { points: { size: 8 } },
         legend: { show: false },
         scales: { x: span, y: { range: [0, 100] } },
-        axes: [axis, { ...axis, values: (_, ticks) => ticks.map((tick) => `${tick} %`), size: 52 }],
+        axes: [{ ...axis, values: TIMES }, { ...axis, values: (_, ticks) => ticks.map((tick) => `${tick} %`), size: 52 }],
         series: [{}, {
           stroke: "transparent",
           points: { show: true, size: 9, fill: colour("--accent"), stroke: colour("--accent") },
