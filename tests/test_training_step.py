@@ -8,6 +8,8 @@ from training_runs import STYLE
 from scoregate.errors import RequestError
 from scoregate.notagen.model.network import NotaGen
 from scoregate.notagen.model.shape import ModelShape
+from scoregate.notagen.sounding import SILENT
+from scoregate.notagen.training import step
 from scoregate.notagen.training.deepen import deepen
 from scoregate.notagen.training.encode import encode_example, encode_patches
 from scoregate.notagen.training.optimiser import Muon, fast_bfloat16, orthogonalise
@@ -75,6 +77,30 @@ def test_the_auxiliary_loss_reaches_the_patch_level(model):
     losses(model, encode_example(stream_text(chorale(3), STYLE)), heads).auxiliary.backward()
     assert model.patch_level_decoder.patch_embedding.weight.grad.abs().sum() > 0
     assert all(p.grad is not None for p in heads.parameters())
+
+
+def test_forgotten_patches_of_music_are_told_what_sounds_and_nothing_else(monkeypatch):
+    torch.manual_seed(1)
+    model = NotaGen(ModelShape(64, 1, 1, 256, sounding=32)).eval()
+    example = encode_example(stream_text(chorale(3), STYLE), sounding=True)
+    music = (example.sounding[1 : model.shape.length + 1, :, 0] != SILENT).any(1)
+    assert 0 < music.sum() < len(music)  # the header is none
+    shown = []
+    real = step.char_states
+
+    def show(model, encoded, *rest):
+        shown.append(encoded)
+        return real(model, encoded, *rest)
+
+    monkeypatch.setattr(step, "char_states", show)
+    for forget in (0.0, 0.5, 1.0):
+        losses(model, example, forget=forget)
+    empty = [(~each.any(1)).numpy() for each in shown]
+    assert not empty[0].any()
+    assert 0 < empty[1].sum() < music.sum()
+    assert not (empty[1] & ~music).any()
+    assert (empty[2] == music).all()
+    torch.testing.assert_close(shown[2][~music], shown[0][~music])
 
 
 def test_a_piece_longer_than_the_context_is_cut(model):

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from scoregate.notagen.model.network import Block, NotaGen
 from scoregate.notagen.model.shape import HEAD_SIZE
+from scoregate.notagen.sounding import SILENT
 from scoregate.notagen.training.encode import ABOVE, Example
 from scoregate.notagen.training.forbidden import LETTER_CODES
 from scoregate.notagen.training.labels import LOWEST, PITCHES, SLOTS, TIMES
@@ -172,6 +173,7 @@ def losses(
     heads: AuxiliaryHeads | None = None,
     *,
     unlikelihood: bool = False,
+    forget: float = 0.0,
 ) -> Losses:
     """Losses of one piece.
 
@@ -184,6 +186,10 @@ def losses(
         Without them the auxiliary loss is 0.
     unlikelihood : bool
         Whether the loss of the forbidden letters is computed; 0 otherwise.
+    forget : float
+        Share of the patches of the music whose characters are told nothing of the patches before.
+        A model that knows its pieces by heart reads the next note off them, and has no reason to
+        heed what sounds and what its form calls for.
     """
     limit = model.shape.length + 1
     patches = example.patches[:limit]
@@ -192,7 +198,12 @@ def losses(
     targets = patches[1:]
     real = targets != 0
     told = None if example.sounding is None else example.sounding[1:limit]
-    states = char_states(model, encoded, targets, real.sum(1), told)
+    seen = encoded
+    if forget and told is not None:
+        music = torch.from_numpy((told[..., 0] != SILENT).any(1)).to(device)
+        forgotten = music & (torch.rand(len(encoded), device=device) < forget)
+        seen = encoded.masked_fill(forgotten[:, None], 0.0)
+    states = char_states(model, seen, targets, real.sum(1), told)
     gold = as_indices(targets[real], device)
     logits = model.char_level_decoder.base.lm_head(states)
     nats = F.cross_entropy(logits.float(), gold, reduction="none")

@@ -103,6 +103,9 @@ class Settings:
         :class:`~scoregate.notagen.training.material.Material`.
     form_weight : float
         What the loss on the form counts beyond its share of the text, which is a fiftieth.
+    forget : float
+        Share of the patches of music whose characters see nothing of the patches before; see
+        :func:`~scoregate.notagen.training.step.losses`.
     own : float
         Share of the pieces that the starting weights wrote, learnt from the masked teacher (see
         :mod:`scoregate.notagen.training.guidance`); of the others their own text is learnt.
@@ -143,6 +146,7 @@ class Settings:
     forms: float = 0.0
     repeats: float = 0.0
     form_weight: float = 0.0
+    forget: float = 0.0
     own: float = 0.0
     teacher: float = 1.0
     own_pieces: int = 300
@@ -289,7 +293,7 @@ class Run:
             with torch.autocast(self.device, torch.bfloat16, enabled=fast_bfloat16(self.device)):
                 found = losses(
                     self.model, example, self.heads if settings.auxiliary else None,
-                    unlikelihood=bool(settings.unlikelihood),
+                    unlikelihood=bool(settings.unlikelihood), forget=settings.forget,
                 )  # fmt: skip
             total = found.text + settings.auxiliary * found.auxiliary
             total = total + settings.unlikelihood * found.forbidden
