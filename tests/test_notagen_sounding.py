@@ -189,13 +189,29 @@ def test_the_chord_that_a_cadence_calls_for():
     half = FORM.replace("A3V:h", "A4V:h") + line
     has(half, cue=0, cue_root=0, cue_third=0)
     has(half + "A2", cue=1 + 1, cue_third=66)
-    has(FORM.replace("A3V:h", "A4?") + line + "A2", cue=0)
+    has(FORM.replace("A3V:h", "A4?") + line + "A2", cue=0, cue_sign=0)
+    # F sharp and the C of the plagal cadence's chord are in the key; B flat is below it.
+    has(authentic, cue_sign=1)
+    has(authentic + "A2", cue_sign=2)
+    has(FORM.replace("A3V:h", "A4V") + line, cue_sign=3)  # A with C sharp, before D
+
+
+def test_the_lines_that_follow_and_where_a_line_begins_in_the_bar():
+    bars = "[r:0/3][V:1]G2|\n[r:1/2][V:1]G8|\n[r:2/1][V:1]G4 G2:|\n"
+    has(TOP + "[r:0/3][V:1]", lines_left=4, phase=0)
+    has(TOP + bars[:16] + "[r:1/2][V:1]G8", lines_left=3, phase=0)
+    has(TOP + bars + "[r:3/0][V:1]", lines_left=1, phase=12)  # a quarter completes the bar
+    has(TOP + bars + "[r:3/0][V:1]G2|\n[V:1]", lines_left=0, phase=0)
+    has(TOP + "[r:0/9999][V:1]", lines_left=4)
+    has(TOP + "[r:0/x][V:1]", lines_left=0)
+    has(TOP + "[V:1]G8|\n[V:1]G4|\n[V:1]", phase=8)
 
 
 def test_no_form_tells_nothing_of_one():
     for top in (TOP, "%form/2 1\n%A8I\n" + TOP, "%form/1 2\n%A8I\n%B8\n" + TOP):
         found = told(top + BARS + "[V:1]")
-        assert all(found[name] == 0 for name in FEATURES[FEATURES.index("phrases_left") :])
+        names = FEATURES[FEATURES.index("phrases_left") : FEATURES.index("lines_left")]
+        assert all(found[name] == 0 for name in names)
 
 
 def test_what_was_sung_is_told_where_the_phrase_returns():

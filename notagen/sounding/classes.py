@@ -57,23 +57,26 @@ _OF_FORM = {
     "cue": 1 + 3 * 7,
     "cue_root": PITCH,
     "cue_third": PITCH,
+    "cue_sign": 4,
 }
+_OF_THE_LINES = {"lines_left": 5, "phase": TIME}
 FEATURES = (
     *_OF_ITSELF,
     *(f"{name}_{v}" for v in range(1, VOICES + 1) for name in _OF_A_VOICE),
     *_OF_RULES,
     *_OF_FORM,
+    *_OF_THE_LINES,
 )
 """Names of the features, in the order of their classes. New ones are put at the end."""
 SILENT = sum(_OF_ITSELF.values()) + VOICES * sum(_OF_A_VOICE.values())
 """Row of the table that stands for 'nothing is told', as outside the music."""
-CLASSES = SILENT + 1 + sum((*_OF_RULES.values(), *_OF_FORM.values()))
+CLASSES = SILENT + 1 + sum((*_OF_RULES.values(), *_OF_FORM.values(), *_OF_THE_LINES.values()))
 """Rows of the table."""
 EARLIER_CLASSES = (SILENT + 1,)
 """Rows that tables of earlier versions have, trained before forms and rules were told. The rows
 that they lack count as zeros: nothing is added."""
 _SIZES = [*_OF_ITSELF.values(), *(list(_OF_A_VOICE.values()) * VOICES)]
-_LATER_SIZES = [*_OF_RULES.values(), *_OF_FORM.values()]
+_LATER_SIZES = [*_OF_RULES.values(), *_OF_FORM.values(), *_OF_THE_LINES.values()]
 OFFSETS = np.concatenate(
     [[0], np.cumsum(_SIZES)[:-1], SILENT + 1 + np.cumsum([0, *_LATER_SIZES[:-1]])]
 ).astype(np.int64)

@@ -85,7 +85,16 @@ class Listener(Reader):
             found += self._of_voice(number, line, tick, own, motions)
         found += self._of_rules(own, motions)
         found += self._of_form(self._form, voice, tick, own) if self._form else NO_FORM
+        found += [0 if self._left is None else min(self._left, 3) + 1, self._phase()]
         return tuple(map(add, BASE, found))
+
+    def _phase(self) -> int:
+        """Ticks by which the line begins behind a bar, as after a strain that ends early."""
+        if not self._lines:
+            return 0
+        first = self._starts[1].time
+        upbeat = first if first < self._bar else 0
+        return min((self._start.time - upbeat) % self._bar, TIME - 1)
 
     def _at_counter(self) -> tuple[int, ...]:
         """Tell the first counter, which says how many bars follow, how long the form is."""
@@ -137,22 +146,32 @@ class Listener(Reader):
         At the end of the phrase that is its last chord. In the half note before an authentic or a
         plagal one it is the triad on the fifth, or on the fourth, above: told apart for a quarter
         and for a half note before the end. The first class is for the letter of its root, the
-        others are for its root and its third where they lie nearest to one's own pitch.
+        next two are for its root and its third where they lie nearest to one's own pitch, and the
+        last one says whether the third is a tone of the key, or a half tone below or above it.
         """
         from_end = {"authentic": 7, "plagal": 5}.get(phrase.kind)
         if phrase.degree is None or self._tonic is None or not 0 <= to_end <= TICKS // 2:
-            return [0, 0, 0]
+            return [0, 0, 0, 0]
         if to_end == 0:
             degree, third = phrase.degree, 4 if phrase.major else 3
         elif from_end is None:
-            return [0, 0, 0]
+            return [0, 0, 0, 0]
         else:
             degree = (phrase.degree + from_end) % 12
             third = 4 if phrase.major or from_end == 7 else 3
         letter, pitch_class = self._root(degree)
         moment = -(-to_end // (TICKS // 4))
         near = [_nearest(pitch_class - 1 + up, own) if own else 0 for up in (0, third)]
-        return [1 + 7 * moment + letter - 1 if letter else 0, *map(class_of_pitch, near)]
+        sign = 0
+        if letter:
+            at = (letter + 1) % 7
+            sung = SEMITONES[at] + signature(self._fifths)[at]
+            sign = (pitch_class - 1 + third - sung + 6) % 12 - 6
+        return [
+            1 + 7 * moment + letter - 1 if letter else 0,
+            *map(class_of_pitch, near),
+            {-1: 2, 0: 1, 1: 3}.get(sign, 0) if letter else 0,
+        ]
 
     def _sung(self, first: int | None, voice: int, ends: tuple[int, ...], to_end: int) -> list[int]:
         """Classes of what a voice sang in the first of two phrases, as long before its end."""

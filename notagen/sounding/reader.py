@@ -165,6 +165,7 @@ class Reader:
         self._voices: list[VoiceLine | None] = [None] * VOICES
         self._ends: list[tuple[int, int, tuple[int, int] | None]] = [(0, 0, None)] * VOICES
         self._voice: int | None = None
+        self._left: int | None = None  # lines that follow this one, by its counter
         self._outside()
 
     def _end_line(self) -> None:
@@ -243,6 +244,9 @@ class Reader:
         elif name == "V":
             self._close_bar()
             self._begin_voice(int(value) if value.isdigit() else 0)
+        elif name == "r":
+            left = value.partition("/")[2]
+            self._left = int(left) if left.isdecimal() and len(left) < MOST_LENGTH else None
         elif name == "K":
             self._fifths, self._tonic = key_fifths(value), tonic_of(value)
             self._alters = signature(self._fifths)
