@@ -94,8 +94,8 @@ CHORAL_RULES = (
         "place",
     ),
     Rule("leading tones", 0.8, "1 % of his leading tones are doubled, of the model's 9 %"),
-    Rule("cadences", 0.3, "76 % of his phrases end authentically, half of the model's", "place"),
-    Rule("ending", 0.4, "90 % of his pieces do, .6 of the model's", "piece"),
+    Rule("cadences", 0.3, "76 % of his phrases end authentically, .61 of the model's", "place"),
+    Rule("ending", 0.75, "90 % of his pieces do, .64 of the model's", "piece"),
     Rule(
         "motion",
         0.85,
