@@ -39,6 +39,9 @@ from scoregate.sampling import random_stream
 
 MAX_CHARACTERS = 102_400
 """Longest piece, as in NotaGen's own code."""
+RUNAWAY_LINE = 2048
+"""Characters from which a line that does not end is taken for one that never will: three times the
+longest of NotaGen's published pieces."""
 FIRST_COUNTER = "[r:0/"
 _NO_LIMITS = Limits()
 _COUNTER = re.compile(r"\[r:(\d{1,6})/(\d{1,6})\]")
@@ -132,6 +135,7 @@ class Draft:
         self._line_at = 0  # where the current line begins in its text ...
         self._line_patch: int | None = 1  # ... and in the patches; None where a cut removed it
         self._line_kept = 0  # `kept` where the current line begins
+        self._longest = 0  # characters of the longest accepted line
         self._counter: tuple[int, int] | None = None  # of the last accepted line
         forced = forced or ForcedText()
         self._forced_fields = list(forced.fields)
@@ -199,7 +203,7 @@ class Draft:
                 # A patch that a cut left open at the end of a line continues into the next line.
                 self._line_patch = None
             self._add(text[known:])
-            if END in patch and self.ended is None:
+            if self.ended is None and not self._runs_away() and END in patch:
                 self._voice_complete()
         if self.ended is None:
             self._check_limits()
@@ -319,6 +323,16 @@ class Draft:
         if not accept(self.head + self.body[: self._line_at], part):
             self._remove_line()
 
+    def _runs_away(self) -> bool:
+        """Resample a line that goes on without an end; return whether it was one.
+
+        Only where lines are judged. Weights may repeat one character until the piece is cut off.
+        """
+        line = len(self.body) - self._line_at if self._in_body else 0
+        if self.rules.accept_line is None or line <= max(RUNAWAY_LINE, 8 * self._longest):
+            return False
+        return self._remove_line()
+
     def _accepted(self, line: str) -> bool:
         accept = self.rules.accept_line
         return accept is None or accept(self.head + self.body[: self._line_at], line)
@@ -368,6 +382,7 @@ class Draft:
         if self._line_patch is not None:
             start = LineStart(self._line_at, self._line_patch, self._counter, self._line_kept)
         self.retries.accept(start, line)
+        self._longest = max(self._longest, len(line))
         counter = _COUNTER.match(line)
         self._counter = (int(counter[1]), int(counter[2])) if counter else None
         self.bars += 1

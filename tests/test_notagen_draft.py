@@ -596,3 +596,21 @@ def test_nonsense_never_parts_the_context_from_the_text(number):
     finished = finish(draft.raw, whole=draft.ended == "finished").text
     # Text that the reader refuses keeps everything but its line ends.
     assert finished.startswith("X:1\n") or draft.raw.replace("\r", "\n").startswith(finished)
+
+
+def test_a_line_that_never_ends_is_drawn_again():
+    """A bass that repeats its octave mark; without a judge nothing is drawn again."""
+    judged = started(Rules(1024, accept_line=lambda before, line: True))
+    begin_body(judged, bar(0, 9))
+    say_patches(judged, [tuple(b"[r:1/8][V:1]C,,,")] + [(ord(","),) * 16] * 126)
+    assert judged.resampled_lines == 0  # 2,032 characters: it may still be a long one
+    say_patches(judged, [(ord(","),) * 16] * 2)
+    assert (judged.resampled_lines, judged.bars) == (1, 1)
+    assert judged.raw.endswith(bar(0, 9))
+    assert judged.start == tuple(b"[r:1/8]")
+    say(judged, bar(1, 8))
+    assert judged.raw.endswith(bar(0, 9) + bar(1, 8))
+    free = started()
+    begin_body(free, bar(0, 9))
+    say_patches(free, [tuple(b"[r:1/8][V:1]C,,,")] + [(ord(","),) * 16] * 200)
+    assert free.raw.endswith("," * 3200)
