@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scoregate.form import is_form
 from scoregate.generator import AcceptLine, Ended, Limits
 from scoregate.notagen.model.shape import PATCH_SIZE
 from scoregate.notagen.retries import LineStart, Retries
@@ -281,7 +282,12 @@ class Draft:
         if self._forced_fields and min(map(header_rank, self._forced_fields)) <= rank:
             own, kept = self.patches[self._line_patch :], self.kept
             self._rewind()
+            form_is_due = any(is_form(f) for f in self._forced_fields if header_rank(f) <= rank)
             replaced = self._insert_fields(rank)
+            if form_is_due:
+                # It is the last of the header, and the model would go on with phrases of its own.
+                self._begin_body()
+                return
             if not replaced:
                 self.patches += own
                 self.head += line

@@ -598,8 +598,8 @@ def test_nonsense_never_parts_the_context_from_the_text(number):
     assert finished.startswith("X:1\n") or draft.raw.replace("\r", "\n").startswith(finished)
 
 
-def test_a_line_that_never_ends_is_drawn_again():
-    """A bass that repeats its octave mark; without a judge nothing is drawn again."""
+def test_a_line_that_never_ends_is_resampled():
+    """A bass that repeats its octave mark; without a judge nothing is resampled."""
     judged = started(Rules(1024, accept_line=lambda before, line: True))
     begin_body(judged, bar(0, 9))
     say_patches(judged, [tuple(b"[r:1/8][V:1]C,,,")] + [(ord(","),) * 16] * 126)
@@ -614,3 +614,16 @@ def test_a_line_that_never_ends_is_drawn_again():
     begin_body(free, bar(0, 9))
     say_patches(free, [tuple(b"[r:1/8][V:1]C,,,")] + [(ord(","),) * 16] * 200)
     assert free.raw.endswith("," * 3200)
+
+
+FORM = "%form/1 2 0\n%A8V:h\n%B8I\n"
+
+
+def test_the_body_begins_behind_a_forced_form():
+    """The model would go on with phrases of its own, as behind a form that it wrote itself."""
+    draft = started(forced=read_forced_text(FORM, prompted=True))
+    say(draft, "%form/1 5 1\n")
+    assert draft.raw == PROMPT + "%end\n" + HEADER + FORM
+    assert draft.start == tuple(b"[r:0/")
+    say(draft, bar(0, 9))
+    assert draft.raw == PROMPT + "%end\n" + HEADER + FORM + bar(0, 9)
