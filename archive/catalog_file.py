@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from scoregate.archive import schema
 from scoregate.archive.atomic import told_as_archive_error
 from scoregate.archive.dialects import SQLITE, Connection
+from scoregate.archive.wal import use_wal
 from scoregate.errors import ArchiveError
 
 if TYPE_CHECKING:
@@ -253,7 +254,7 @@ def _unchanging(path: Path) -> str:
 
 
 def _configured(connection: SqliteConnection) -> SqliteConnection:
-    connection.execute("PRAGMA journal_mode = WAL")
+    use_wal(connection, WAIT_S)
     connection.execute("PRAGMA cache_size = -65536")  # 64 MiB
     connection.execute("PRAGMA mmap_size = 268435456")  # 256 MiB
     # Pages that several batches change are then written to the database once: 16 MiB of them.

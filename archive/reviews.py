@@ -22,10 +22,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from scoregate.archive.wal import use_wal
 from scoregate.errors import ArchiveError, RequestError
 
 FILE = "reviews.sqlite"
 VERSION = 1
+WAIT_S = 15.0
+"""Seconds for which a locked file is waited for."""
 OUTCOMES = ("a", "b", "tie", "both bad", "skip")
 DECISIONS = ("keep", "discard")
 MAX_NOTE = 4_000
@@ -318,7 +321,7 @@ class Reviews:
     def _opened(self) -> sqlite3.Connection:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            db = sqlite3.connect(self.path, timeout=15, isolation_level=None)
+            db = sqlite3.connect(self.path, timeout=WAIT_S, isolation_level=None)
             db.row_factory = sqlite3.Row
             version = db.execute("PRAGMA user_version").fetchone()[0]
             if version > VERSION:
@@ -326,7 +329,7 @@ class Reviews:
                     f"{self.path} was written by a newer Scoregate.", "Update Scoregate."
                 )
             if version < VERSION:
-                db.execute("PRAGMA journal_mode = WAL")
+                use_wal(db, WAIT_S)
                 db.executescript(_SCHEMA)
             db.execute("PRAGMA synchronous = FULL")
         except (sqlite3.Error, OSError) as error:
