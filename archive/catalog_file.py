@@ -117,11 +117,7 @@ class FileCatalog:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Keep other processes from creating or rebuilding the file meanwhile.
-
-        SQLite's own lock is not enough: of two connections that turn a new file to WAL at the same
-        moment, one is told at once that it is locked, whatever its time limit.
-        """
+        """Keep other processes from creating or rebuilding the file meanwhile."""
         try:
             lock = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:

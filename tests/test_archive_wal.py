@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from scoregate.archive import wal
 from scoregate.archive.wal import use_wal
 
 
@@ -30,8 +31,9 @@ def test_a_locked_file_is_tried_again_until_it_is_free(tmp_path):
     assert mine.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
 
 
-def test_another_fault_is_raised_at_once(tmp_path):
-    (tmp_path / "a.sqlite").write_bytes(b"this is no database at all, but long enough" * 40)
-    connection = sqlite3.connect(tmp_path / "a.sqlite", isolation_level=None)
-    with pytest.raises(sqlite3.DatabaseError, match="not a database"):
-        use_wal(connection, 600)
+def test_another_fault_is_raised_at_once(tmp_path, monkeypatch):
+    sqlite3.connect(tmp_path / "a.sqlite").execute("CREATE TABLE t (x)").connection.close()
+    reader = sqlite3.connect(f"file:{tmp_path}/a.sqlite?mode=ro", uri=True, isolation_level=None)
+    monkeypatch.setattr(wal.time, "sleep", lambda seconds: pytest.fail("it was tried again"))
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        use_wal(reader, 600)
