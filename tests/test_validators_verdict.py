@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import threading
 
 import pandas as pd
 import pytest
@@ -201,7 +202,10 @@ def test_a_fault_of_the_import_ahead_is_raised_where_the_suite_is_needed(monkeyp
     def broken() -> None:
         raise ImportError("it is gone")
 
+    told: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", told.append)
     monkeypatch.setattr(suite, "_import", broken)
     suite.import_ahead().join(60)
+    assert told == []
     with pytest.raises(ImportError, match="it is gone"):
         suite.judge([good()])
